@@ -1,0 +1,40 @@
+# Every target sets itself up: python3, make and git are all it takes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: test test-backends lint docs package bench clean
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# One stamp per extra: re-installed when the metadata changes.
+.make/%: setup.cfg pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@mkdir -p .make && touch $@
+
+test: .make/dev
+	$(BIN)/python -m pytest -n 2
+
+# JAX always; PyTorch where it is installed.
+test-backends: .make/dev .make/jax
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"
+	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
+	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"; \
+	else echo "PyTorch is not installed: its backend was not tested."; fi
+
+lint: .make/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+docs: .make/docs
+	$(BIN)/mkdocs build --strict --quiet
+
+package: .make/dev
+	$(BIN)/python tests/packaging.py
+
+bench: .make/dev
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv .make build dist site *.egg-info

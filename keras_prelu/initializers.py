@@ -1,0 +1,1 @@
+"""The initializer of the PReLU networks."""
