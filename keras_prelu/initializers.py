@@ -103,8 +103,7 @@ class HeNormal(keras.initializers.Initializer):
     def __init__(self, slope=0.0, mode="fan_in", seed=None):
         if not isinstance(slope, numbers.Real) or not math.isfinite(slope):
             raise ValueError(
-                "Argument `slope` must be a finite number. "
-                f"Received: slope={slope!r}"
+                f"Argument `slope` must be a finite number. Received: slope={slope!r}"
             )
         if mode not in ("fan_in", "fan_out"):
             raise ValueError(
