@@ -48,11 +48,12 @@ _DOCSTRING = """Instantiates {title}.
     """
 
 
-def constructor(constructor_name, net, title, about, reference):
+def constructor(constructor_name, module, net, title, about, reference):
     """Returns the constructor of a net.
 
     Args:
         constructor_name: Its name, such as `"ModelA"`.
+        module: Name of the module it belongs to.
         net: Key of the net in `nets.NETS`, and the default name of its models.
         title: What it instantiates, for the docstring.
         about: A sentence on the net, for the docstring.
@@ -90,6 +91,7 @@ def constructor(constructor_name, net, title, about, reference):
         return nets.build(name, net, architecture, weights, input_tensor, input_shape)
 
     construct.__name__ = construct.__qualname__ = constructor_name
+    construct.__module__ = module
     construct.__doc__ = _DOCSTRING.format(
         constructor=constructor_name,
         title=title,

@@ -7,6 +7,7 @@ __all__ = ["ModelA", "decode_predictions", "preprocess_input"]
 
 ModelA = constructor(
     "ModelA",
+    module=__name__,
     net="model_a",
     title="Model A, of 19 layers",
     about="It has the arithmetic of VGG-19 on smaller maps, and so is faster.",

@@ -7,6 +7,7 @@ __all__ = ["ModelB", "decode_predictions", "preprocess_input"]
 
 ModelB = constructor(
     "ModelB",
+    module=__name__,
     net="model_b",
     title="Model B, of 22 layers",
     about="It is model A with one more layer in each of its three stages.",

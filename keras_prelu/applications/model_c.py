@@ -7,6 +7,7 @@ __all__ = ["ModelC", "decode_predictions", "preprocess_input"]
 
 ModelC = constructor(
     "ModelC",
+    module=__name__,
     net="model_c",
     title="Model C, of 22 layers",
     about="It is model B with more filters: the paper's best.",

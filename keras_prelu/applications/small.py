@@ -7,6 +7,7 @@ __all__ = ["Model14", "Model30", "decode_predictions", "preprocess_input"]
 
 Model14 = constructor(
     "Model14",
+    module=__name__,
     net="model14",
     title="the net of 14 layers",
     about="With it the paper compares ReLU, shared and channel-wise slopes.",
@@ -15,6 +16,7 @@ Model14 = constructor(
 
 Model30 = constructor(
     "Model30",
+    module=__name__,
     net="model30",
     title="the net of 30 layers",
     about="It is the net of 14 layers with 16 more convolutions in its last stage.",

@@ -1,0 +1,89 @@
+"""What the documentation says holds: examples run, paths exist, imports are light."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_prelu
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def documented_objects():
+    """Yields every object of the package whose docstring has an example."""
+    seen = set()
+    for module in pkgutil.walk_packages(keras_prelu.__path__, "keras_prelu."):
+        if module.name.endswith("__main__"):
+            continue
+        members = vars(importlib.import_module(module.name)).values()
+        classes = [member for member in members if inspect.isclass(member)]
+        methods = [m for c in classes for m in vars(c).values() if callable(m)]
+        for member in [*members, *methods]:
+            home = getattr(member, "__module__", None) or ""
+            text = getattr(member, "__doc__", None) or ""
+            if not callable(member) or not home.startswith("keras_prelu"):
+                continue
+            if ">>>" in text and id(member) not in seen:
+                seen.add(id(member))
+                yield pytest.param(text, id=f"{home}.{member.__name__}")
+
+
+@pytest.mark.parametrize("text", documented_objects())
+def test_examples_run(text):
+    names = {"keras": keras, "keras_prelu": keras_prelu, "np": np}
+    example = doctest.DocTestParser().get_doctest(text, names, "docstring", None, 0)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    result = doctest.DocTestRunner(optionflags=flags).run(example)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_paths_named_in_pages_exist(page):
+    text = page.read_text()
+    folders = "applications|benchmarks|docs|keras_prelu|tests|training"
+    # The folder ../applications of a worked use is not the package's namespace.
+    named = set(re.findall(rf"(?<![\w/.])(?:{folders})/[\w./-]*[\w/]", text))
+    missing = sorted(path for path in named if not (ROOT / path).exists())
+    assert missing == []
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    broken = sorted(link for link in links if not (page.parent / link).exists())
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_make_targets_named_in_pages_exist(page):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"`make ([\w-]+)`|^make ([\w-]+)", page.read_text(), re.M))
+    assert {name for pair in named for name in pair if name} <= targets
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys, keras; before = set(sys.modules); import keras_prelu;"
+        "print(*sorted(m for m in set(sys.modules) - before if '.' not in m))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert set(result.stdout.split()) <= {"keras_prelu"}
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'modelc'"):
+        keras_prelu.modelc  # noqa: B018
+    assert {"applications", "layers"} <= set(dir(keras_prelu))

@@ -1,0 +1,55 @@
+"""Builds the wheel, installs it into a clean environment and uses it there.
+
+    python tests/packaging.py
+
+Not a test of the suite: it installs TensorFlow anew, which takes a minute or two.
+"""
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+USE = """
+import keras_prelu
+from keras_prelu.applications import ModelC
+
+model = ModelC(width=1 / 64, classes=3)
+assert "site-packages" in keras_prelu.__file__, keras_prelu.__file__
+print(f"keras_prelu {keras_prelu.__version__}: {model.count_params()} parameters")
+"""
+
+
+def run(*command, **options):
+    """Runs a command and stops at its failure."""
+    subprocess.run([str(part) for part in command], check=True, **options)
+
+
+def check_contents(wheel):
+    """Stops unless the wheel holds the package, its marker and its data alone."""
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    if packages != {"keras_prelu"}:
+        sys.exit(f"The wheel ships the packages {sorted(packages)}.")
+    for needed in ("keras_prelu/py.typed", "keras_prelu/applications/weights.json"):
+        if needed not in names:
+            sys.exit(f"The wheel lacks {needed}.")
+
+
+def main():
+    """Builds, installs and uses the wheel."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT)
+        wheel = next(folder.glob("*.whl"))
+        check_contents(wheel)
+        run(sys.executable, "-m", "venv", folder / "venv")
+        python = folder / "venv" / "bin" / "python"
+        run(python, "-m", "pip", "install", "--quiet", wheel)
+        run(python, "-c", USE, cwd=folder)
+
+
+if __name__ == "__main__":
+    main()
