@@ -31,7 +31,7 @@ docs: .make/docs
 	$(BIN)/mkdocs build --strict --quiet
 
 package: .make/dev
-	$(BIN)/python tests/packaging.py
+	$(BIN)/python tests/check_wheel.py
 
 bench: .make/dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -11,6 +11,14 @@ from absl import app, flags
 BATCH = flags.DEFINE_integer("batch", 32, "Images in a batch.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each net is timed.")
 DTYPES = flags.DEFINE_list("dtypes", "float32,mixed_bfloat16", "Policies to time.")
+HEADER = (
+    "dtype",
+    "net",
+    "training, images/s",
+    "time of ReLU's",
+    "inference, images/s",
+    "time of ReLU's",
+)
 
 
 def _with_stock_prelu(model):
@@ -54,8 +62,9 @@ def main(_):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (BATCH.value, 224, 224, 3)).astype("float32")
     y = rng.integers(0, 1000, BATCH.value)
-    rows = []
+    print(f"{machine()}; batch {BATCH.value}", flush=True)
     for policy in DTYPES.value:
+        rows = []
         keras.config.set_dtype_policy(policy)
         nets = _nets()
         functions = {}
@@ -75,19 +84,8 @@ def main(_):
                     f"{seconds[name, 1] / infer:.3f}",
                 )
             )
+        print_table(HEADER, rows)
         del nets, functions
-    print(f"{machine()}; batch {BATCH.value}")
-    print_table(
-        (
-            "dtype",
-            "net",
-            "training, images/s",
-            "time of ReLU's",
-            "inference, images/s",
-            "time of ReLU's",
-        ),
-        rows,
-    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ _TRANSPOSED = (
 )
 
 
+_BLOCK = 1 << 20  # numbers drawn at a time
+
+
 @functools.cache
 def _sampler():
     """Returns the function `(shape, scale, seed)` that draws a Gaussian in float32."""
@@ -26,8 +29,9 @@ def _sampler():
         )
     import tensorflow as tf
 
-    # A graph scales its draws in place. Op by op, three copies of a kernel would be
-    # alive at once: 2.8 GB for fc1 of Model C.
+    # A graph, block by block into one buffer. Op by op, three copies of a kernel would
+    # be alive at once, 2.8 GB for fc1 of Model C; and TensorFlow's own Gaussian takes
+    # half as long again as this one (Box and Muller's), whose blocks stay in the cache.
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.int32),
@@ -36,7 +40,22 @@ def _sampler():
         ]
     )
     def draw(shape, scale, seed):
-        return tf.random.stateless_normal(shape, [seed, 0], stddev=scale)
+        count = tf.reduce_prod(shape)
+        half = tf.minimum(_BLOCK, count + 1) // 2
+        blocks = (count + 2 * half - 1) // (2 * half)
+
+        def fill(i, values):
+            uniform = tf.random.stateless_uniform(
+                [2, half], [seed, tf.cast(i, seed.dtype)]
+            )
+            radius = scale * tf.sqrt(-2 * tf.math.log(1 - uniform[0]))
+            angle = 2 * math.pi * uniform[1]
+            block = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
+            return i + 1, tf.raw_ops.InplaceUpdate(x=values, i=[i], v=block[None])
+
+        values = tf.raw_ops.Empty(shape=[blocks, 2 * half], dtype=tf.float32)
+        _, values = tf.while_loop(lambda i, _: i < blocks, fill, (0, values))
+        return tf.reshape(tf.reshape(values, [-1])[:count], shape)
 
     return draw
 
@@ -87,14 +106,13 @@ class HeNormal(keras.initializers.Initializer):
         seed: Optional integer. With `None`, draws follow
             `keras.utils.set_random_seed`.
 
-    Example:
-
-    >>> initializer = keras_prelu.initializers.HeNormal(slope=0.25, seed=1)
-    >>> layer = keras.layers.Dense(1000, kernel_initializer=initializer)
-    >>> layer.build((None, 800))
-    >>> kernel = keras.ops.convert_to_numpy(layer.kernel)
-    >>> abs(kernel.std() - np.sqrt(2 / (1.0625 * 800))) < 2e-4
-    True
+    Examples:
+        >>> initializer = keras_prelu.initializers.HeNormal(slope=0.25, seed=1)
+        >>> layer = keras.layers.Dense(1000, kernel_initializer=initializer)
+        >>> layer.build((None, 800))
+        >>> kernel = keras.ops.convert_to_numpy(layer.kernel)
+        >>> bool(abs(kernel.std() - np.sqrt(2 / (1.0625 * 800))) < 2e-4)
+        True
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.2

@@ -38,7 +38,7 @@ def documented_objects():
                 yield pytest.param(text, id=f"{home}.{member.__name__}")
 
 
-@pytest.mark.parametrize("text", documented_objects())
+@pytest.mark.parametrize("text", list(documented_objects()))
 def test_examples_run(text):
     names = {"keras": keras, "keras_prelu": keras_prelu, "np": np}
     example = doctest.DocTestParser().get_doctest(text, names, "docstring", None, 0)

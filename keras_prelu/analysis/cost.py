@@ -35,11 +35,10 @@ def multiply_adds(model):
     Returns:
         An integer.
 
-    Example:
-
-    >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
-    >>> keras_prelu.analysis.multiply_adds(model)
-    5998112
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
+        >>> keras_prelu.analysis.multiply_adds(model)
+        6396800
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 3

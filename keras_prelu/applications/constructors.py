@@ -36,12 +36,11 @@ _DOCSTRING = """Instantiates {title}.
     Returns:
         A `keras.Model`.
 
-    Example:
-
-    >>> model = keras_prelu.applications.{constructor}(width=1 / 64, classes=10)
-    >>> scores = model.predict(np.zeros((2, 224, 224, 3), "uint8"), verbose=0)
-    >>> scores.shape
-    (2, 10)
+    Examples:
+        >>> model = keras_prelu.applications.{constructor}(width=1 / 64, classes=10)
+        >>> scores = model.predict(np.zeros((2, 224, 224, 3), "uint8"), verbose=0)
+        >>> scores.shape
+        (2, 10)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), {reference}

@@ -20,11 +20,10 @@ def preprocess_input(x, data_format=None):
     Returns:
         `x`, unchanged.
 
-    Example:
-
-    >>> x = np.zeros((1, 8, 8, 3), "uint8")
-    >>> keras_prelu.applications.model_a.preprocess_input(x) is x
-    True
+    Examples:
+        >>> x = np.zeros((1, 8, 8, 3), "uint8")
+        >>> keras_prelu.applications.model_a.preprocess_input(x) is x
+        True
     """
     return x
 
@@ -58,14 +57,13 @@ def decode_predictions(preds, top=5, class_names=None):
         For each image a list of `(identifier, name, score)`, best first. A class that
         has a name only is its own identifier.
 
-    Example:
-
-    >>> scores = np.array([[0.1, 0.7, 0.2]])
-    >>> names = ["cat", "dog", "newt"]
-    >>> keras_prelu.applications.model_a.decode_predictions(
-    ...     scores, top=2, class_names=names
-    ... )
-    [[('dog', 'dog', 0.7), ('newt', 'newt', 0.2)]]
+    Examples:
+        >>> scores = np.array([[0.1, 0.7, 0.2]])
+        >>> names = ["cat", "dog", "newt"]
+        >>> keras_prelu.applications.model_a.decode_predictions(
+        ...     scores, top=2, class_names=names
+        ... )
+        [[('dog', 'dog', 0.7), ('newt', 'newt', 0.2)]]
     """
     preds = ops.convert_to_numpy(preds)
     if class_names is None:

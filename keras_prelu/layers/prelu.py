@@ -69,14 +69,13 @@ class PReLU(keras.layers.Layer):
     Output shape:
         That of the input.
 
-    Example:
-
-    >>> layer = keras_prelu.layers.PReLU()
-    >>> y = layer(np.array([[-4.0, 2.0]], "float32"))
-    >>> keras.ops.convert_to_numpy(y).tolist()
-    [[-1.0, 2.0]]
-    >>> layer.alpha.shape
-    (2,)
+    Examples:
+        >>> layer = keras_prelu.layers.PReLU()
+        >>> y = layer(np.array([[-4.0, 2.0]], "float32"))
+        >>> keras.ops.convert_to_numpy(y).tolist()
+        [[-1.0, 2.0]]
+        >>> tuple(layer.alpha.shape)
+        (2,)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.1

@@ -51,12 +51,11 @@ class SpatialPyramidPooling(keras.layers.Layer):
         levels in the order given, each row by row, the channels of a bin together.
         The order is the same for both data formats, so that weights are too.
 
-    Example:
-
-    >>> maps = np.arange(16.0).reshape((1, 4, 4, 1))
-    >>> pooled = keras_prelu.layers.SpatialPyramidPooling(levels=(2, 1))(maps)
-    >>> keras.ops.convert_to_numpy(pooled).tolist()
-    [[5.0, 7.0, 13.0, 15.0, 15.0]]
+    Examples:
+        >>> maps = np.arange(16.0).reshape((1, 4, 4, 1))
+        >>> pooled = keras_prelu.layers.SpatialPyramidPooling(levels=(2, 1))(maps)
+        >>> keras.ops.convert_to_numpy(pooled).tolist()
+        [[5.0, 7.0, 13.0, 15.0, 15.0]]
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 3, after

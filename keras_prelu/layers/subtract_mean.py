@@ -51,13 +51,12 @@ class SubtractMean(keras.layers.Layer):
     Output shape:
         That of the input.
 
-    Example:
-
-    >>> layer = keras_prelu.layers.SubtractMean()
-    >>> layer.adapt(np.full((8, 4, 4, 3), 100, "uint8"))
-    >>> y = layer(np.full((1, 4, 4, 3), 107, "uint8"))
-    >>> float(y[0, 0, 0, 0])
-    7.0
+    Examples:
+        >>> layer = keras_prelu.layers.SubtractMean()
+        >>> layer.adapt(np.full((8, 4, 4, 3), 100, "uint8"))
+        >>> y = layer(np.full((1, 4, 4, 3), 107, "uint8"))
+        >>> float(y[0, 0, 0, 0])
+        7.0
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3

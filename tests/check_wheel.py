@@ -1,6 +1,6 @@
 """Builds the wheel, installs it into a clean environment and uses it there.
 
-    python tests/packaging.py
+    python tests/check_wheel.py
 
 Not a test of the suite: it installs TensorFlow anew, which takes a minute or two.
 """
