@@ -187,3 +187,35 @@ class KerasContract(TestCase):
                 expected_num_losses=int(regularized),
                 supports_masking=True,
             )
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("shared", [False, True])
+def test_litert_makes_one_prelu_op_of_it_at_any_size(shared):
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    layer = PReLU(shared=shared)
+    layer.build((None, None, None, 4))
+    layer.alpha.assign([0.5] if shared else [0.5, -0.25, 0.0, 2.0])
+
+    class Module(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 4))])
+        def __call__(self, x):
+            return layer(x)
+
+    module = Module()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [module.__call__.get_concrete_function()], module
+    )
+    interpreter = Interpreter(model_content=converter.convert())
+    operations = [o["op_name"] for o in interpreter._get_ops_details()]
+    assert [name for name in operations if name != "DELEGATE"] == ["PRELU"]
+    for size in ((1, 3, 5, 4), (2, 7, 2, 4)):
+        x = np.random.default_rng(0).normal(size=size).astype("float32")
+        interpreter.resize_tensor_input(0, size)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(found, layer(x), rtol=1e-6)
