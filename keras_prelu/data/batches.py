@@ -184,9 +184,7 @@ def _preparation(image_size, scale, colors, seed):
     def prepare(picture):
         drawn = drawing.draw(seed, picture["epoch"], picture["index"], scale)
         height, width = picture["height"], picture["width"]
-        box = crop_box(
-            height, width, drawn["shorter_side"], drawn["place"], image_size
-        )
+        box = crop_box(height, width, drawn["shorter_side"], drawn["place"], image_size)
         window, box = decode_window(
             picture["data"], height, width, picture["plain"], box, image_size
         )

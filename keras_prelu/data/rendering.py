@@ -28,9 +28,11 @@ def _rectangle(left, top, right, bottom):
 
 
 def _star():
-    radii = (1.0, 0.4) * 5
-    angles = [math.pi * i / 5 for i in range(10)]
-    return [(r * math.sin(a), -r * math.cos(a)) for r, a in zip(radii, angles, strict=True)]
+    tips_and_notches = enumerate((1.0, 0.4) * 5)
+    return [
+        (radius * math.sin(math.pi * i / 5), -radius * math.cos(math.pi * i / 5))
+        for i, radius in tips_and_notches
+    ]
 
 
 # Each shape is a list of (polygon, is it filled?), drawn in turn, in a unit circle.
