@@ -192,7 +192,8 @@ def _preparation(image_size, scale, colors, seed):
             "pixels": window,
             "size": tf.shape(window)[:2],
             "box": box,
-            "flip": drawn["flip"],
+            # Keras adds up the replicas' parts of a batch to learn its shape: no bool.
+            "flip": tf.cast(drawn["flip"], tf.uint8),
             "shift": tf.linalg.matvec(colors, drawn["alpha"]),
         }
         return x, picture["label"]

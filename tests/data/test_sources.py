@@ -94,9 +94,7 @@ def test_labels_of_any_source_are_checked_when_read():
         def __getitem__(self, index):
             return b"", -1
 
-    with pytest.raises(
-        ValueError, match=r"Received: label=-1 of picture 0"
-    ):
+    with pytest.raises(ValueError, match=r"Received: label=-1 of picture 0"):
         Wrong(["ant", "bee"]).read(0)
 
 
