@@ -14,6 +14,7 @@ from keras_prelu.data.windows import (
     canvas_side,
     crop_box,
     decode_window,
+    plan_window,
     resized_length,
 )
 
@@ -110,20 +111,22 @@ def train_batches(
         )
         return epochs[share], indices[share]
 
-    prepare, shapes = _preparation(image_size, scale, _shift_matrix(color), seed)
-    if augment_on == "host":
-        prepare, shapes = _on_host(prepare, image_size)
-    return (
+    plan = _planner(image_size, scale, _shift_matrix(color), seed)
+    on_device = augment_on == "device"
+    prepare, shapes = (_for_device if on_device else _for_host)(image_size)
+    recipe = reading.Recipe(source, plan, prepare, shapes, share.stop - share.start)
+    batches = (
         tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-        .map(reading.reader(source, wanted), num_parallel_calls=_READ_AHEAD)
+        .map(recipe.reader(wanted), num_parallel_calls=_READ_AHEAD)
         .interleave(
-            reading.batch_maker(source, prepare, shapes, share.stop - share.start),
+            recipe.batch,
             cycle_length=_IN_THE_MAKING,
             num_parallel_calls=_IN_THE_MAKING,
         )
-        .prefetch(_READY)
-        .with_options(_options())
     )
+    if not on_device:
+        batches = batches.map(_finish_on_host)
+    return batches.prefetch(_READY).with_options(_options())
 
 
 def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
@@ -178,24 +181,26 @@ def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
     return batches.prefetch(_READY).with_options(_options())
 
 
-def _preparation(image_size, scale, colors, seed):
+def _planner(image_size, scale, colors, seed):
+    """A function that draws for a picture and finds out what to decode of it."""
+
+    def plan(header, epoch, index):
+        drawn = drawing.draw(seed, epoch, index, scale)
+        box = crop_box(header, drawn.shorter_side, drawn.place, image_size)
+        window = plan_window(header, box, image_size)
+        shift = colors @ drawn.alpha
+        return {**window._asdict(), "flip": int(drawn.flip), "shift": shift}
+
+    return plan
+
+
+def _for_device(image_size):
     """What is done to each picture for the device, and the shapes that come out."""
 
     def prepare(picture):
-        drawn = drawing.draw(seed, picture["epoch"], picture["index"], scale)
-        height, width = picture["height"], picture["width"]
-        box = crop_box(height, width, drawn["shorter_side"], drawn["place"], image_size)
-        window, box = decode_window(
-            picture["data"], height, width, picture["plain"], box, image_size
-        )
-        x = {
-            "pixels": window,
-            "size": tf.shape(window)[:2],
-            "box": box,
-            # Keras adds up the replicas' parts of a batch to learn its shape: no bool.
-            "flip": tf.cast(drawn["flip"], tf.uint8),
-            "shift": tf.linalg.matvec(colors, drawn["alpha"]),
-        }
+        window = decode_window(picture)
+        x = {name: picture[name] for name in ("box", "flip", "shift")}
+        x |= {"pixels": window, "size": tf.shape(window)[:2]}
         return x, picture["label"]
 
     side = canvas_side(image_size)
@@ -203,28 +208,43 @@ def _preparation(image_size, scale, colors, seed):
     return prepare, ({**shapes, "flip": [], "shift": [3]}, [])
 
 
-def _on_host(prepare, image_size):
-    """The same with all of the augmentation done, a picture at a time, by Pillow."""
+def _for_host(image_size):
+    """The same for plain batches: Pillow does the resampling and the flip."""
 
-    def finish(picture):
-        x, label = prepare(picture)
-        arguments = [x[name] for name in ("pixels", "box", "flip", "shift")]
-        image = tf.numpy_function(
-            lambda *drawn: _augmented(image_size, *drawn), arguments, tf.float32
+    def prepare(picture):
+        x, label = _for_device(image_size)[0](picture)
+        crop = tf.numpy_function(
+            lambda *drawn: _cropped(image_size, *drawn),
+            [x["pixels"], x["box"], x["flip"]],
+            tf.uint8,
         )
-        return tf.ensure_shape(image, [image_size, image_size, 3]), label
+        crop = tf.ensure_shape(crop, [image_size, image_size, 3])
+        return {"crop": crop, "shift": x["shift"]}, label
 
-    return finish, ([image_size, image_size, 3], [])
+    return prepare, ({"crop": [image_size, image_size, 3], "shift": [3]}, [])
 
 
-def _augmented(image_size, pixels, box, flip, shift):
+def _cropped(image_size, pixels, box, flip):
     image = _resized(pixels, box, (image_size, image_size))
     if flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # A row of pixels at a time: broadcasting three numbers is ten times slower.
-    rows = np.asarray(image).reshape(image_size, -1).astype(np.float32)
-    rows += np.tile(shift, image_size)
-    return rows.reshape(image_size, image_size, 3)
+    return np.asarray(image)
+
+
+def _finish_on_host(x, label):
+    """Alters the colours of a batch, a row of pixels at a time.
+
+    NumPy adds long rows ten times faster than it adds three numbers to each pixel.
+    """
+
+    def shifted(crops, shifts):
+        batch, height, width, _ = crops.shape
+        rows = crops.reshape(batch, height, -1).astype(np.float32)
+        rows += np.tile(shifts, width)[:, None]
+        return rows.reshape(crops.shape)
+
+    images = tf.numpy_function(shifted, [x["crop"], x["shift"]], tf.float32)
+    return tf.ensure_shape(images, x["crop"].shape), label
 
 
 def _evaluated(source, index, image_size, scale):
@@ -289,13 +309,13 @@ def _options():
 
 def _shift_matrix(color):
     if isinstance(color, ColorComponents):
-        return tf.constant(color.shift_matrix())
+        return color.shift_matrix()
     if color not in (True, False):
         raise ValueError(
             "`color` must be True, False or `ColorComponents`. "
             f"Received: color={color!r}"
         )
-    return tf.constant(IMAGENET_COMPONENTS.shift_matrix() * color)
+    return IMAGENET_COMPONENTS.shift_matrix() * color
 
 
 def _check_sizes(source, batch_size, image_size, scale):

@@ -5,12 +5,22 @@ replaying the earlier ones, and workers agree without talking to each other.
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-# Philox by name: "auto_select" may pick another generator on another machine.
-_PHILOX = "philox"
+# Philox makes a stream out of a key and a counter, without a state to carry along: the
+# key is (seed, epoch), and the counter's upper words tell these apart.
+_ORDER, _AUGMENTATION = 0, 1
+
+
+class Draw(NamedTuple):
+    """What is drawn for a picture: see `draw`."""
+
+    shorter_side: int
+    place: tuple
+    flip: bool
+    alpha: tuple
 
 
 @functools.lru_cache(maxsize=4)
@@ -19,7 +29,7 @@ def epoch_order(length, seed, epoch):
 
     A few epochs are kept, since the batches of one epoch ask for the same order.
     """
-    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    generator = _generator(seed, epoch, 0, _ORDER)
     order = generator.permutation(np.arange(length, dtype=np.int32))
     order.flags.writeable = False
     return order
@@ -44,34 +54,29 @@ def draw(seed, epoch, index, scale):
     """Draws what section 3 of the paper draws for a picture.
 
     Args:
-        seed: Integer in 0 ... 2**31 - 1.
-        epoch: int64 scalar tensor.
-        index: int64 scalar tensor.
+        seed: Integer of at least 0.
+        epoch: Integer of at least 0.
+        index: Integer of at least 0, the picture's place in the source.
         scale: Pair, the range of the shorter side, both ends included.
 
     Returns:
-        A dict: `"shorter_side"`, int64, uniform in the range; `"place"`, two float64 in
-        [0, 1), where the crop lies; `"flip"`, bool; `"alpha"`, three float32 from
+        A `Draw`: `shorter_side`, uniform in the range; `place`, two numbers in [0, 1),
+        where the crop lies; `flip`, true for a half; `alpha`, three numbers from
         N(0, 0.1), for the principal components of colour.
+
+    Example:
+
+    >>> draw(0, 3, 5, (256, 512)) == draw(0, 3, 5, (256, 512))
+    True
     """
+    generator = _generator(seed, epoch, index, _AUGMENTATION)
+    side, down, across, flip = generator.random(4).tolist()
+    alpha = tuple((0.1 * generator.standard_normal(3)).tolist())
     low, high = scale
-    state = tf.stack([seed * 2**31 + epoch, index])
-    uniform = tf.random.stateless_uniform([4], state, dtype=tf.float64, alg=_PHILOX)
-    # Another stream: the complement of a seed that is never negative.
-    alpha = tf.random.stateless_normal([3], -1 - state, stddev=0.1, alg=_PHILOX)
-    return {
-        "shorter_side": low + tf.cast(uniform[0] * (high - low + 1), tf.int64),
-        "place": uniform[1:3],
-        "flip": uniform[3] < 0.5,
-        "alpha": alpha,
-    }
+    shorter_side = low + int(side * (high - low + 1))
+    return Draw(shorter_side, (down, across), flip < 0.5, alpha)
 
 
-def center(scale):
-    """What evaluation takes instead of a draw: one scale, the crop in the middle."""
-    return {
-        "shorter_side": tf.constant(scale, tf.int64),
-        "place": tf.constant([0.5, 0.5], tf.float64),
-        "flip": tf.constant(False),
-        "alpha": tf.zeros([3]),
-    }
+def _generator(seed, epoch, index, purpose):
+    counter = (0, 0, index, purpose)
+    return np.random.Generator(np.random.Philox(key=(seed, epoch), counter=counter))

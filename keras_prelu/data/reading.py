@@ -8,125 +8,131 @@ a function of the files alone: the next good one in the source's order.
 
 import os
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.decoding import BadPictureError, read_header
+from keras_prelu.data.sources import Source
 
 CORES = len(os.sched_getaffinity(0))
 
+# What is known of each picture when it has been read: type and shape.
 _PICTURE = {
-    "data": tf.string,
-    "height": tf.int64,
-    "width": tf.int64,
-    "plain": tf.bool,
-    "label": tf.int32,
-    "epoch": tf.int64,
-    "index": tf.int64,
+    "data": (tf.string, []),
+    "label": (tf.int32, []),
+    "epoch": (tf.int64, []),
+    "index": (tf.int64, []),
+    "area": (tf.int32, [4]),
+    "decoder": (tf.int32, []),
+    "factor": (tf.int32, []),
+    "box": (tf.float32, [4]),
+    # Keras adds up the replicas' parts of a batch to learn its shape: no bool.
+    "flip": (tf.uint8, []),
+    "shift": (tf.float32, [3]),
 }
 
 
-def reader(source, wanted):
-    """A function for `Dataset.map`, from a step to its pictures, still encoded.
+class Recipe(NamedTuple):
+    """How the batches of a training run are made.
 
-    Args:
+    Attributes:
         source: A source.
-        wanted: Function from a step to two arrays, epochs and indices.
-
-    Returns:
-        A function from a step to a dict of tensors, one entry a picture.
-    """
-    return _graph_function(lambda step: _read(source, *wanted(step)))
-
-
-def batch_maker(source, prepare, shapes, batch_size):
-    """A function for `Dataset.interleave`, from read pictures to one batch.
-
-    Args:
-        source: A source.
-        prepare: Function from one picture, a dict of tensors, to what is batched.
+        plan: Function from a header, an epoch and an index to a dict of the fields of
+            a picture from `"area"` on.
+        prepare: Function from a picture, a dict of tensors, to what is batched.
         shapes: What `prepare` returns is padded with zeros to these.
-        batch_size: Pictures in the batch.
-
-    Returns:
-        A function from a dict of tensors to a `tf.data.Dataset` of one batch.
+        batch_size: Pictures in a batch.
     """
 
-    def assemble(pictures):
-        return (
-            tf.data.Dataset.from_tensor_slices(pictures)
-            .map(prepare, num_parallel_calls=CORES, deterministic=True)
-            .padded_batch(batch_size, shapes, drop_remainder=True)
-        )
+    source: Source
+    plan: Callable
+    prepare: Callable
+    shapes: tuple
+    batch_size: int
 
-    def proven(epochs, indices):
-        return _read(source, epochs, indices, proof=prepare)
+    def reader(self, wanted):
+        """A function for `Dataset.map`, from a step to its pictures, still encoded.
 
-    read_again = _graph_function(proven)
+        Args:
+            wanted: Function from a step to two arrays, epochs and indices.
+        """
+        return _graph_function(lambda step: self._read(*wanted(step)))
 
-    def make(pictures):
+    def batch(self, pictures):
+        """The function for `Dataset.interleave`: read pictures to one batch."""
         again = tf.data.Dataset.from_tensors((pictures["epoch"], pictures["index"]))
+        prove = _graph_function(lambda *wanted: self._read(*wanted, proven=True))
         # `concatenate` makes nothing of its second part while the first suffices.
         return (
-            assemble(pictures)
+            self._assemble(pictures)
             .ignore_errors()
-            .concatenate(again.map(read_again).flat_map(assemble))
+            .concatenate(again.map(prove).flat_map(self._assemble))
             .take(1)
         )
 
-    return make
+    def _assemble(self, pictures):
+        return (
+            tf.data.Dataset.from_tensor_slices(pictures)
+            .map(self.prepare, num_parallel_calls=CORES, deterministic=True)
+            .padded_batch(self.batch_size, self.shapes, drop_remainder=True)
+        )
+
+    def _read(self, epochs, indices, proven=False):
+        rows = [
+            self._good_picture(int(epoch), int(index), proven)
+            for epoch, index in zip(epochs, indices, strict=True)
+        ]
+        return [
+            np.array([row[name] for row in rows], dtype.as_numpy_dtype)
+            for name, (dtype, _) in _PICTURE.items()
+        ]
+
+    def _good_picture(self, epoch, index, proven):
+        """A picture, or the next one that can be decoded."""
+        source = self.source
+        for distance in range(len(source)):
+            candidate = (index + distance) % len(source)
+            data, label = source.read(candidate)
+            try:
+                fields = self.plan(read_header(data), epoch, index)
+                fields |= {"data": data, "label": label, "epoch": epoch, "index": index}
+                if proven:
+                    self._prove(fields)
+            except BadPictureError as error:
+                source.skip(candidate, str(error))
+            else:
+                return fields
+        raise ValueError(f"No picture of the source can be decoded: {source.skipped}")
+
+    def _prove(self, fields):
+        """Prepares a picture for nothing but the error that it may raise."""
+        picture = {
+            name: tf.constant(fields[name], dtype)
+            for name, (dtype, _) in _PICTURE.items()
+        }
+        try:
+            self.prepare(picture)
+        except tf.errors.OpError as error:
+            raise BadPictureError(reason_of(error)) from error
 
 
-def _graph_function(function):
-    """Wraps a function that returns arrays in the order of `_PICTURE`."""
+def _graph_function(read):
+    """Wraps a function that returns the columns of `_PICTURE` as arrays."""
 
     def call(*arguments):
-        values = tf.numpy_function(function, arguments, list(_PICTURE.values()))
+        types = [dtype for dtype, _ in _PICTURE.values()]
+        columns = tf.numpy_function(read, arguments, types)
         return {
-            name: tf.ensure_shape(value, [None])
-            for name, value in zip(_PICTURE, values, strict=True)
+            name: tf.ensure_shape(column, [None, *shape])
+            for (name, (_, shape)), column in zip(
+                _PICTURE.items(), columns, strict=True
+            )
         }
 
     return call
-
-
-def _read(source, epochs, indices, proof=None):
-    rows = [
-        _good_picture(source, int(epoch), int(index), proof)
-        for epoch, index in zip(epochs, indices, strict=True)
-    ]
-    types = [dtype.as_numpy_dtype for dtype in _PICTURE.values()]
-    columns = zip(*rows, strict=True)
-    return [np.array(c, t) for c, t in zip(columns, types, strict=True)]
-
-
-def _good_picture(source, epoch, index, proof):
-    """The fields of a picture, or of the next one that can be decoded."""
-    for distance in range(len(source)):
-        candidate = (index + distance) % len(source)
-        data, label = source.read(candidate)
-        try:
-            fields = (data, *read_header(data), label, epoch, index)
-            if proof:
-                _prove(proof, fields)
-        except BadPictureError as error:
-            source.skip(candidate, str(error))
-        else:
-            return fields
-    raise ValueError(f"No picture of the source can be decoded: {source.skipped}")
-
-
-def _prove(prepare, fields):
-    """Prepares a picture for nothing but the error that it may raise."""
-    tensors = {
-        name: tf.constant(value, dtype)
-        for (name, dtype), value in zip(_PICTURE.items(), fields, strict=True)
-    }
-    try:
-        prepare(tensors)
-    except tf.errors.OpError as error:
-        raise BadPictureError(reason_of(error)) from error
 
 
 def reason_of(error):

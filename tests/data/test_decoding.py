@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu.data import decoding
-from keras_prelu.data.windows import decode_window
+from keras_prelu.data.windows import Box, decode_window, plan_window
 from tests.data.conftest import broken_jpeg, encoded, picture
 
 RGB = picture(40, 56)
@@ -52,16 +52,9 @@ PLAIN = {name for name in FILES if name.startswith("jpeg")} - {"jpeg_cmyk"}
 def _whole(data):
     """The picture as training decodes it, its window being all of it."""
     header = decoding.read_header(data)
-    box = np.array([0, 0, header.height, header.width], np.float64)
-    pixels, _ = decode_window(
-        data,
-        tf.constant(header.height, tf.int64),
-        tf.constant(header.width, tf.int64),
-        tf.constant(header.plain),
-        tf.constant(box),
-        image_size=max(header.height, header.width),
-    )
-    return pixels.numpy()
+    box = Box(0, 0, header.height, header.width)
+    plan = plan_window(header, box, image_size=max(header.height, header.width))
+    return decode_window({"data": data, **plan._asdict()}).numpy()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,13 +4,12 @@ import io
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
 from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data import drawing
-from keras_prelu.data.windows import canvas_side, crop_box, decode_window
+from keras_prelu.data.windows import canvas_side, crop_box, decode_window, plan_window
 from tests.data.conftest import encoded, picture
 
 pytestmark = pytest.mark.tensorflow_only
@@ -18,20 +17,16 @@ pytestmark = pytest.mark.tensorflow_only
 
 def _ours(file, shorter_side, place, image_size):
     header = data.decoding.read_header(file)
-    height, width, side = (
-        tf.constant(n, tf.int64) for n in (header.height, header.width, shorter_side)
-    )
-    box = crop_box(height, width, side, tf.constant(place, tf.float64), image_size)
-    window, box = decode_window(
-        file, height, width, tf.constant(header.plain), box, image_size
-    )
+    box = crop_box(header, shorter_side, place, image_size)
+    plan = plan_window(header, box, image_size)
+    window = decode_window({"data": file, **plan._asdict()})
     canvas = np.zeros((1, *[canvas_side(image_size)] * 2, 3), np.uint8)
     rows, columns = window.shape[:2]
     canvas[0, :rows, :columns] = window
     drawn = {
         "pixels": canvas,
         "size": np.array([[rows, columns]]),
-        "box": box.numpy()[None],
+        "box": np.array([plan.box], np.float32),
         "flip": np.array([False]),
         "shift": np.zeros((1, 3), np.float32),
     }
@@ -99,11 +94,13 @@ def test_every_window_fits_into_the_canvas():
     sizes += [tuple(np.exp(rng.uniform(0, 7, 2)).astype(int) + 1) for _ in range(40)]
     for number, (height, width) in enumerate(sizes):
         file = encoded(np.zeros((height, width, 3), np.uint8))
-        drawn = drawing.draw(0, *tf.constant([0, number], tf.int64), (16, 40))
-        height, width = (tf.constant(n, tf.int64) for n in (height, width))
-        box = crop_box(height, width, drawn["shorter_side"], drawn["place"], 16)
-        window, box = decode_window(file, height, width, tf.constant(True), box, 16)
+        header = data.decoding.read_header(file)
+        drawn = drawing.draw(0, 0, number, (16, 40))
+        box = crop_box(header, drawn.shorter_side, drawn.place, 16)
+        plan = plan_window(header, box, 16)
+        window = decode_window({"data": file, **plan._asdict()})
         assert max(window.shape[:2]) <= canvas_side(16)
-        # The box lies in the window, up to float32.
-        assert (box[:2] >= 0).numpy().all()
-        assert (box[:2] + box[2:] <= np.add(window.shape[:2], 1e-3)).numpy().all()
+        top, left, rows, columns = plan.box
+        assert min(top, left) >= 0
+        assert top + rows <= window.shape[0] + 1e-9
+        assert left + columns <= window.shape[1] + 1e-9
