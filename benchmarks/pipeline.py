@@ -1,0 +1,244 @@
+"""How fast training batches are made, against decoding JPEGs and nothing else.
+
+    python benchmarks/pipeline.py
+
+All contestants read the same generated photographs, 500 x 375 pixels and about 100 KB
+each, and take turns within one run; the table shows the median turn.
+"""
+
+import io
+import itertools
+import os
+import pathlib
+import resource
+import statistics
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_prelu import data
+
+PICTURES = 256
+SIZES = ((500, 375), (500, 375), (375, 500))  # width, height
+BYTES = 100_000
+BATCH = 32
+SIDE, SCALE = 224, (256, 512)
+TURNS, SECONDS = 7, 1.5
+CORES = len(os.sched_getaffinity(0))
+MEAN = (124.0, 117.0, 104.0)
+
+
+def photograph(rng, width, height):
+    """Noise at all scales, as bright and as hard to compress as a photograph."""
+    field = 128 + rng.normal(size=(height, width, 3)) * 6
+    for cells in (4, 8, 16, 32, 64, 128):
+        coarse = rng.normal(size=(cells * 3 // 4, cells, 3)).astype(np.float32)
+        planes = [
+            Image.fromarray(np.ascontiguousarray(coarse[..., c])).resize(
+                (width, height), Image.Resampling.BICUBIC
+            )
+            for c in range(3)
+        ]
+        field += np.stack(planes, -1) * 60 / np.log2(cells)
+    image = Image.fromarray(np.clip(field, 0, 255).astype(np.uint8))
+    for quality in range(97, 50, -2):
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=quality)
+        if stream.tell() <= 1.05 * BYTES:
+            return stream.getvalue()
+    raise RuntimeError("no quality gives the size that was asked for")
+
+
+def write_pictures(root):
+    rng = np.random.default_rng(0)
+    for number in range(PICTURES):
+        folder = root / f"class{number % 2}"
+        folder.mkdir(exist_ok=True)
+        picture = photograph(rng, *SIZES[number % len(SIZES)])
+        (folder / f"{number:04}.jpg").write_bytes(picture)
+
+
+def _files(source, decode):
+    """A stream over the files; one number of each, so that nothing else is copied."""
+    return (
+        tf.data.Dataset.from_tensor_slices(source.paths)
+        .repeat()
+        .map(
+            lambda path: decode(tf.io.read_file(path))[0, 0],
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        .batch(BATCH)
+        .prefetch(2)
+    )
+
+
+def decode_whole(source):
+    return _files(source, lambda content: tf.io.decode_jpeg(content, channels=3))
+
+
+def entropy_decoding(source):
+    # At 1/8 the decoder reads every coefficient and transforms one in 64.
+    return _files(
+        source, lambda content: tf.io.decode_jpeg(content, channels=3, ratio=8)
+    )
+
+
+def ours_device(source):
+    return data.train_batches(source, BATCH, SIDE, SCALE)
+
+
+def ours_host(source):
+    return data.train_batches(source, BATCH, SIDE, SCALE, augment_on="host")
+
+
+def naive(source):
+    """The paper's recipe as one would write it down with tf.image."""
+    colors = tf.constant(data.IMAGENET_COMPONENTS.shift_matrix())
+
+    def augment(path):
+        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        image = tf.cast(image, tf.float32)
+        shorter = tf.random.uniform([], SCALE[0], SCALE[1] + 1, tf.int32)
+        size = tf.cast(tf.shape(image)[:2], tf.float32)
+        size *= tf.cast(shorter, tf.float32) / tf.reduce_min(size)
+        image = tf.image.resize(image, tf.cast(tf.round(size), tf.int32))
+        image = tf.image.random_crop(image, [SIDE, SIDE, 3])
+        image = tf.image.random_flip_left_right(image)
+        image += tf.linalg.matvec(colors, tf.random.normal([3], stddev=0.1))
+        return image - tf.constant(MEAN)
+
+    return (
+        tf.data.Dataset.from_tensor_slices(source.paths)
+        .repeat()
+        .map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(BATCH)
+        .prefetch(2)
+    )
+
+
+def keras_layers(source):
+    layers = keras.Sequential(
+        [
+            keras.layers.RandomCrop(SIDE, SIDE),
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomColorJitter(
+                value_range=(0, 255), brightness_factor=0.1, saturation_factor=0.1
+            ),
+        ]
+    )
+    return (
+        keras.utils.image_dataset_from_directory(
+            pathlib.Path(source.paths[0]).parents[1],
+            batch_size=BATCH,
+            image_size=(256, 256),
+            verbose=False,
+        )
+        .repeat()
+        .map(lambda x, y: (layers(x, training=True), y), tf.data.AUTOTUNE)
+        .prefetch(2)
+    )
+
+
+def pillow(source):
+    """As torchvision does it by default: decode, resize and crop with Pillow."""
+    rng = np.random.default_rng(0)
+
+    def augment(path):
+        image = Image.open(path).convert("RGB")
+        ratio = rng.integers(SCALE[0], SCALE[1] + 1) / min(image.size)
+        size = [round(side * ratio) for side in image.size]
+        image = image.resize(size, Image.Resampling.BILINEAR)
+        left, top = (int(rng.integers(0, side - SIDE + 1)) for side in size)
+        image = image.crop((left, top, left + SIDE, top + SIDE))
+        if rng.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(image)
+
+    with ThreadPoolExecutor(CORES) as pool:
+        paths = itertools.cycle(source.paths)
+        while True:
+            yield np.stack(list(pool.map(augment, itertools.islice(paths, BATCH))))
+
+
+CONTESTANTS = {
+    "decode whole JPEGs, nothing else": decode_whole,
+    "entropy decoding (decode at 1/8)": entropy_decoding,
+    "ours, `augment_on='device'`": ours_device,
+    "ours, `augment_on='host'`": ours_host,
+    "the paper's recipe with tf.image": naive,
+    "image_dataset_from_directory, Keras layers": keras_layers,
+    "Pillow in threads": pillow,
+}
+
+
+def turn(batches):
+    """Images a second over one turn."""
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() < start + SECONDS:
+        next(batches)
+        count += BATCH
+    return count / (time.perf_counter() - start)
+
+
+def race(source):
+    """Median images a second of each contestant.
+
+    A contestant's pipeline lives for one turn: one that waits would go on filling its
+    buffers in the others' time.
+    """
+    rates = {name: [] for name in CONTESTANTS}
+    for _ in range(TURNS):
+        for name, make in CONTESTANTS.items():
+            batches = iter(make(source))
+            for _ in range(4):  # past the first, which waits for everything to start
+                next(batches)
+            rates[name].append(turn(batches))
+            del batches
+    return {name: statistics.median(rate) for name, rate in rates.items()}
+
+
+def device_milliseconds(source):
+    """The device's part, here on the CPU: milliseconds an image."""
+    augmentation = tf.function(data.Augmentation(SIDE))
+    drawn, _ = next(iter(ours_device(source)))
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        augmentation(drawn)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times) / BATCH
+
+
+def memory_mebibytes(source, batch_size=128, steps=12):
+    """How much more memory the process takes for training batches, at its peak."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in data.train_batches(source, batch_size, SIDE, SCALE).take(steps):
+        pass
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        write_pictures(root)
+        source = data.from_directory(root)
+        kilobytes = statistics.mean(len(source[i][0]) for i in range(PICTURES)) / 1000
+        memory = memory_mebibytes(source)
+        rates = race(source)
+        device = device_milliseconds(source)
+    whole = rates["decode whole JPEGs, nothing else"]
+    print(f"{PICTURES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
+    print("| pipeline | images/s | of whole decoding |\n|---|---|---|")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:.0f} | {rate / whole:.2f} |")
+    print(f"\nThe device's part, on the CPU: {device:.1f} ms an image.")
+    print(f"Memory at the peak, batches of 128: {memory:.0f} MiB more.")
+
+
+if __name__ == "__main__":
+    main()
