@@ -9,7 +9,7 @@ import io
 import time
 
 import keras
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from keras_prelu import data
 from keras_prelu.data.rendering import SHAPES, render
@@ -70,17 +70,20 @@ def accuracy(body, epochs, rate, train, validation):
     return training_model.evaluate(plain, verbose=0)[1], seconds
 
 
-def sheet(path, columns=16, rows=5, side=112, gap=4):
+def sheet(path, columns=16, rows=3, side=96, gap=4, caption=16):
     """Writes a picture of samples, a column a class."""
-    size = (columns * (side + gap) + gap, rows * (side + gap) + gap)
+    size = (columns * (side + gap) + gap, rows * (side + gap) + gap + caption)
     picture = Image.new("RGB", size, "white")
-    for row in range(rows):
-        for column, name in enumerate(SHAPES):
+    draw = ImageDraw.Draw(picture)
+    for column, name in enumerate(SHAPES):
+        left = gap + column * (side + gap)
+        draw.text((left + side / 2, caption / 2), name, "black", anchor="mm")
+        for row in range(rows):
             sample = Image.open(io.BytesIO(render(name, (0, columns * row + column))))
             sample.thumbnail((side, side))
-            x = gap + column * (side + gap) + (side - sample.width) // 2
-            y = gap + row * (side + gap) + (side - sample.height) // 2
-            picture.paste(sample, (x, y))
+            top = gap + caption + row * (side + gap)
+            corner = ((side - sample.width) // 2, (side - sample.height) // 2)
+            picture.paste(sample, (left + corner[0], top + corner[1]))
     picture.save(path, optimize=True)
 
 

@@ -35,12 +35,14 @@ def documented_objects():
                 continue
             if ">>>" in text and id(member) not in seen:
                 seen.add(id(member))
-                yield pytest.param(text, id=f"{home}.{member.__name__}")
+                yield pytest.param(home, text, id=f"{home}.{member.__name__}")
 
 
-@pytest.mark.parametrize("text", list(documented_objects()))
-def test_examples_run(text):
+@pytest.mark.parametrize(("home", "text"), list(documented_objects()))
+def test_examples_run(home, text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     names = {"keras": keras, "keras_prelu": keras_prelu, "np": np}
+    names |= vars(sys.modules[home])
     example = doctest.DocTestParser().get_doctest(text, names, "docstring", None, 0)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     result = doctest.DocTestRunner(optionflags=flags).run(example)

@@ -34,8 +34,8 @@ class Augmentation(keras.layers.Layer):
         >>> import numpy as np
         >>> window = np.arange(4, dtype="uint8").reshape(1, 2, 2, 1).repeat(3, -1)
         >>> whole = {
-        ...     "pixels": window, "size": [[2, 2]], "box": [[0.0, 0.0, 2.0, 2.0]],
-        ...     "flip": [1], "shift": [[10.0, 0.0, 0.0]],
+        ...     "pixels": window, "size": np.array([[2, 2]]), "flip": np.array([1]),
+        ...     "box": np.array([[0.0, 0, 2, 2]]), "shift": np.array([[10.0, 0, 0]]),
         ... }
         >>> crop = keras.ops.convert_to_numpy(Augmentation(2)(whole))
         >>> crop[0, :, :, 0].tolist()
@@ -93,8 +93,8 @@ def resampling_matrix(start, extent, valid, inputs, outputs):
 
     Examples:
         >>> halve = resampling_matrix(*map(ops.array, ([0.0], [4.0], [4.0])), 4, 2)
-        >>> ops.convert_to_numpy(halve[0] * 16).round(2).tolist()
-        [[6.86, 6.86, 2.29, 0.0], [0.0, 2.29, 6.86, 6.86]]
+        >>> ops.convert_to_numpy(halve[0] * 7).round(3).tolist()
+        [[3.0, 3.0, 1.0, 0.0], [0.0, 1.0, 3.0, 3.0]]
     """
     scale = (extent / outputs)[:, None, None]
     positions = ops.arange(outputs, dtype="float32")[None, :, None] + 0.5

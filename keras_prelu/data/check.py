@@ -7,6 +7,7 @@ DIR holds a folder a class. The exit status is 1 if there are any.
 
 import argparse
 import sys
+import types
 
 from keras_prelu.data.checking import check
 from keras_prelu.data.sources import from_directory
@@ -28,8 +29,12 @@ def main(arguments=None):
     return 1 if report else 0
 
 
+class _CallableModule(types.ModuleType):
+    __call__ = staticmethod(check)
+
+
+# Importing this module puts it in the place of the function `keras_prelu.data.check`.
+sys.modules[__name__].__class__ = _CallableModule
+
 if __name__ == "__main__":
     sys.exit(main())
-
-# Importing this module must not put it in the place of the function of its name.
-sys.modules[__name__] = check

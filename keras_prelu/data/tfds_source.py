@@ -50,6 +50,10 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
                 f"The files of {name!r} must be put in place by hand; see "
                 f"docs/guides/data.md. Received: data_dir={data_dir}. {error}"
             ) from error
+        except FileExistsError:  # another process prepared the set meanwhile
+            builder = tfds.builder(name, data_dir=data_dir)
+            if not builder.is_prepared():
+                raise
     return TfdsSource(builder, split, max_bad)
 
 

@@ -1,4 +1,6 @@
 import os
+import pathlib
+import sqlite3
 
 import pytest
 
@@ -122,3 +124,21 @@ def test_quota_can_be_set():
         source.skip(0, "torn")
     with pytest.raises(ValueError, match="max_bad=-1"):
         data.from_files(["x"], [0], ["ant"], max_bad=-1)
+
+
+def test_the_source_of_the_guide(tmp_path):
+    guide = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "data.md"
+    section = guide.read_text().partition("### Your own source")[2]
+    names = {}
+    exec(section.split("```python\n")[1].split("```")[0], names)  # noqa: S102
+    file = tmp_path / "pictures.db"
+    with sqlite3.connect(file) as database:
+        database.execute("create table pictures (id integer, label integer, jpeg blob)")
+        rows = [(7, 1, b"seven"), (3, 0, b"three")]
+        database.executemany("insert into pictures values (?, ?, ?)", rows)
+    source = names["DatabaseSource"](file, ["ant", "bee"])
+    assert (len(source), source.read(0), source.read(1)) == (
+        2,
+        (b"three", 0),
+        (b"seven", 1),
+    )
