@@ -8,6 +8,8 @@ for it. Nothing here is random, so nothing here depends on the number of replica
 import keras
 from keras import ops
 
+from keras_prelu.resampling import resampling_matrix
+
 
 @keras.saving.register_keras_serializable("keras_prelu")
 class Augmentation(keras.layers.Layer):
@@ -76,33 +78,6 @@ class Augmentation(keras.layers.Layer):
     def get_config(self):
         """Returns the arguments of the constructor."""
         return {**super().get_config(), "image_size": self.image_size}
-
-
-def resampling_matrix(start, extent, valid, inputs, outputs):
-    """Weights that resample part of a line of pixels with an antialiasing tent.
-
-    Args:
-        start: Where the part begins, in pixels, one number a picture.
-        extent: How many pixels it spans.
-        valid: How many pixels of the line are picture and not padding.
-        inputs: Length of the line.
-        outputs: How many pixels to make of it.
-
-    Returns:
-        A tensor of shape `(batch, outputs, inputs)`, each row summing to 1.
-
-    Examples:
-        >>> halve = resampling_matrix(*map(ops.array, ([0.0], [4.0], [4.0])), 4, 2)
-        >>> ops.convert_to_numpy(halve[0] * 7).round(3).tolist()
-        [[3.0, 3.0, 1.0, 0.0], [0.0, 1.0, 3.0, 3.0]]
-    """
-    scale = (extent / outputs)[:, None, None]
-    positions = ops.arange(outputs, dtype="float32")[None, :, None] + 0.5
-    centers = start[:, None, None] + positions * scale
-    pixels = ops.arange(inputs, dtype="float32")[None, None, :] + 0.5
-    weights = ops.relu(1 - ops.abs(pixels - centers) / ops.maximum(scale, 1.0))
-    weights = ops.where(pixels < valid[:, None, None], weights, 0.0)
-    return weights / ops.sum(weights, axis=2, keepdims=True)
 
 
 @keras.saving.register_keras_serializable("keras_prelu")

@@ -88,14 +88,14 @@ def train_batches(
         tensors, see `Augmentation`.
 
     Examples:
-        >>> import keras_prelu
-        >>> source = keras_prelu.data.shapes("validation")  # doctest: +SKIP
-        >>> batches = train_batches(
-        ...     source, 32, image_size=64, scale=(64, 96))  # doctest: +SKIP
-        >>> training_model = keras_prelu.data.augmented(
-        ...     model, image_size=64)  # doctest: +SKIP
-        >>> training_model.fit(
-        ...     batches, steps_per_epoch=steps_per_epoch(source, 32))  # doctest: +SKIP
+        >>> source = keras_prelu.data.from_directory("photos")
+        >>> batches = keras_prelu.data.train_batches(
+        ...     source, batch_size=4, image_size=32, scale=(32, 48))
+        >>> model = keras_prelu.applications.ModelA(
+        ...     width=1 / 64, classes=2, input_shape=(32, 32, 3))
+        >>> training_model = keras_prelu.data.augmented(model, image_size=32)
+        >>> training_model.compile("sgd", "sparse_categorical_crossentropy")
+        >>> history = training_model.fit(batches, steps_per_epoch=2, verbose=0)
     """
     _check_sizes(source, batch_size, image_size, scale)
     _check_shard(shard, batch_size)
@@ -147,10 +147,11 @@ def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
         image_size, 3)`, or `(batch, height, width, 3)` for whole pictures; y int32.
 
     Examples:
-        >>> import keras_prelu
-        >>> source = keras_prelu.data.shapes("validation")  # doctest: +SKIP
-        >>> model.evaluate(
-        ...     eval_batches(source, 32, image_size=64, scale=72))  # doctest: +SKIP
+        >>> source = keras_prelu.data.from_directory("photos")
+        >>> batches = keras_prelu.data.eval_batches(
+        ...     source, batch_size=6, image_size=32, scale=40)
+        >>> [len(y) for x, y in batches]
+        [6, 2]
     """
     smallest = 1 if image_size is None else image_size
     _check_sizes(source, batch_size, smallest, (scale, scale))

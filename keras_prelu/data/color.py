@@ -55,9 +55,10 @@ def color_components(source, threads=8):
         `ColorComponents`, for the `color` argument of `train_batches`.
 
     Examples:
-        >>> import keras_prelu
-        >>> source = keras_prelu.data.from_directory("train")  # doctest: +SKIP
-        >>> color = color_components(source)  # doctest: +SKIP
+        >>> source = keras_prelu.data.from_directory("photos")
+        >>> color = keras_prelu.data.color_components(source)
+        >>> batches = keras_prelu.data.train_batches(
+        ...     source, batch_size=4, image_size=32, scale=(32, 48), color=color)
     """
 
     def sums(index):

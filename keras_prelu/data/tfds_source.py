@@ -37,8 +37,7 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
         A `Source`.
 
     Examples:
-        >>> import keras_prelu
-        >>> train = keras_prelu.data.from_tfds("imagenet2012", "train")  # doctest: +SKIP
+        >>> from_tfds("imagenet2012", "train")  # doctest: +SKIP
     """
     builder = tfds.builder(name, data_dir=data_dir)
     if not builder.is_prepared():

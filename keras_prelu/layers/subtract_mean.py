@@ -4,9 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-# `keras.ops.image.resize` refuses sizes that are known at run time only.
-from keras.src.backend import image as backend_image
-
+from keras_prelu import resampling
 from keras_prelu.layers import data_format as data_formats
 
 # Mean of the RGB channels over the training images of ImageNet 2012, in [0, 255]: the
@@ -150,12 +148,7 @@ class SubtractMean(keras.layers.Layer):
         if len(mean.shape) == 3:
             rows = slice(2, 4) if first else slice(1, 3)
             if tuple(inputs.shape[rows]) != tuple(mean.shape[:2]):
-                mean = backend_image.resize(
-                    mean,
-                    ops.shape(inputs)[rows],
-                    antialias=True,
-                    data_format="channels_last",
-                )
+                mean = resampling.resize(mean, ops.shape(inputs)[rows])
         else:
             mean = ops.reshape(mean, (1, 1, -1))
         if first:
