@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from keras_prelu import keras_repairs
@@ -89,3 +90,42 @@ def worker(strategy):
         return 0, 1
     workers = resolver.cluster_spec().as_dict().get("worker", [])
     return resolver.task_id, len(workers)
+
+
+def gather(strategy, numbers):
+    """Returns every worker's numbers, a row each. All workers must call it.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        numbers: List of numbers, equally many on each worker.
+
+    Returns:
+        A float64 NumPy array of shape `(workers, len(numbers))`.
+
+    Example:
+
+    >>> keras_prelu.distribution.gather(tf.distribute.get_strategy(), [3, 4])
+    array([[3., 4.]])
+    """
+    row = np.array([numbers], "float64")
+    if worker(strategy)[1] == 1:
+        return row
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(row)
+    )
+    replicas = strategy.gather(values, axis=0).numpy()
+    return replicas[:: len(strategy.extended.worker_devices)]
+
+
+def newest_common(strategy, steps, most=4):
+    """Returns the newest step that all workers have, or None. All must call it.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        steps: List of integers, the steps that this worker has.
+        most: Integer. How many of the newest to compare.
+    """
+    newest = sorted(steps)[-most:]
+    rows = gather(strategy, newest + [-1] * (most - len(newest)))
+    common = set.intersection(*({int(step) for step in row} for row in rows))
+    return max(common - {-1}, default=None)

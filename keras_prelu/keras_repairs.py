@@ -45,12 +45,23 @@ def _build(self, iterator=None, data_batch=None):
     strategy = self._distribute_strategy
     if iterator is None or strategy is None or not _spans_workers(strategy):
         return _STOCK_BUILD(self, iterator=iterator, data_batch=data_batch)
-    specification = tree.map_structure(
-        lambda spec: getattr(spec, "_value_specs", (spec,))[0],  # of one replica
-        iterator._distributed_dataset.element_spec,
+    return build_from_specification(self, iterator._distributed_dataset.element_spec)
+
+
+def build_from_specification(model, specification):
+    """Builds what a compiled model still lacks (loss, metrics, optimizer).
+
+    Keras does so at the first batch; a run that resumes must fill its metrics before.
+
+    Args:
+        model: A compiled `keras.Model`.
+        specification: The `element_spec` of the data it will be trained on.
+    """
+    of_one_replica = tree.map_structure(
+        lambda spec: getattr(spec, "_value_specs", (spec,))[0], specification
     )
-    with strategy.scope():
-        return self._symbolic_build(data_batch=specification)
+    with model.distribute_strategy.scope():
+        model._symbolic_build(data_batch=of_one_replica)
 
 
 def _reduce_per_replica(values, strategy, reduction):
