@@ -1,0 +1,92 @@
+"""Files from URLs: checked by sha256, written to the cache whole or not at all."""
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import keras
+
+_CHUNK = 1 << 20
+
+
+def cache_directory():
+    """Returns the directory of downloaded weights; `KERAS_HOME` moves it."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home) / "models" / "keras_prelu"
+
+
+def sha256_of(path):
+    """Returns the sha256 of a file, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _looks_like_html(path):
+    with Path(path).open("rb") as file:
+        return file.read(64).lstrip()[:1] == b"<"
+
+
+def fetch(url, sha256):
+    """Returns the path of the file at `url`, downloaded unless it is in the cache.
+
+    Args:
+        url: An `http`, `https` or `file` URL.
+        sha256: What the file's hash must be, as 64 hexadecimal digits.
+
+    Returns:
+        A `pathlib.Path` in `cache_directory()`.
+    """
+    name = Path(urllib.parse.urlsplit(url).path).name
+    # Named by its hash as well: a new version never meets the old one's file.
+    target = cache_directory() / f"{sha256[:16]}-{name}"
+    if target.exists() and sha256_of(target) == sha256:
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{name}-")
+    except OSError as error:
+        raise OSError(
+            f"Cannot write to the cache directory {target.parent}: {error}. Set the "
+            "environment variable KERAS_HOME to a directory that can be written, or "
+            f"download {url} by hand and pass its path as `weights`."
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _download(url, file, sha256, target)
+        _verify(partial, url, sha256)
+        Path(partial).replace(target)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+    return target
+
+
+def _download(url, file, sha256, target):
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response:
+            size = int(response.headers.get("Content-Length") or 0)
+            progress = keras.utils.Progbar(size or None, unit_name="byte")
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                progress.add(len(chunk))
+        file.flush()
+        os.fsync(file.fileno())
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise OSError(
+            f"Cannot download {url}: {error}. Where there is no network, put the "
+            f"file with sha256 {sha256} at {target}, or pass its path as `weights`."
+        ) from error
+
+
+def _verify(path, url, sha256):
+    found = sha256_of(path)
+    if found == sha256:
+        return
+    kind = " It is an HTML page, not a weights file." if _looks_like_html(path) else ""
+    raise ValueError(
+        f"The file at {url} is not the one expected.{kind} "
+        f"Expected: sha256={sha256}. Received: sha256={found}"
+    )

@@ -1,0 +1,19 @@
+"""The small nets with which the paper compares rectifiers and depths."""
+
+from keras_prelu.applications.constructors import constructor
+
+Model14 = constructor(
+    "Model14",
+    net="model14",
+    title="the net of 14 layers",
+    about="With it the paper compares ReLU, shared and channel-wise slopes.",
+    reference="Table 1",
+)
+
+Model30 = constructor(
+    "Model30",
+    net="model30",
+    title="the net of 30 layers",
+    about="It is the net of 14 layers with 16 more convolutions in its last stage.",
+    reference="section 2.3",
+)

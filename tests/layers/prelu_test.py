@@ -1,0 +1,189 @@
+"""PReLU against the formulas of the paper, written out in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+from keras.src.testing import TestCase
+
+from keras_prelu.layers import PReLU
+
+
+def reference(x, alpha, axis):
+    """Output and the two gradients for an upstream gradient of cos(x), in float64."""
+    x = np.moveaxis(np.asarray(x, "float64"), axis, -1)
+    upstream = np.cos(x)
+    y = np.where(x > 0, x, alpha * x)
+    into_x = upstream * np.where(x > 0, 1.0, alpha)
+    into_alpha = (upstream * np.where(x > 0, 0.0, x)).reshape(-1, x.shape[-1]).sum(0)
+    if alpha.size == 1:
+        into_alpha = into_alpha.sum(keepdims=True)
+    return np.moveaxis(y, -1, axis), np.moveaxis(into_x, -1, axis), into_alpha
+
+
+def gradients(layer, x, upstream):
+    """Gradients with respect to the input and the slopes, on any backend."""
+    x = ops.cast(x, layer.compute_dtype)
+    upstream = ops.cast(upstream, layer.compute_dtype)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return tape.gradient(y, [x, layer.alpha.value], output_gradients=upstream)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def f(x, alpha):
+            return layer.stateless_call([alpha], [], x)[0]
+
+        return jax.vjp(f, x, layer.alpha.value)[1](upstream)
+    x = x.requires_grad_()
+    layer(x).backward(upstream)
+    return x.grad, layer.alpha.value.grad
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("shape", [(5, 3), (4, 5, 3), (2, 3, 5, 6), (2, 3, 2, 4, 3)])
+def test_output_and_gradients_equal_the_formulas(shape, data_format, shared):
+    axis = 1 if data_format == "channels_first" else len(shape) - 1
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=shape).astype("float32")
+    x.flat[0] = 0.0  # the formulas give zero to the negative side
+    alpha = rng.normal(size=1 if shared else shape[axis]).astype("float32")
+    layer = PReLU(shared=shared, data_format=data_format)
+    layer.build(shape)
+    layer.alpha.assign(alpha)
+    y, into_x, into_alpha = reference(x, alpha, axis)
+
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), y, rtol=1e-6)
+    found = [ops.convert_to_numpy(g) for g in gradients(layer, x, np.cos(x))]
+    np.testing.assert_allclose(found[0], into_x, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(found[1], into_alpha, rtol=1e-5, atol=1e-6)
+
+
+# Without the subnormal ones, which the backends round to zero.
+NUMBERS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_zero_slope_is_relu_and_unit_slope_is_the_identity(values):
+    x = np.array(values, "float32")[:, None]
+    zero = PReLU(alpha_initializer=0)(x)
+    one = PReLU(alpha_initializer=1)(x)
+    np.testing.assert_array_equal(ops.convert_to_numpy(zero), np.maximum(x, 0))
+    np.testing.assert_array_equal(ops.convert_to_numpy(one), x)
+
+
+def test_slope_per_channel_at_every_size():
+    layer = PReLU()
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layer(inputs))
+    assert layer.alpha.shape == (3,)
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer.alpha), [0.25] * 3)
+    for size in (224, 448):
+        y = model(np.full((1, size, size, 3), -8.0, "float32"))
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(y), np.full((1, size, size, 3), -2.0)
+        )
+    assert layer.alpha.shape == (3,)
+
+
+def test_slopes_stay_float32_under_mixed_precision():
+    layer = PReLU(dtype="mixed_bfloat16")
+    y = layer(np.array([[-1.0, 1.0]], "float32"))
+    assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+    assert layer.alpha.dtype == "float32"
+
+
+def test_slope_gradient_is_summed_well_in_half_precision():
+    # 200 704 terms: sums kept in bfloat16 would stick long before the end.
+    shape = (64, 56, 56, 4)
+    layer = PReLU(dtype="mixed_bfloat16")
+    layer.build(shape)
+    found = gradients(layer, -np.ones(shape), np.ones(shape))[1]
+    expected = np.full(4, -64 * 56 * 56.0)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1 / 256)
+
+
+def test_equal_slopes_give_equal_maps_in_both_data_formats():
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
+    last, first = PReLU(), PReLU(data_format="channels_first")
+    last.build(x.shape)
+    first.build((2, 3, 4, 5))
+    for layer in (last, first):
+        layer.alpha.assign([0.1, -0.5, 2.0])
+    y = ops.convert_to_numpy(first(x.transpose(0, 3, 1, 2))).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(last(x)), y)
+
+
+@pytest.mark.tensorflow_only
+def test_gradient_keeps_its_input_and_slopes_alone():
+    import tensorflow as tf
+
+    layer = PReLU()
+    layer.build((None, 8, 8, 4))
+
+    @tf.function
+    def step(x, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return tape.gradient(y, [x, layer.alpha.value], output_gradients=upstream)
+
+    shape = (2, 8, 8, 4)
+    graph = step.get_concrete_function(tf.ones(shape), tf.ones(shape)).graph
+    # The forward pass rectifies twice, and the gradient makes use of neither result:
+    # were they consumed by it, they would have to be kept.
+    relus = [op for op in graph.get_operations() if op.type == "Relu"]
+    consumers = {c.type for op in relus for c in op.outputs[0].consumers()}
+    assert len(relus) == 2
+    assert consumers <= {"Mul", "AddV2"}
+    assert not any(op.type == "ReluGrad" for op in graph.get_operations())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shared": [1, 2]}, r"`shared`.*Received: shared=\[1, 2\]"),
+        ({"shared": 1}, r"`shared`.*Received: shared=1"),
+        ({"data_format": "NHWC"}, r"`data_format`.*Received: data_format='NHWC'"),
+        ({"shared_axes": [1, 2]}, "shared_axes"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PReLU(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(3,), (None, 4, None)])
+def test_inputs_without_channels_are_refused(shape):
+    with pytest.raises(ValueError, match="Received: input_shape="):
+        PReLU().build(shape)
+
+
+class KerasContract(TestCase):
+    """Keras's own checks of a layer."""
+
+    def test_contract(self):
+        for arguments in (
+            {},
+            {"shared": True, "alpha_initializer": "zeros"},
+            {"alpha_regularizer": "l2", "alpha_constraint": "non_neg"},
+        ):
+            regularized = "alpha_regularizer" in arguments
+            self.run_layer_test(
+                PReLU,
+                init_kwargs=arguments,
+                input_shape=(2, 6, 5, 3),
+                expected_output_shape=(2, 6, 5, 3),
+                expected_num_trainable_weights=1,
+                expected_num_non_trainable_weights=0,
+                expected_num_losses=int(regularized),
+                supports_masking=True,
+            )

@@ -1,0 +1,107 @@
+"""Spatial pyramid pooling against a loop, and against torch."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+from keras.src.testing import TestCase
+
+from keras_prelu.layers import SpatialPyramidPooling
+
+
+def reference(maps, levels):
+    """The rule of design, bin by bin, for channels-last maps."""
+    batch, height, width, _ = maps.shape
+    bins = []
+    for n in levels:
+        for i in range(n):
+            rows = slice(int(np.floor(i * height / n)), -int(-(i + 1) * height // n))
+            for j in range(n):
+                cols = slice(int(np.floor(j * width / n)), -int(-(j + 1) * width // n))
+                bins.append(maps[:, rows, cols].max(axis=(1, 2)))
+    return np.stack(bins, axis=1).reshape(batch, -1)
+
+
+def random_maps(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+@given(
+    height=st.integers(1, 17),
+    width=st.integers(1, 17),
+    levels=st.lists(st.integers(1, 8), min_size=1, max_size=3),
+    first=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_equals_a_loop_over_bins(height, width, levels, first):
+    maps = random_maps(2, height, width, 3)
+    data_format = "channels_first" if first else "channels_last"
+    layer = SpatialPyramidPooling(levels, data_format=data_format)
+    inputs = maps.transpose(0, 3, 1, 2) if first else maps
+    found = ops.convert_to_numpy(layer(inputs))
+    np.testing.assert_array_equal(found, reference(maps, levels))
+    assert layer.compute_output_shape(inputs.shape) == found.shape
+
+
+@pytest.mark.parametrize("size", [(14, 14), (10, 13), (3, 5), (1, 1)])
+def test_equals_adaptive_max_pooling_of_torch(size):
+    torch = pytest.importorskip("torch")
+    maps = random_maps(2, *size, 4)
+    expected = []
+    for n in (7, 3, 2, 1):
+        pooled = torch.nn.functional.adaptive_max_pool2d(
+            torch.tensor(maps.transpose(0, 3, 1, 2)), n
+        )
+        expected.append(pooled.numpy().transpose(0, 2, 3, 1).reshape(2, -1))
+    found = ops.convert_to_numpy(SpatialPyramidPooling()(maps))
+    np.testing.assert_array_equal(found, np.concatenate(expected, axis=1))
+
+
+def test_one_model_takes_every_size():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, SpatialPyramidPooling((6, 3))(inputs))
+    for size in ((14, 14), (20, 9), (4, 2)):
+        maps = random_maps(2, *size, 3)
+        found = ops.convert_to_numpy(model(maps))
+        np.testing.assert_array_equal(found, reference(maps, (6, 3)))
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_unknown_sizes_in_a_graph(jit_compile):
+    import tensorflow as tf
+
+    layer = SpatialPyramidPooling()
+    signature = [tf.TensorSpec((None, None, None, 3))]
+    pool = tf.function(layer, input_signature=signature, jit_compile=jit_compile)
+    for size in ((14, 14), (5, 20)):
+        maps = random_maps(2, *size, 3)
+        np.testing.assert_array_equal(pool(maps), reference(maps, layer.levels))
+
+
+@pytest.mark.parametrize("levels", [(), 3, (0,), (2, 1.5), "71"])
+def test_wrong_levels_are_named(levels):
+    with pytest.raises(ValueError, match="`levels`.*Received: levels="):
+        SpatialPyramidPooling(levels)
+
+
+def test_unknown_channels_are_refused():
+    with pytest.raises(ValueError, match="Received: input_shape="):
+        SpatialPyramidPooling().compute_output_shape((None, 4, 4, None))
+
+
+class KerasContract(TestCase):
+    """Keras's own checks of a layer."""
+
+    def test_contract(self):
+        for data_format in ("channels_last", "channels_first"):
+            self.run_layer_test(
+                SpatialPyramidPooling,
+                init_kwargs={"levels": (3, 2, 1), "data_format": data_format},
+                input_shape=(2, 4, 4, 4),
+                expected_output_shape=(2, 14 * 4),
+                expected_num_trainable_weights=0,
+                supports_masking=False,
+            )

@@ -1,0 +1,166 @@
+"""SubtractMean against NumPy, and its resized mean against Pillow."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from keras.src.testing import TestCase
+from PIL import Image
+
+from keras_prelu.layers import IMAGENET_MEAN, SubtractMean
+
+
+def numpy_of(x):
+    return ops.convert_to_numpy(x)
+
+
+def random_images(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def test_subtracts_imagenets_mean_from_integers_and_floats_alike():
+    images = random_images(2, 5, 4, 3)
+    layer = SubtractMean()
+    expected = images - np.array(IMAGENET_MEAN, "float32")
+    np.testing.assert_allclose(numpy_of(layer(images)), expected, rtol=1e-6)
+    np.testing.assert_array_equal(
+        numpy_of(layer(images)), numpy_of(layer(images.astype("float32")))
+    )
+
+
+def test_channels_first():
+    images = random_images(2, 5, 4, 3)
+    found = SubtractMean((1, 2, 3), data_format="channels_first")(
+        images.transpose(0, 3, 1, 2)
+    )
+    expected = images - np.array((1, 2, 3), "float32")
+    np.testing.assert_array_equal(numpy_of(found).transpose(0, 2, 3, 1), expected)
+
+
+def test_half_precision_rounds_the_difference_and_not_its_parts():
+    images = np.full((1, 1, 1, 3), 124.7, "float32")
+    found = SubtractMean(dtype="mixed_bfloat16")(images)
+    exact = 124.7 - np.array(IMAGENET_MEAN)
+    # bfloat16 keeps 8 bits: of the difference 1.02 an error of 0.004 at most. Were
+    # image and mean rounded before, it would be 0.5.
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    np.testing.assert_allclose(
+        numpy_of(ops.cast(found, "float32"))[0, 0, 0], exact, rtol=1 / 256
+    )
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_mean_image_is_resized_to_inputs_of_other_sizes(data_format):
+    first = data_format == "channels_first"
+    mean = np.random.default_rng(1).uniform(0, 255, (8, 6, 3)).astype("float32")
+    inputs = keras.Input((3, None, None) if first else (None, None, 3))
+    model = keras.Model(inputs, SubtractMean(mean, data_format)(inputs))
+    for height, width in ((8, 6), (4, 3), (13, 9)):
+        shape = (1, 3, height, width) if first else (1, height, width, 3)
+        found = -numpy_of(model(np.zeros(shape, "float32")))[0]
+        found = found.transpose(1, 2, 0) if first else found
+        expected = [
+            Image.fromarray(mean[..., c]).resize((width, height), Image.BILINEAR)
+            for c in range(3)
+        ]
+        np.testing.assert_allclose(found, np.stack(expected, -1), atol=0.01)
+
+
+def test_adapt_is_one_pass_over_batches():
+    images = random_images(10, 4, 3, 5)
+    batches = iter([(images[:7], np.zeros(7)), (images[7:], np.zeros(3))])
+    layer = SubtractMean()
+    layer.adapt(batches)
+    found = numpy_of(layer(np.zeros((1, 2, 2, 5), "float32")))[0, 0, 0]
+    np.testing.assert_allclose(-found, images.mean(axis=(0, 1, 2)), rtol=1e-6)
+
+
+def test_adapt_per_pixel():
+    images = random_images(10, 4, 3, 3)
+    layer = SubtractMean()
+    layer.adapt(images, per_pixel=True)
+    found = numpy_of(layer(np.zeros((1, 4, 3, 3), "float32")))[0]
+    np.testing.assert_allclose(-found, images.mean(axis=0), rtol=1e-6)
+
+
+def test_adapt_counts_every_pixel_once_over_images_of_two_sizes():
+    small, large = random_images(2, 2, 2, 3), random_images(3, 5, 4, 3)
+    layer = SubtractMean()
+    layer.adapt([small, large])
+    pixels = np.concatenate([small.reshape(-1, 3), large.reshape(-1, 3)])
+    layer.build((None, 4, 4, 3))
+    np.testing.assert_allclose(numpy_of(layer.mean), pixels.mean(0), rtol=1e-6)
+
+
+def test_adapt_after_building_changes_the_weight():
+    layer = SubtractMean()
+    layer.build((None, None, None, 3))
+    layer.adapt(np.full((2, 4, 4, 3), 7, "uint8"))
+    np.testing.assert_array_equal(numpy_of(layer.mean), [7, 7, 7])
+    with pytest.raises(ValueError, match="is built with a mean of shape"):
+        layer.adapt(np.zeros((2, 4, 4, 3)), per_pixel=True)
+    np.testing.assert_array_equal(numpy_of(layer.mean), [7, 7, 7])
+
+
+@pytest.mark.tensorflow_only
+def test_adapt_takes_a_tf_data_dataset():
+    import tensorflow as tf
+
+    images = random_images(10, 4, 3, 3)
+    layer = SubtractMean()
+    layer.adapt(tf.data.Dataset.from_tensor_slices(images).batch(4))
+    layer.build((None, None, None, 3))
+    np.testing.assert_allclose(numpy_of(layer.mean), images.mean((0, 1, 2)), rtol=1e-6)
+
+
+def test_adapted_mean_is_saved(tmp_path):
+    layer = SubtractMean()
+    layer.adapt(random_images(3, 4, 4, 3), per_pixel=True)
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layer(inputs))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    images = random_images(1, 6, 7, 3)
+    np.testing.assert_array_equal(numpy_of(loaded(images)), numpy_of(model(images)))
+
+
+@pytest.mark.parametrize("mean", [(), 3.0, (1, np.nan, 2), np.zeros((2, 3))])
+def test_wrong_means_are_named(mean):
+    with pytest.raises(ValueError, match="`mean`.*Received: mean="):
+        SubtractMean(mean)
+
+
+def test_other_channel_counts_need_a_mean():
+    with pytest.raises(ValueError, match=r"adapt\(data\).*Received: input_shape="):
+        SubtractMean().build((None, 4, 4, 1))
+    with pytest.raises(ValueError, match="has 2 channels, its input has 3"):
+        SubtractMean((1, 2)).build((None, 4, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([], "Received: none"),
+        (np.zeros((4, 4, 3)), r"Received: a batch of shape \(4, 4, 3\)"),
+        ([np.zeros((1, 4, 4, 3)), np.zeros((1, 5, 4, 3))], "images of one size"),
+    ],
+)
+def test_adapt_refuses_what_it_cannot_average(data, message):
+    with pytest.raises(ValueError, match=message):
+        SubtractMean().adapt(data, per_pixel=True)
+
+
+class KerasContract(TestCase):
+    """Keras's own checks of a layer."""
+
+    def test_contract(self):
+        for mean in (None, (1.0, 2.0, 3.0), np.ones((2, 2, 3))):
+            self.run_layer_test(
+                SubtractMean,
+                init_kwargs={"mean": mean},
+                input_shape=(2, 5, 4, 3),
+                expected_output_shape=(2, 5, 4, 3),
+                expected_num_trainable_weights=0,
+                expected_num_non_trainable_weights=1,
+                supports_masking=False,
+            )
