@@ -1,0 +1,341 @@
+"""Batches for training and for evaluation, as `tf.data.Dataset`s.
+
+source -> order -> read -> draw -> decode the window -> batch [-> device: apply].
+"""
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_prelu.data import drawing, reading
+from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
+from keras_prelu.data.decoding import BadPictureError, decode_rgb
+from keras_prelu.data.windows import (
+    canvas_side,
+    crop_box,
+    decode_window,
+    resized_length,
+)
+
+# Memory is bounded by how many batches are read, made and kept ready at a time.
+_READ_AHEAD = 4
+_IN_THE_MAKING = 2
+_READY = 2
+
+_SKIPPED = np.int32(-1)  # in place of a label
+
+
+def steps_per_epoch(source, batch_size):
+    """How many training steps see every picture of a source at least once.
+
+    Args:
+        source: A source.
+        batch_size: Pictures in a global batch.
+
+    Returns:
+        `len(source) / batch_size`, rounded up.
+
+    Example:
+
+    >>> steps_per_epoch(range(10), 4)
+    3
+    """
+    return -(-len(source) // batch_size)
+
+
+def train_batches(
+    source,
+    batch_size,
+    image_size=224,
+    scale=(256, 512),
+    color=True,
+    seed=0,
+    start_step=0,
+    augment_on="device",
+    shard=(0, 1),
+):
+    """Endless batches with the augmentation of section 3 of the paper.
+
+    Pictures are resized so that the shorter side is uniform in `scale`, cropped,
+    flipped half of the time, and altered in colour. What is drawn for a picture is a
+    function of `(seed, epoch, index)`, and step t holds positions `t * batch_size` to
+    `(t + 1) * batch_size - 1` of the epochs' orders laid end to end: each picture once
+    an epoch, an epoch's last batch filled up from the next. So the batches from
+    `start_step` on are those that a run from the start would get, bit for bit.
+
+    A picture that cannot be decoded is skipped and counted (`source.skipped`), and the
+    next good one in the source's order takes its place in the batch.
+
+    Args:
+        source: A source, from `from_directory`, `from_files`, `from_tfds`, `shapes` or
+            of your own.
+        batch_size: Pictures in a global batch, over all workers and replicas.
+        image_size: Side of the crops.
+        scale: Least and greatest shorter side that pictures are resized to.
+        color: `True` for ImageNet's colour components, `False` for no altering, or the
+            `ColorComponents` of the training set (see `color_components`).
+        seed: Integer in 0 ... 2**31 - 1.
+        start_step: The step to begin with.
+        augment_on: `"device"` yields windows and draws, for a model in `augmented`;
+            `"host"` yields plain `(x, y)`, x float32.
+        shard: `(worker, workers)`: this worker's part of each global batch. Under a
+            `tf.distribute.InputContext`, `(context.input_pipeline_id,
+            context.num_input_pipelines)`.
+
+    Returns:
+        An endless `tf.data.Dataset` of `(x, y)`, y int32 labels. On the host, x has
+        shape `(batch, image_size, image_size, 3)`; on the device it is a dict of
+        tensors, see `Augmentation`.
+
+    Example:
+
+    >>> import keras_prelu
+    >>> source = keras_prelu.data.shapes("validation")  # doctest: +SKIP
+    >>> batches = train_batches(
+    ...     source, 32, image_size=64, scale=(64, 96))  # doctest: +SKIP
+    >>> training_model = keras_prelu.data.augmented(
+    ...     model, image_size=64)  # doctest: +SKIP
+    >>> training_model.fit(
+    ...     batches, steps_per_epoch=steps_per_epoch(source, 32))  # doctest: +SKIP
+    """
+    _check_sizes(source, batch_size, image_size, scale)
+    _check_shard(shard, batch_size)
+    _check_choices(seed, start_step, augment_on)
+    worker, workers = shard
+    share = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
+
+    def wanted(step):
+        epochs, indices = drawing.epochs_and_indices(
+            int(step), batch_size, len(source), seed
+        )
+        return epochs[share], indices[share]
+
+    prepare, shapes = _preparation(image_size, scale, _shift_matrix(color), seed)
+    if augment_on == "host":
+        prepare, shapes = _on_host(prepare, image_size)
+    return (
+        tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+        .map(reading.reader(source, wanted), num_parallel_calls=_READ_AHEAD)
+        .interleave(
+            reading.batch_maker(source, prepare, shapes, share.stop - share.start),
+            cycle_length=_IN_THE_MAKING,
+            num_parallel_calls=_IN_THE_MAKING,
+        )
+        .prefetch(_READY)
+        .with_options(_options())
+    )
+
+
+def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
+    """Every picture of a source exactly once, without augmentation.
+
+    Pictures are resized so that the shorter side is `scale`. The last batch has what
+    is left. A picture that cannot be decoded is skipped and counted
+    (`source.skipped`): the batches then hold `len(source) - len(source.skipped)`.
+
+    Args:
+        source: A source.
+        batch_size: Pictures in a batch.
+        image_size: Side of the crop from the middle; or `None` for whole pictures, in
+            batches of equally sized ones, which then differ in their number too.
+        scale: The shorter side after resizing.
+        shard: `(worker, workers)`: worker w of W takes pictures w, w + W, ...
+
+    Returns:
+        A `tf.data.Dataset` of `(x, y)`: x uint8 of shape `(batch, image_size,
+        image_size, 3)`, or `(batch, height, width, 3)` for whole pictures; y int32.
+
+    Example:
+
+    >>> import keras_prelu
+    >>> source = keras_prelu.data.shapes("validation")  # doctest: +SKIP
+    >>> model.evaluate(
+    ...     eval_batches(source, 32, image_size=64, scale=72))  # doctest: +SKIP
+    """
+    smallest = 1 if image_size is None else image_size
+    _check_sizes(source, batch_size, smallest, (scale, scale))
+    _check_shard(shard)
+    worker, workers = shard
+
+    def load(index):
+        image, label = tf.numpy_function(
+            lambda index: _evaluated(source, int(index), image_size, scale),
+            [index],
+            (tf.uint8, tf.int32),
+        )
+        image = tf.ensure_shape(image, [image_size, image_size, 3])
+        return image, tf.ensure_shape(label, [])
+
+    pictures = (
+        tf.data.Dataset.range(worker, len(source), workers)
+        .map(load, num_parallel_calls=reading.CORES)
+        .filter(lambda image, label: label != _SKIPPED)
+    )
+    if image_size is None:
+        batches = _grouped_by_size(pictures, batch_size)
+    else:
+        batches = pictures.batch(batch_size)
+    return batches.prefetch(_READY).with_options(_options())
+
+
+def _preparation(image_size, scale, colors, seed):
+    """What is done to each picture for the device, and the shapes that come out."""
+
+    def prepare(picture):
+        drawn = drawing.draw(seed, picture["epoch"], picture["index"], scale)
+        height, width = picture["height"], picture["width"]
+        box = crop_box(
+            height, width, drawn["shorter_side"], drawn["place"], image_size
+        )
+        window, box = decode_window(
+            picture["data"], height, width, picture["plain"], box, image_size
+        )
+        x = {
+            "pixels": window,
+            "size": tf.shape(window)[:2],
+            "box": box,
+            "flip": drawn["flip"],
+            "shift": tf.linalg.matvec(colors, drawn["alpha"]),
+        }
+        return x, picture["label"]
+
+    side = canvas_side(image_size)
+    shapes = {"pixels": [side, side, 3], "size": [2], "box": [4]}
+    return prepare, ({**shapes, "flip": [], "shift": [3]}, [])
+
+
+def _on_host(prepare, image_size):
+    """The same with all of the augmentation done, a picture at a time, by Pillow."""
+
+    def finish(picture):
+        x, label = prepare(picture)
+        arguments = [x[name] for name in ("pixels", "box", "flip", "shift")]
+        image = tf.numpy_function(
+            lambda *drawn: _augmented(image_size, *drawn), arguments, tf.float32
+        )
+        return tf.ensure_shape(image, [image_size, image_size, 3]), label
+
+    return finish, ([image_size, image_size, 3], [])
+
+
+def _augmented(image_size, pixels, box, flip, shift):
+    image = _resized(pixels, box, (image_size, image_size))
+    if flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    # A row of pixels at a time: broadcasting three numbers is ten times slower.
+    rows = np.asarray(image).reshape(image_size, -1).astype(np.float32)
+    rows += np.tile(shift, image_size)
+    return rows.reshape(image_size, image_size, 3)
+
+
+def _evaluated(source, index, image_size, scale):
+    """One picture for evaluation, and its label or `_SKIPPED`."""
+    data, label = source.read(index)
+    try:
+        pixels = decode_rgb(data)
+    except BadPictureError as error:
+        source.skip(index, str(error))
+        return np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
+    original = np.array(pixels.shape[:2])
+    resized = resized_length(original, original.min(), scale)
+    size = resized if image_size is None else np.array([image_size, image_size])
+    step = original / resized
+    box = np.concatenate([(resized - size) // 2 * step, size * step])
+    return np.asarray(_resized(pixels, box, size)), np.int32(label)
+
+
+def _resized(pixels, box, size):
+    """Resamples a box (top, left, height, width) of pixels to (height, width)."""
+    top, left, height, width = map(float, box)
+    # Rounding in float32 may put the far edges a hair outside; Pillow would refuse.
+    right = min(left + width, pixels.shape[1])
+    bottom = min(top + height, pixels.shape[0])
+    return Image.fromarray(pixels).resize(
+        (int(size[1]), int(size[0])),
+        Image.Resampling.BILINEAR,
+        box=(left, top, right, bottom),
+    )
+
+
+def _grouped_by_size(pictures, batch_size):
+    """Batches of equal sizes out of a stretch of the stream at a time.
+
+    A stretch is 16 batches, so that memory does not grow with the number of sizes.
+    """
+
+    def group(images, labels):
+        return tf.data.Dataset.zip(images, labels).group_by_window(
+            lambda image, label: _size_key(image),
+            lambda key, group: group.batch(batch_size),
+            window_size=batch_size,
+        )
+
+    return pictures.window(16 * batch_size).flat_map(group)
+
+
+def _size_key(image):
+    height, width = tf.unstack(tf.cast(tf.shape(image), tf.int64)[:2])
+    return height * 2**31 + width
+
+
+def _options():
+    options = tf.data.Options()
+    options.deterministic = True
+    # Sharding a stream by its elements would undo `shard`.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return options
+
+
+def _shift_matrix(color):
+    if isinstance(color, ColorComponents):
+        return tf.constant(color.shift_matrix())
+    if color not in (True, False):
+        raise ValueError(
+            "`color` must be True, False or `ColorComponents`. "
+            f"Received: color={color!r}"
+        )
+    return tf.constant(IMAGENET_COMPONENTS.shift_matrix() * color)
+
+
+def _check_sizes(source, batch_size, image_size, scale):
+    if not len(source):
+        raise ValueError(f"`source` must hold pictures. Received: source={source}")
+    for name, value in (("batch_size", batch_size), ("image_size", image_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+    low, high = scale
+    if not image_size <= low <= high:
+        raise ValueError(
+            "`scale` must be a range of shorter sides that the crop fits into: "
+            f"{image_size} <= least <= greatest. Received: scale={scale}"
+        )
+
+
+def _check_shard(shard, batch_size=None):
+    worker, workers = shard
+    if not 0 <= worker < workers:
+        raise ValueError(
+            "`shard` must be (worker, workers), 0 <= worker < workers. "
+            f"Received: shard={shard}"
+        )
+    if batch_size is not None and batch_size < workers:
+        raise ValueError(
+            "`batch_size` must be at least the number of workers. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
+
+
+def _check_choices(seed, start_step, augment_on):
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"`seed` must be in 0 ... 2**31 - 1. Received: seed={seed}")
+    if start_step < 0:
+        raise ValueError(
+            f"`start_step` must be at least 0. Received: start_step={start_step}"
+        )
+    if augment_on not in ("device", "host"):
+        raise ValueError(
+            '`augment_on` must be "device" or "host". '
+            f"Received: augment_on={augment_on}"
+        )

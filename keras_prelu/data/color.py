@@ -1,0 +1,88 @@
+"""AlexNet's colour altering: the principal components of a training set's RGB."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from keras_prelu.data.decoding import BadPictureError, decode_rgb
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorComponents:
+    """Principal components of RGB values scaled to [0, 1].
+
+    Attributes:
+        eigenvalues: Three, in falling order.
+        eigenvectors: Three rows, one unit vector in RGB for each eigenvalue.
+    """
+
+    eigenvalues: tuple
+    eigenvectors: tuple
+
+    def shift_matrix(self):
+        """The 3 x 3 matrix that turns three draws alpha into a shift of RGB levels.
+
+        Section 3 of the paper: `[p1 p2 p3] [alpha1 lambda1, ...]`, times 255.
+        """
+        vectors = np.asarray(self.eigenvectors, np.float32)
+        return 255 * vectors.T * np.asarray(self.eigenvalues, np.float32)
+
+
+# The published components of ImageNet's training set, as the AlexNet
+# re-implementations for Torch and Caffe2 carry them.
+IMAGENET_COMPONENTS = ColorComponents(
+    eigenvalues=(0.2175, 0.0188, 0.0045),
+    eigenvectors=(
+        (-0.5675, -0.5808, -0.5836),
+        (0.7192, -0.0045, -0.6948),
+        (0.4009, -0.8140, 0.4203),
+    ),
+)
+
+
+def color_components(source, threads=8):
+    """Computes the principal components of a source's RGB values, in one pass.
+
+    Every pixel of every picture counts once, at its original size; pictures that
+    cannot be decoded are skipped and counted by the source.
+
+    Args:
+        source: A source with at least one good picture.
+        threads: How many pictures are decoded at once.
+
+    Returns:
+        `ColorComponents`, for the `color` argument of `train_batches`.
+
+    Example:
+
+    >>> import keras_prelu
+    >>> source = keras_prelu.data.from_directory("train")  # doctest: +SKIP
+    >>> color = color_components(source)  # doctest: +SKIP
+    """
+
+    def sums(index):
+        try:
+            pixels = decode_rgb(source.read(index)[0]).reshape(-1, 3) / 255.0
+        except BadPictureError as error:
+            source.skip(index, str(error))
+            return np.zeros((4, 4))
+        homogeneous = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1)
+        return homogeneous.T @ homogeneous
+
+    total = np.zeros((4, 4))
+    with ThreadPoolExecutor(threads) as pool:
+        # In slices: `map` would queue the results of a whole ImageNet.
+        for start in range(0, len(source), 1024):
+            stop = min(start + 1024, len(source))
+            total += sum(pool.map(sums, range(start, stop)))
+    count = total[3, 3]
+    if not count:
+        raise ValueError("`source` must hold at least one picture that can be decoded.")
+    mean = total[3, :3] / count
+    values, vectors = np.linalg.eigh(total[:3, :3] / count - np.outer(mean, mean))
+    falling = values.argsort()[::-1]
+    return ColorComponents(
+        eigenvalues=tuple(values[falling].tolist()),
+        eigenvectors=tuple(map(tuple, vectors.T[falling].tolist())),
+    )
