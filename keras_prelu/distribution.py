@@ -92,6 +92,25 @@ def worker(strategy):
     return resolver.task_id, len(workers)
 
 
+def devices(strategy):
+    """Returns the names of this process's devices, one for each of its replicas.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+
+    Returns:
+        A tuple of strings.
+
+    Example:
+
+    >>> len(keras_prelu.distribution.devices(tf.distribute.get_strategy()))
+    1
+    """
+    if isinstance(strategy, type(tf.distribute.get_strategy())):
+        return (_local_devices()[0],)  # the default strategy does not say
+    return strategy.extended.worker_devices
+
+
 def gather(strategy, numbers):
     """Returns every worker's numbers, a row each. All workers must call it.
 
@@ -114,7 +133,7 @@ def gather(strategy, numbers):
         lambda context: tf.constant(row)
     )
     replicas = strategy.gather(values, axis=0).numpy()
-    return replicas[:: len(strategy.extended.worker_devices)]
+    return replicas[:: len(devices(strategy))]
 
 
 def newest_common(strategy, steps, most=4):
