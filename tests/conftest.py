@@ -16,9 +16,11 @@ tf.config.set_logical_device_configuration(
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "tensorflow_only: needs the TensorFlow backend of Keras"
-    )
+    for marker in (
+        "tensorflow_only: needs the TensorFlow backend of Keras",
+        "requires_trainable_backend: set by Keras on the tests of its own suite",
+    ):
+        config.addinivalue_line("markers", marker)
 
 
 def pytest_collection_modifyitems(items):

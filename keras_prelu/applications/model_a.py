@@ -1,6 +1,9 @@
 """Model A of the paper."""
 
 from keras_prelu.applications.constructors import constructor
+from keras_prelu.applications.predictions import decode_predictions, preprocess_input
+
+__all__ = ["ModelA", "decode_predictions", "preprocess_input"]
 
 ModelA = constructor(
     "ModelA",

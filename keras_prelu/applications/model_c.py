@@ -1,6 +1,9 @@
 """Model C of the paper."""
 
 from keras_prelu.applications.constructors import constructor
+from keras_prelu.applications.predictions import decode_predictions, preprocess_input
+
+__all__ = ["ModelC", "decode_predictions", "preprocess_input"]
 
 ModelC = constructor(
     "ModelC",

@@ -1,6 +1,9 @@
 """The small nets with which the paper compares rectifiers and depths."""
 
 from keras_prelu.applications.constructors import constructor
+from keras_prelu.applications.predictions import decode_predictions, preprocess_input
+
+__all__ = ["Model14", "Model30", "decode_predictions", "preprocess_input"]
 
 Model14 = constructor(
     "Model14",

@@ -1,0 +1,98 @@
+"""PReLU beside Keras's own and ReLU, on a map of 16x56x56x256.
+
+    python benchmarks/layers.py
+
+Prints milliseconds forward, and forward and backward together, in float32 and
+bfloat16. The limit is memory: forward, the map is read once and written once;
+backward, two maps are read and one is written.
+"""
+
+from _measure import interleaved, machine, print_table
+from absl import app, flags
+
+ROUNDS = flags.DEFINE_integer("rounds", 15, "How often each layer is timed.")
+SHAPE = (16, 56, 56, 256)
+
+
+def _steps(layer, dtype):
+    """Returns the forward pass, and the forward and backward pass, as functions."""
+    import tensorflow as tf
+
+    x = tf.cast(tf.random.normal(SHAPE), dtype)
+    upstream = tf.cast(tf.random.normal(SHAPE), dtype)
+    layer.build(SHAPE)
+    slopes = [variable.value for variable in layer.trainable_variables]
+
+    @tf.function
+    def forward():
+        return layer(x)
+
+    @tf.function
+    def both():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        return tape.gradient(y, [x, *slopes], output_gradients=upstream)
+
+    return forward, both
+
+
+def _copy(dtype):
+    """Returns a function that reads a map and writes one: the limit of a forward."""
+    import tensorflow as tf
+
+    x = tf.cast(tf.random.normal(SHAPE), dtype)
+    return tf.function(lambda: -x)
+
+
+def main(_):
+    import keras
+
+    import keras_prelu
+
+    rows = []
+    for dtype in ("float32", "bfloat16"):
+        kinds = {
+            "keras ReLU": keras.layers.ReLU(dtype=dtype),
+            "keras PReLU(shared_axes=[1, 2])": keras.layers.PReLU(
+                shared_axes=[1, 2], dtype=dtype
+            ),
+            "keras_prelu PReLU": keras_prelu.layers.PReLU(dtype=dtype),
+            "keras_prelu PReLU(shared=True)": keras_prelu.layers.PReLU(
+                shared=True, dtype=dtype
+            ),
+        }
+        functions = {"one read, one write": _copy(dtype)}
+        for name, layer in kinds.items():
+            functions[name, 0], functions[name, 1] = _steps(layer, dtype)
+        seconds = interleaved(functions, ROUNDS.value, warmup=3)
+        copy = seconds.pop("one read, one write")
+        stock = seconds["keras PReLU(shared_axes=[1, 2])", 1]
+        for name in kinds:
+            forward, both = seconds[name, 0], seconds[name, 1]
+            rows.append(
+                (
+                    dtype,
+                    name,
+                    f"{forward * 1e3:.1f}",
+                    f"{forward / copy:.1f}",
+                    f"{both * 1e3:.1f}",
+                    f"{both / stock:.2f}",
+                )
+            )
+    print(machine())
+    print_table(
+        (
+            "dtype",
+            "layer",
+            "forward, ms",
+            "of one read and write",
+            "forward + backward, ms",
+            "of keras PReLU",
+        ),
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,76 @@
+"""Keras's own suite for keras.applications, run on our constructors.
+
+The tests are those that Keras ships; none is copied. Left out is the one that
+downloads ImageNet weights, for there are none.
+"""
+
+import functools
+import unittest
+
+from absl.testing import parameterized
+from keras.src import testing
+from keras.src.applications import applications_test
+
+import keras_prelu
+from keras_prelu.applications import model_a, model_b, model_c, small
+
+NARROW = 1 / 16
+NETS = [
+    ("ModelA", 512, model_a),
+    ("ModelB", 512, model_b),
+    ("ModelC", 896, model_c),
+    ("Model14", 256, small),
+    ("Model30", 256, small),
+]
+
+
+def narrow(name):
+    """Returns the constructor with a narrow width in place of the full one."""
+    constructor = getattr(keras_prelu.applications, name)
+    return functools.wraps(constructor)(functools.partial(constructor, width=NARROW))
+
+
+PARAMETERS = [
+    (f"{name}_{data_format}", narrow(name), int(filters * NARROW), module, data_format)
+    for data_format in ("channels_last", "channels_first")
+    for name, filters, module in NETS
+]
+
+
+def written_by_keras():
+    """Returns the test methods of Keras's suite, by name, as they were written."""
+    methods = {}
+    for name, method in vars(applications_test.ApplicationsTest).items():
+        written = getattr(method, "__wrapped__", None)
+        if name.startswith("test_") and written is not None:
+            methods[written.__name__] = written
+    del methods["test_application_base"]
+    return methods
+
+
+class Helpers(testing.TestCase):
+    """What the tests of Keras call on their class."""
+
+    def skip_if_invalid_image_data_format_for_model(self, app, image_data_format):
+        pass
+
+
+KerasApplicationsTest = type(
+    "KerasApplicationsTest",
+    (Helpers,),
+    {
+        name: parameterized.named_parameters(PARAMETERS)(method)
+        for name, method in written_by_keras().items()
+    },
+)
+
+
+def test_the_suite_is_what_we_think_it_is():
+    assert set(written_by_keras()) == {
+        "test_application_notop_variable_input_channels",
+        "test_application_notop_custom_input_shape",
+        "test_application_notop_custom_input_tensor",
+        "test_application_pooling",
+        "test_application_classifier_activation",
+    }
+    assert len(unittest.TestLoader().getTestCaseNames(KerasApplicationsTest)) == 50

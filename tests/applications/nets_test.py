@@ -1,0 +1,270 @@
+"""The nets against the paper's tables, and as models to be trained and saved."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_prelu
+from keras_prelu.analysis import multiply_adds
+from keras_prelu.applications.nets import NETS, shapes_only
+
+CONSTRUCTORS = {
+    "model_a": keras_prelu.applications.ModelA,
+    "model_b": keras_prelu.applications.ModelB,
+    "model_c": keras_prelu.applications.ModelC,
+    "model14": keras_prelu.applications.Model14,
+    "model30": keras_prelu.applications.Model30,
+}
+# Narrow nets on small images, which keep all that is particular to a net.
+SMALL = {"width": 1 / 32, "classes": 5, "input_shape": (32, 32, 3)}
+every_net = pytest.mark.parametrize("net", NETS)
+
+
+def images(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def numpy_of(x):
+    return ops.convert_to_numpy(x)
+
+
+@pytest.mark.parametrize(
+    ("net", "operations", "parameters"),
+    [
+        ("model_a", 1.90e10, 177.9e6),
+        ("model_b", 2.32e10, 183.2e6),
+        ("model_c", 5.30e10, 330.6e6),
+    ],
+)
+def test_costs_of_table_3(net, operations, parameters):
+    with shapes_only():
+        model = CONSTRUCTORS[net]()
+    slopes = sum(
+        layer.count_params()
+        for layer in model.layers
+        if isinstance(layer, keras_prelu.layers.PReLU | keras_prelu.layers.SubtractMean)
+    )
+    assert multiply_adds(model) == pytest.approx(operations, rel=0.015)
+    assert model.count_params() - slopes == pytest.approx(parameters, abs=0.05e6)
+
+
+@pytest.mark.parametrize(
+    ("net", "convolutions"),
+    [("model_a", 16), ("model_b", 19), ("model_c", 19), ("model14", 11)]
+    + [("model30", 27)],
+)
+def test_depths_and_sizes_of_maps(net, convolutions):
+    with shapes_only():
+        model = CONSTRUCTORS[net]()
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("Conv2D") == convolutions
+    assert kinds.count("Dense") == 3
+    last = next(x for x in reversed(model.layers) if x.name.startswith("conv"))
+    side = 14 if net.startswith("model_") else 18
+    assert last.output.shape[1:3] == (side, side)
+    spp = model.get_layer("spp")
+    assert spp.levels == ((7, 3, 2, 1) if side == 14 else (6, 3, 2, 1))
+
+
+def test_shared_slopes_add_13_parameters_to_the_net_of_14_layers():
+    with shapes_only():
+        relu = CONSTRUCTORS["model14"](activation="relu").count_params()
+        shared = CONSTRUCTORS["model14"](activation="prelu_shared").count_params()
+    assert shared - relu == 13
+
+
+def test_names_of_layers_are_readable():
+    with shapes_only():
+        names = [layer.name for layer in CONSTRUCTORS["model_a"]().layers]
+    assert names[:6] == ["images", "mean", "conv1", "prelu1", "pool1", "conv2_1"]
+    assert {"conv3_4", "prelu3_4", "pool3"} <= set(names)
+    assert names[-9:] == [
+        "spp", "fc1", "prelu_fc1", "drop1", "fc2", "prelu_fc2", "drop2", "fc3",
+        "predictions",
+    ]  # fmt: skip
+
+
+def test_shapes_only_leaves_nothing_to_be_allocated_later():
+    with shapes_only():
+        skeleton = CONSTRUCTORS["model_a"](**SMALL)
+    keras.models.Sequential([keras.Input((3,)), keras.layers.Dense(2)])(np.ones((1, 3)))
+    assert all(variable._value is None for variable in skeleton.weights)
+
+
+def gradients(model, x, y):
+    """Gradients of the cross-entropy, one for each trainable variable."""
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss(y, model(x))
+        return tape.gradient(value, [v.value for v in model.trainable_variables])
+    if keras.backend.backend() == "jax":
+        import jax
+
+        frozen = model.non_trainable_variables
+
+        def value(trainable):
+            return loss(y, model.stateless_call(trainable, frozen, x)[0])
+
+        return jax.jit(jax.grad(value))([v.value for v in model.trainable_variables])
+    loss(y, model(x)).backward()
+    return [v.value.grad for v in model.trainable_variables]
+
+
+@every_net
+def test_every_variable_gets_a_gradient(net):
+    # Inputs of the size of a signal: with scores that saturate, losses have none.
+    model = CONSTRUCTORS[net](**SMALL, include_preprocessing=False)
+    x = np.random.default_rng(0).normal(size=(16, 32, 32, 3)).astype("float32")
+    found = gradients(model, x, np.arange(16) % 5)
+    for variable, gradient in zip(model.trainable_variables, found, strict=True):
+        values = numpy_of(gradient)
+        assert np.isfinite(values).all(), variable.path
+        assert np.abs(values).max() > 0, variable.path
+
+
+@every_net
+def test_saved_models_predict_the_same_bits(net, tmp_path):
+    model = CONSTRUCTORS[net](**SMALL)
+    x = images(3, 32, 32, 3)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), expected)
+    model.save_weights(tmp_path / "model.weights.h5")
+    arguments = {**SMALL, "weights": tmp_path / "model.weights.h5"}
+    rebuilt = CONSTRUCTORS[net](**arguments)
+    np.testing.assert_array_equal(rebuilt.predict(x, verbose=0), expected)
+
+
+def test_integers_and_floats_give_the_same_scores():
+    model = CONSTRUCTORS["model_a"](**SMALL)
+    x = images(3, 32, 32, 3)
+    np.testing.assert_array_equal(
+        model.predict(x, verbose=0), model.predict(x.astype("float32"), verbose=0)
+    )
+
+
+def test_the_top_takes_images_of_every_size():
+    arguments = {**SMALL, "input_shape": (None, None, 3)}
+    model = CONSTRUCTORS["model_a"](**arguments)
+    for size in (160, 224, 320):
+        fixed = CONSTRUCTORS["model_a"](**{**SMALL, "input_shape": (size, size, 3)})
+        fixed.set_weights(model.get_weights())
+        x = images(1, size, size, 3)
+        np.testing.assert_allclose(
+            model.predict(x, verbose=0), fixed.predict(x, verbose=0), atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("net", ["model_a", "model14"])
+def test_weights_serve_both_data_formats(net):
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow has no channels-first convolution on CPUs")
+    last = CONSTRUCTORS[net](**SMALL)
+    keras.config.set_image_data_format("channels_first")
+    first = CONSTRUCTORS[net](**{**SMALL, "input_shape": (3, 32, 32)})
+    first.set_weights(last.get_weights())
+    x = images(2, 32, 32, 3)
+    np.testing.assert_allclose(
+        first.predict(x.transpose(0, 3, 1, 2), verbose=0),
+        last.predict(x, verbose=0),
+        atol=1e-5,
+    )
+
+
+@every_net
+def test_smallest_size_is_the_smallest_that_works(net):
+    size = NETS[net].smallest_size
+    arguments = {**SMALL, "input_shape": (size, size, 3)}
+    scores = CONSTRUCTORS[net](**arguments).predict(images(1, size, size, 3), verbose=0)
+    assert np.isfinite(scores).all()
+    with pytest.raises(ValueError, match=f"at least {size} for this net. Received"):
+        CONSTRUCTORS[net](**{**SMALL, "input_shape": (size - 1, size, 3)})
+
+
+def test_first_kernels_follow_eqn_14_and_the_classifier_does_not():
+    model = CONSTRUCTORS["model_a"](width=0.25, input_shape=(32, 32, 3))
+    kernel = numpy_of(model.get_layer("conv3_2").kernel)
+    expected = np.sqrt(2 / ((1 + 0.25**2) * 9 * 128))
+    assert kernel.std() == pytest.approx(expected, rel=0.01)
+    classifier = numpy_of(model.get_layer("fc3").kernel)
+    assert classifier.std() == pytest.approx(0.01, rel=0.01)
+    assert not numpy_of(model.get_layer("fc1").bias).any()
+
+
+@pytest.mark.parametrize(
+    ("activation", "kind", "parameters"),
+    [("prelu", "PReLU", 16), ("prelu_shared", "PReLU", 1), ("relu", "ReLU", 0)]
+    + [("leaky_relu", "LeakyReLU", 0)],
+)
+def test_activations(activation, kind, parameters):
+    model = CONSTRUCTORS["model_a"](**SMALL, activation=activation)
+    layer = next(x for x in model.layers if x.name.endswith("relu3_1"))
+    assert type(layer).__name__ == kind
+    assert layer.count_params() == parameters
+
+
+def test_mixed_precision_keeps_scores_in_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = CONSTRUCTORS["model_a"](**SMALL)
+    scores = model.predict(images(2, 32, 32, 3), verbose=0)
+    assert scores.dtype == "float32"
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert model.get_layer("conv3_1").compute_dtype == "bfloat16"
+
+
+def test_other_numbers_of_channels_start_from_a_mean_of_zero_and_adapt():
+    model = CONSTRUCTORS["model_a"](**{**SMALL, "input_shape": (32, 32, 1)})
+    mean = model.get_layer("mean")
+    np.testing.assert_array_equal(numpy_of(mean.mean), [0])
+    mean.adapt(np.full((2, 32, 32, 1), 9, "uint8"))
+    np.testing.assert_array_equal(numpy_of(mean.mean), [9])
+
+
+def test_input_tensor():
+    images_in = keras.Input((32, 32, 3))
+    bright = keras.layers.Rescaling(0.5)(images_in)
+    arguments = {**SMALL, "input_shape": None, "input_tensor": bright}
+    model = CONSTRUCTORS["model_a"](**arguments)
+    plain = CONSTRUCTORS["model_a"](**SMALL)
+    plain.set_weights(model.get_weights())
+    x = images(2, 32, 32, 3).astype("float32")
+    np.testing.assert_array_equal(
+        model.predict(x, verbose=0), plain.predict(x * 0.5, verbose=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("activation", "selu"),
+        ("pooling", "mean"),
+        ("width", 0),
+        ("width", -1.0),
+        ("width", float("inf")),
+        ("classes", 0),
+        ("classes", 2.5),
+        ("classes", True),
+        ("dropout", 1.0),
+        ("input_shape", (32, 32)),
+        ("input_shape", (32, 32, None)),
+        ("input_shape", (0, 32, 3)),
+        ("input_shape", (8, 32, 3)),
+        ("weights", 3),
+        ("weights", "imagenett"),
+        ("input_tensor", np.zeros((1, 32, 32, 3))),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_built(
+    argument, value, monkeypatch
+):
+    def built(*arguments, **keywords):
+        raise AssertionError("a layer was built")
+
+    monkeypatch.setattr(keras.layers.Layer, "add_weight", built)
+    with pytest.raises(ValueError, match=f"`{argument}`.*Received: {argument}="):
+        CONSTRUCTORS["model_a"](**{"width": 1 / 32, argument: value})

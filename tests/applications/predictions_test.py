@@ -1,0 +1,49 @@
+"""preprocess_input and decode_predictions."""
+
+import json
+
+import numpy as np
+import pytest
+
+from keras_prelu.applications import model_a, model_b, model_c, small
+
+MODULES = (model_a, model_b, model_c, small)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_preprocess_input_returns_its_input_untouched(module):
+    x = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype("float32")
+    before = x.copy()
+    assert module.preprocess_input(x) is x
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_decodes_names_and_pairs(module):
+    scores = np.array([[0.1, 0.6, 0.3], [0.5, 0.25, 0.25]], "float32")
+    names = [("n1", "cat"), ("n2", "dog"), ("n3", "newt")]
+    assert module.decode_predictions(scores, top=2, class_names=names) == [
+        [("n2", "dog", np.float32(0.6)), ("n3", "newt", np.float32(0.3))],
+        [("n1", "cat", 0.5), ("n2", "dog", 0.25)],
+    ]
+    plain = module.decode_predictions(scores, top=1, class_names=["cat", "dog", "newt"])
+    assert [best[0][:2] for best in plain] == [("dog", "dog"), ("cat", "cat")]
+
+
+def test_imagenet_names_come_from_keras_file_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    scores = np.eye(1000, dtype="float32")[[386]]
+    with pytest.raises(ValueError, match="imagenet_class_index.json") as error:
+        model_a.decode_predictions(scores)
+    assert str(tmp_path) in str(error.value)
+    index = {str(i): [f"n{i:08}", f"class {i}"] for i in range(1000)}
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "imagenet_class_index.json").write_text(json.dumps(index))
+    best = model_a.decode_predictions(scores)[0][0]
+    assert best == ("n00000386", "class 386", 1.0)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 4), (1, 3, 1)])
+def test_scores_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="`preds`.*Received: preds of shape"):
+        model_a.decode_predictions(np.zeros(shape), class_names=["a", "b", "c"])

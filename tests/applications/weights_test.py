@@ -1,0 +1,292 @@
+"""Weights: what fits is loaded bit by bit, what does not is named."""
+
+import functools
+import hashlib
+import http.server
+import json
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_prelu
+from keras_prelu.applications import ModelA, ModelB, downloads, weights
+
+SMALL = {"width": 1 / 32, "classes": 5, "input_shape": (32, 32, 3)}
+small_a = functools.partial(ModelA, **SMALL)
+
+
+def values(model):
+    return {
+        f"{layer.name}/{i}": ops.convert_to_numpy(weight)
+        for layer in model.layers
+        for i, weight in enumerate(layer.weights)
+    }
+
+
+def assert_equal_but_for(model, other, layers=()):
+    found, expected = values(model), values(other)
+    for name in found:
+        if name.split("/")[0] not in layers:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+@pytest.fixture(params=[".weights.h5", ".keras"])
+def trained(request, tmp_path):
+    """A model none of whose weights has its initial value, and its file."""
+    model = small_a(name="anything")
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    path = tmp_path / f"model{request.param}"
+    if request.param == ".keras":
+        model.compile("sgd", "mse")
+        model.save(path)
+    else:
+        model.save_weights(path)
+    return model, path
+
+
+def test_two_builds_of_any_name_both_load(trained):
+    model, path = trained
+    for name in ("one", "two"):
+        assert_equal_but_for(small_a(weights=str(path), name=name), model)
+
+
+def test_another_number_of_classes_makes_a_new_head_only(trained, caplog):
+    model, path = trained
+    with caplog.at_level(logging.WARNING):
+        other = small_a(weights=path, **{**SMALL, "classes": 7})
+    assert_equal_but_for(other, model, layers={"fc3"})
+    kernel = ops.convert_to_numpy(other.get_layer("fc3").kernel)
+    assert kernel.shape[1] == 7
+    assert kernel.std() == pytest.approx(0.01, rel=0.2)
+    assert "has 5 classes, the model 7: fc3 is new" in caplog.text
+
+
+def test_loading_reports_what_it_matched(trained, caplog):
+    with caplog.at_level(logging.INFO):
+        small_a(weights=trained[1])
+    # 16 convolutions with 16 rectifiers, 3 fully connected layers with 2, the mean
+    assert f"Loaded 38 layers from {trained[1]}" in caplog.text
+
+
+def test_without_the_top_the_rest_is_loaded(trained):
+    model, path = trained
+    assert_equal_but_for(small_a(weights=path, include_top=False, pooling="avg"), model)
+
+
+def test_without_preprocessing_the_mean_is_left_out(trained):
+    model, path = trained
+    assert_equal_but_for(small_a(weights=path, include_preprocessing=False), model)
+
+
+def test_a_mean_image_comes_from_the_file(tmp_path):
+    model = small_a(include_preprocessing=False)
+    inputs = keras.Input((32, 32, 3))
+    mean = np.random.default_rng(0).uniform(0, 255, (32, 32, 3)).astype("float32")
+    x = keras_prelu.layers.SubtractMean(mean, name="mean")(inputs)
+    for layer in model.layers[1:]:
+        x = layer(x)
+    keras.Model(inputs, x).save_weights(tmp_path / "image.weights.h5")
+    loaded = small_a(weights=tmp_path / "image.weights.h5")
+    found = ops.convert_to_numpy(loaded.get_layer("mean").mean)
+    np.testing.assert_array_equal(found, mean)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (functools.partial(ModelB, **SMALL), "conv2_6: .* the file lacks it"),
+        (functools.partial(small_a, width=1 / 16), r"conv1: the model wants \[\(7, 7,"),
+        (functools.partial(small_a, activation="relu"), "prelu1: the model has no"),
+        (functools.partial(small_a, activation="prelu_shared"), r"prelu1.*\(1,\)"),
+    ],
+)
+def test_weights_for_another_net_are_named_before_anything_is_built(
+    trained, build, message, monkeypatch
+):
+    def built(*arguments):
+        raise AssertionError("a variable was given a value")
+
+    monkeypatch.setattr(keras.Variable, "_initialize", built)
+    with pytest.raises(ValueError, match=f"{message}.*Received: weights="):
+        build(weights=trained[1])
+
+
+def test_weights_without_a_top_do_not_serve_a_model_with_one(tmp_path):
+    path = tmp_path / "notop.weights.h5"
+    small_a(include_top=False).save_weights(path)
+    with pytest.raises(ValueError, match="fc1: .* the file lacks it"):
+        small_a(weights=path)
+
+
+def test_a_file_in_which_nothing_matches_is_an_error(tmp_path):
+    path = tmp_path / "empty.weights.h5"
+    keras.Sequential([keras.Input((3,)), keras.layers.ReLU()]).save_weights(path)
+    with pytest.raises(ValueError, match="for another net"):
+        small_a(weights=path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("page.weights.h5", b"\n <!DOCTYPE html><html>", "an HTML page"),
+        ("page.keras", b"<html>", "an HTML page"),
+        ("noise.weights.h5", bytes(range(100)), "no HDF5 file"),
+        ("empty.weights.h5", b"", "no HDF5 file"),
+    ],
+)
+def test_files_that_are_none(tmp_path, name, content, what):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{what}.*Received: weights=.*{name}"):
+        small_a(weights=path)
+
+
+def test_truncated_files(trained):
+    path = trained[1]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match="truncated.*Received: weights="):
+        small_a(weights=path)
+
+
+def test_other_kinds_of_files_are_refused(tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"\.weights\.h5 or \.keras\. Received"):
+        small_a(weights=path)
+
+
+def test_imagenet_says_that_there_is_none():
+    with pytest.raises(ValueError, match="No ImageNet weights.*training/recipes"):
+        small_a(weights="imagenet")
+
+
+@pytest.fixture
+def registered(trained, monkeypatch):
+    """The trained model as the registered weights 'tiny'."""
+    entry = {
+        "net": "model_a",
+        "arguments": {"width": 1 / 32, "activation": "prelu"},
+        "url": trained[1].as_uri(),
+        "sha256": downloads.sha256_of(trained[1]),
+    }
+    monkeypatch.setattr(weights, "registry", lambda: {"tiny": entry})
+    return trained[0], entry
+
+
+def test_registered_weights(registered, cache):
+    assert_equal_but_for(small_a(weights="tiny"), registered[0])
+    with pytest.raises(ValueError, match="are for the net 'model_a'"):
+        ModelB(weights="tiny")
+    with pytest.raises(ValueError, match="for width=0.03125: pass it. Received: width"):
+        ModelA(weights="tiny")
+    with pytest.raises(ValueError, match=r"registered name \('tiny'\)"):
+        ModelA(weights="tinny")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "models" / "keras_prelu"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves the files of `tmp_path` on loopback and gives the address."""
+    requests = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path)
+
+        def log_message(self, *arguments):
+            requests.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}", requests
+        httpd.shutdown()
+
+
+def test_urls_are_downloaded_once(trained, server, cache):
+    model, path = trained
+    address, requests = server
+    url = f"{address}/{path.name}#sha256={downloads.sha256_of(path)}"
+    for _ in range(2):
+        assert_equal_but_for(small_a(weights=url), model)
+    assert len(requests) == 1
+    assert [p.name for p in cache.iterdir()] == [
+        f"{downloads.sha256_of(path)[:16]}-{path.name}"
+    ]
+
+
+def test_a_damaged_file_in_the_cache_is_downloaded_again(trained, server, cache):
+    model, path = trained
+    url = f"{server[0]}/{path.name}#sha256={downloads.sha256_of(path)}"
+    small_a(weights=url)
+    cached = next(cache.iterdir())
+    cached.write_bytes(b"torn")
+    assert_equal_but_for(small_a(weights=url), model)
+
+
+def test_a_wrong_hash_leaves_nothing_behind(trained, server, cache):
+    url = f"{server[0]}/{trained[1].name}#sha256={'0' * 64}"
+    with pytest.raises(ValueError, match=f"sha256={'0' * 64}. Received: sha256="):
+        small_a(weights=url)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_html_page_in_place_of_a_file_is_called_so(tmp_path, server, cache):
+    (tmp_path / "page.weights.h5").write_text("<html>Please log in</html>")
+    with pytest.raises(ValueError, match="an HTML page"):
+        small_a(weights=f"{server[0]}/page.weights.h5#sha256={'0' * 64}")
+
+
+def test_urls_need_a_hash():
+    with pytest.raises(ValueError, match="#sha256=.*Received: weights='https"):
+        small_a(weights="https://host/a.weights.h5")
+
+
+def test_without_network_the_message_says_where_to_put_the_file(cache):
+    sha256 = hashlib.sha256(b"").hexdigest()
+    url = "http://127.0.0.1:9/a.weights.h5"
+    with pytest.raises(OSError, match=url) as error:
+        small_a(weights=f"{url}#sha256={sha256}")
+    assert sha256 in str(error.value)
+    assert str(cache / f"{sha256[:16]}-a.weights.h5") in str(error.value)
+
+
+def test_a_cache_that_cannot_be_written(trained, tmp_path, monkeypatch):
+    # A file where the directory should be: refused to root as well.
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file"))
+    path = trained[1]
+    with pytest.raises(OSError, match="Cannot write to the cache.*KERAS_HOME"):
+        small_a(weights=f"{path.as_uri()}#sha256={downloads.sha256_of(path)}")
+
+
+def test_two_may_download_at_once(tmp_path, server, cache):
+    content = np.random.default_rng(0).bytes(1 << 22)
+    (tmp_path / "big.weights.h5").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    with ThreadPoolExecutor(8) as pool:
+        url = f"{server[0]}/big.weights.h5"
+        paths = set(pool.map(lambda _: downloads.fetch(url, sha256), range(8)))
+    assert [p.read_bytes() == content for p in paths] == [True]
+    assert list(cache.iterdir()) == list(paths)
+
+
+def test_the_registry_is_complete():
+    path = weights.importlib.resources.files("keras_prelu.applications")
+    entries = json.loads(path.joinpath("weights.json").read_text())
+    for entry in entries.values():
+        assert {"net", "arguments", "sha256", "class_names", "mean", "protocol"} <= set(
+            entry
+        )
+        assert {"scores", "command"} <= set(entry)
+        assert ("url" in entry) != ("file" in entry)
