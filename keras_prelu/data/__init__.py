@@ -4,6 +4,7 @@ import importlib
 
 from keras_prelu.data.augmentation import Augmentation, augmented
 from keras_prelu.data.batches import eval_batches, steps_per_epoch, train_batches
+from keras_prelu.data.checking import check
 from keras_prelu.data.color import (
     IMAGENET_COMPONENTS,
     ColorComponents,

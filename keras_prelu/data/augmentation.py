@@ -24,7 +24,8 @@ class Augmentation(keras.layers.Layer):
         A dict of tensors, one entry a picture: `"pixels"` (batch, side, side, 3), the
         decoded window padded with zeros; `"size"` (batch, 2), the height and width of
         the window in it; `"box"` (batch, 4), top, left, height and width of the crop in
-        the window's pixels; `"flip"` (batch,); `"shift"` (batch, 3), added to RGB.
+        the window's pixels; `"flip"` (batch,), 0 or 1; `"shift"` (batch, 3), added to
+        RGB.
 
     Output shape:
         `(batch, image_size, image_size, 3)`, in levels of 0 to 255 (not clipped).
@@ -35,7 +36,7 @@ class Augmentation(keras.layers.Layer):
     >>> window = np.arange(4, dtype="uint8").reshape(1, 2, 2, 1).repeat(3, -1)
     >>> whole = {
     ...     "pixels": window, "size": [[2, 2]], "box": [[0.0, 0.0, 2.0, 2.0]],
-    ...     "flip": [True], "shift": [[10.0, 0.0, 0.0]],
+    ...     "flip": [1], "shift": [[10.0, 0.0, 0.0]],
     ... }
     >>> crop = keras.ops.convert_to_numpy(Augmentation(2)(whole))
     >>> crop[0, :, :, 0].tolist()
@@ -118,6 +119,10 @@ class AugmentedModel(keras.Model):
         super().__init__(**{"name": f"augmented_{model.name}", **kwargs})
         self.model = model
         self.augmentation = Augmentation(image_size)
+
+    def build(self, input_shape=None):
+        """Does nothing: what is wrapped builds itself when it is called."""
+        self.built = True
 
     def call(self, inputs, training=None):
         """Augments drawn batches; takes plain ones, for validation, as they are."""

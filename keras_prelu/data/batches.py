@@ -184,9 +184,7 @@ def _preparation(image_size, scale, colors, seed):
     def prepare(picture):
         drawn = drawing.draw(seed, picture["epoch"], picture["index"], scale)
         height, width = picture["height"], picture["width"]
-        box = crop_box(
-            height, width, drawn["shorter_side"], drawn["place"], image_size
-        )
+        box = crop_box(height, width, drawn["shorter_side"], drawn["place"], image_size)
         window, box = decode_window(
             picture["data"], height, width, picture["plain"], box, image_size
         )
@@ -194,7 +192,8 @@ def _preparation(image_size, scale, colors, seed):
             "pixels": window,
             "size": tf.shape(window)[:2],
             "box": box,
-            "flip": drawn["flip"],
+            # Keras adds up the replicas' parts of a batch to learn its shape: no bool.
+            "flip": tf.cast(drawn["flip"], tf.uint8),
             "shift": tf.linalg.matvec(colors, drawn["alpha"]),
         }
         return x, picture["label"]

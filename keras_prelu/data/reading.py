@@ -7,6 +7,7 @@ a function of the files alone: the next good one in the source's order.
 """
 
 import os
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -95,7 +96,7 @@ def _read(source, epochs, indices, proof=None):
         _good_picture(source, int(epoch), int(index), proof)
         for epoch, index in zip(epochs, indices, strict=True)
     ]
-    types = [np.object_ if t is tf.string else t.as_numpy_dtype for t in _PICTURE.values()]
+    types = [dtype.as_numpy_dtype for dtype in _PICTURE.values()]
     columns = zip(*rows, strict=True)
     return [np.array(c, t) for c, t in zip(columns, types, strict=True)]
 
@@ -125,4 +126,9 @@ def _prove(prepare, fields):
     try:
         prepare(tensors)
     except tf.errors.OpError as error:
-        raise BadPictureError(error.message.split("\n")[0]) from error
+        raise BadPictureError(reason_of(error)) from error
+
+
+def reason_of(error):
+    """What an error of a TensorFlow op says, without the names of graph nodes."""
+    return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.split("\n")[0])

@@ -28,12 +28,15 @@ def _rectangle(left, top, right, bottom):
 
 
 def _star():
-    radii = (1.0, 0.4) * 5
-    angles = [math.pi * i / 5 for i in range(10)]
-    return [(r * math.sin(a), -r * math.cos(a)) for r, a in zip(radii, angles, strict=True)]
+    tips_and_notches = enumerate((1.0, 0.4) * 5)
+    return [
+        (radius * math.sin(math.pi * i / 5), -radius * math.cos(math.pi * i / 5))
+        for i, radius in tips_and_notches
+    ]
 
 
-# Each shape is a list of (polygon, is it filled?), drawn in turn, in a unit circle.
+# Each shape is a list of (polygon, is it filled?), drawn in turn, in a unit circle;
+# shapes are in the order of their names, as classes are everywhere.
 SHAPES = {
     "arrow": [
         ([(1, 0), (0.2, 0.75), (0.2, -0.75)], True),
@@ -68,11 +71,11 @@ SHAPES = {
         (_rectangle(-0.8, -0.8, 0.8, -0.32), True),
         (_rectangle(-0.24, -0.4, 0.24, 0.85), True),
     ],
-    "triangle": [([(0, -0.95), (0.82, 0.48), (-0.82, 0.48)], True)],
     "trefoil": [
         (_circle(0.52 * math.sin(a), -0.52 * math.cos(a), 0.43), True)
         for a in (0, 2 * math.pi / 3, 4 * math.pi / 3)
     ],
+    "triangle": [([(0, -0.95), (0.82, 0.48), (-0.82, 0.48)], True)],
 }
 
 

@@ -22,8 +22,8 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
 
     A set that is not there yet is downloaded and prepared first, as ArrayRecord files.
     For `imagenet2012`, put `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` into
-    `downloads/manual` in `data_dir` before; see the guide to the data. Pictures are read
-    by their position in the files, in any order: ArrayRecord carries an index; for
+    `downloads/manual` in `data_dir` before; see the guide to the data. Pictures are
+    read by their position in the files, in any order: ArrayRecord carries an index; for
     TFRecord it is made when a file is first touched, by reading the lengths in it.
 
     Args:
@@ -64,7 +64,7 @@ class TfdsSource(Source):
             files = builder.info.splits[split].file_instructions
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"`split` must be one of {sorted(builder.info.splits)} or a part of one. "
+                f"`split` must be of {sorted(builder.info.splits)}. "
                 f"Received: split={split}"
             ) from error
         self._name = f"{builder.info.full_name} {split}"

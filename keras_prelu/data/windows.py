@@ -99,7 +99,10 @@ def _decode(data, plain, log_ratio, first, last, factor):
     window = tf.cast(tf.stack([top, left, rows, columns]), tf.int32)
 
     def jpeg(ratio):
-        return lambda: tf.io.decode_and_crop_jpeg(data, window, channels=3, ratio=ratio)
+        # TensorFlow's default DCT, the fast one, is no faster and up to 4 levels off.
+        return lambda: tf.io.decode_and_crop_jpeg(
+            data, window, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
+        )
 
     def other():
         pixels = tf.numpy_function(decode_rgb, [data], tf.uint8)

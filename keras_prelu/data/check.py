@@ -1,0 +1,35 @@
+"""Lists the pictures of a folder that cannot be used, and why.
+
+    python -m keras_prelu.data.check DIR
+
+DIR holds a folder a class. The exit status is 1 if there are any.
+"""
+
+import argparse
+import sys
+
+from keras_prelu.data.checking import check
+from keras_prelu.data.sources import from_directory
+
+
+def main(arguments=None):
+    """Runs the program; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_prelu.data.check", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("directory", metavar="DIR", help="holds a folder a class")
+    options = parser.parse_args(arguments)
+    try:
+        source = from_directory(options.directory)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    report = check(source, verbose=sys.stderr.isatty())
+    print(report)
+    return 1 if report else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+# Importing this module must not put it in the place of the function of its name.
+sys.modules[__name__] = check

@@ -1,0 +1,96 @@
+"""Looking through a source beforehand for pictures that cannot be decoded."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_prelu.data.decoding import BadPictureError, decode_rgb, read_header
+from keras_prelu.data.reading import reason_of
+
+_SLICE = 256  # pictures between two updates of the progress bar
+
+
+class BadPicture(NamedTuple):
+    """A picture that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+class Report(list):
+    """A list of `BadPicture`s that prints as a table.
+
+    Attributes:
+        checked: How many pictures were looked at.
+    """
+
+    def __init__(self, bad, checked):
+        super().__init__(bad)
+        self.checked = checked
+
+    def __str__(self):
+        summary = f"{len(self)} of {self.checked} pictures cannot be used."
+        if not self:
+            return summary
+        width = max(len(picture.name) for picture in self)
+        lines = [f"{picture.name:{width}}  {picture.reason}" for picture in self]
+        return "\n".join([f"{'picture':{width}}  reason", *lines, summary])
+
+
+def check(source, threads=8, verbose=True):
+    """Decodes every picture of a source and lists those that cannot be used.
+
+    They are the ones that training would skip, and labels outside the class names,
+    files that are missing and such, at which training would stop.
+
+    Args:
+        source: A source.
+        threads: How many pictures are decoded at once.
+        verbose: Whether to show progress.
+
+    Returns:
+        A `Report`: a list of `(name, reason)`, to be printed as a table.
+
+    Example:
+
+    >>> import tempfile, pathlib, keras_prelu
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "cat.jpg")
+    >>> _ = file.write_bytes(b"meow")
+    >>> source = keras_prelu.data.from_files([file], [0], ["cat"])
+    >>> report = check(source, verbose=False)
+    >>> len(report), report[0].reason
+    (1, 'not a picture in JPEG, PNG, GIF, BMP, WEBP')
+    """
+    bad = []
+    progress = keras.utils.Progbar(
+        len(source), verbose=int(verbose), stateful_metrics=["bad"], unit_name="file"
+    )
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(source), _SLICE):
+            indices = range(start, min(start + _SLICE, len(source)))
+            reasons = pool.map(lambda index: _fault(source, index), indices)
+            bad += [
+                BadPicture(source.describe(index), reason)
+                for index, reason in zip(indices, reasons, strict=True)
+                if reason
+            ]
+            progress.update(indices.stop, [("bad", len(bad))])
+    return Report(bad, len(source))
+
+
+def _fault(source, index):
+    """Why a picture cannot be used, or None."""
+    try:
+        data, _ = source.read(index)
+        # By the decoder that will meet it in training.
+        if read_header(data).plain:
+            tf.io.decode_jpeg(data, channels=3)
+        else:
+            decode_rgb(data)
+    except tf.errors.OpError as error:
+        return reason_of(error)
+    except (BadPictureError, ValueError, OSError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,49 @@
+"""Pictures to test with: smooth enough for JPEG, different at every place."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def picture(height, width, seed=0):
+    """A uint8 RGB array: smooth waves, no symmetry, every value range."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(float)
+    waves = [
+        128
+        + 90 * np.sin(x * fx / 40 + phase) * np.cos(y * fy / 40)
+        + 30 * (x / width - y / height)
+        for fx, fy, phase in rng.uniform(0.4, 3, (3, 3))
+    ]
+    return np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)
+
+
+def encoded(array, fmt="JPEG", **options):
+    """The bytes of an array as a picture file."""
+    stream = io.BytesIO()
+    if fmt == "JPEG":
+        options = {"quality": 95, **options}
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    image.save(stream, fmt, **options)
+    return stream.getvalue()
+
+
+def broken_jpeg(data):
+    """A JPEG whose header is in order and whose pixels cannot be decoded."""
+    tables = data.index(b"\xff\xc4")  # Huffman tables: claim 255 codes of one bit
+    return data[: tables + 5] + b"\xff" + data[tables + 6 :]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three classes, 23 JPEGs of sizes between 60 and 110 pixels."""
+    rng = np.random.default_rng(1)
+    for number in range(23):
+        name = ("ant", "bee", "cat")[number % 3]
+        (tmp_path / name).mkdir(exist_ok=True)
+        height, width = rng.integers(60, 111, 2)
+        data = encoded(picture(height, width, number))
+        (tmp_path / name / f"{number:02}.jpg").write_bytes(data)
+    return tmp_path

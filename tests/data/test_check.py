@@ -1,0 +1,74 @@
+import os
+import pathlib
+import runpy
+import subprocess
+import sys
+
+import pytest
+
+from keras_prelu import data
+from tests.data.conftest import broken_jpeg, encoded, picture
+
+
+@pytest.fixture
+def damaged(folder):
+    (folder / "ant" / "a_torn.jpg").write_bytes(encoded(picture(60, 60))[:900])
+    (folder / "bee" / "broken.jpg").write_bytes(broken_jpeg(encoded(picture(60, 60))))
+    (folder / "cat" / "text.jpg").write_bytes(b"meow")
+    return folder
+
+
+def test_bad_files_are_listed_with_reasons(damaged, capsys):
+    source = data.from_directory(damaged)
+    report = data.check(source)
+    assert [os.path.basename(bad.name) for bad in report] == [  # noqa: PTH119
+        "a_torn.jpg",
+        "broken.jpg",
+        "text.jpg",
+    ]
+    assert "runcated" in report[0].reason
+    assert report[1].reason == (
+        "jpeg::Uncompress failed. Invalid JPEG data or crop window."
+    )
+    assert "not a picture" in report[2].reason
+    table = str(report).splitlines()
+    assert table[0].split() == ["picture", "reason"]
+    assert table[-1] == "3 of 26 pictures cannot be used."
+    assert "26/26" in capsys.readouterr().out  # progress
+    assert not source.skipped  # looking is not skipping
+
+
+def test_missing_files_and_wrong_labels_are_listed(folder):
+    source = data.from_directory(folder)
+    source.labels[3] = 7
+    os.remove(source.paths[5])  # noqa: PTH107
+    report = data.check(source, verbose=False)
+    assert [bad.name for bad in report] == [source.paths[3], source.paths[5]]
+    assert "label=7" in report[0].reason and "No such file" in report[1].reason
+
+
+def test_nothing_bad(folder):
+    report = data.check(data.from_directory(folder), verbose=False)
+    assert not report and str(report) == "0 of 23 pictures cannot be used."
+
+
+def test_program(damaged):
+    command = [sys.executable, "-m", "keras_prelu.data.check", str(damaged)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "broken.jpg" in done.stdout and "3 of 26 pictures" in done.stdout
+    assert "RuntimeWarning" not in done.stderr
+
+
+def test_program_names_a_missing_folder(tmp_path, monkeypatch, capsys):
+    path = pathlib.Path(data.__file__).with_name("check.py")
+    monkeypatch.setattr(sys, "argv", ["check", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(path), run_name="__main__")
+    assert stop.value.code == 2 and "nowhere" in capsys.readouterr().err
+
+
+def test_importing_the_program_leaves_the_function():
+    import keras_prelu.data.check as imported
+
+    assert imported is data.check and callable(data.check)

@@ -1,0 +1,156 @@
+import io
+import struct
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_prelu.data import decoding
+from keras_prelu.data.windows import decode_window
+from tests.data.conftest import broken_jpeg, encoded, picture
+
+RGB = picture(40, 56)
+GREY = RGB[..., 0]
+
+
+def _animated():
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+def _turned(orientation, byte_order="<"):
+    exif = Image.Exif()
+    exif.endian = byte_order
+    exif[0x0112] = orientation
+    return encoded(RGB, exif=exif)
+
+
+FILES = {
+    "jpeg": encoded(RGB),
+    "jpeg_no_subsampling": encoded(RGB, subsampling=0),
+    "jpeg_progressive": encoded(RGB, progressive=True),
+    "jpeg_grey": encoded(GREY),
+    "jpeg_cmyk": encoded(Image.fromarray(RGB).convert("CMYK")),
+    "jpeg_trailing_bytes": encoded(RGB) + b"camera maker's notes",
+    "png": encoded(RGB, "PNG"),
+    "png_grey": encoded(GREY, "PNG"),
+    "png_alpha": encoded(np.dstack([RGB, GREY]), "PNG"),
+    "png_grey_alpha": encoded(Image.fromarray(np.dstack([GREY, 255 - GREY])), "PNG"),
+    "png_palette": encoded(Image.fromarray(RGB).quantize(64), "PNG"),
+    "png_bilevel": encoded(Image.fromarray(RGB).convert("1"), "PNG"),
+    "gif": encoded(RGB, "GIF"),
+    "gif_animated": _animated(),
+    "bmp": encoded(RGB, "BMP"),
+    "webp": encoded(RGB, "WEBP", lossless=True),
+}
+PLAIN = {name for name in FILES if name.startswith("jpeg")} - {"jpeg_cmyk"}
+
+
+def _whole(data):
+    """The picture as training decodes it, its window being all of it."""
+    header = decoding.read_header(data)
+    box = np.array([0, 0, header.height, header.width], np.float64)
+    pixels, _ = decode_window(
+        data,
+        tf.constant(header.height, tf.int64),
+        tf.constant(header.width, tf.int64),
+        tf.constant(header.plain),
+        tf.constant(box),
+        image_size=max(header.height, header.width),
+    )
+    return pixels.numpy()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_format_gives_pillows_pixels(name):
+    data = FILES[name]
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(image.convert("RGB")).astype(int)
+    # Two builds of libjpeg may round differently by a level.
+    tolerance = 1 if name in PLAIN else 0
+    np.testing.assert_allclose(decoding.decode_rgb(data), expected, atol=0)
+    np.testing.assert_allclose(_whole(data), expected, atol=tolerance)
+    assert decoding.read_header(data).plain == (name in PLAIN)
+
+
+def test_16_bit_grey_keeps_its_upper_bits():
+    values = (np.arange(40 * 56, dtype=np.uint16) * 29).reshape(40, 56)
+    pixels = _whole(encoded(values, "PNG"))
+    assert (pixels == (values >> 8)[..., None]).all()
+
+
+@pytest.mark.parametrize("byte_order", "<>")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation, byte_order):
+    data = _turned(orientation, byte_order)
+    upright = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }[orientation]
+    with Image.open(io.BytesIO(data)) as image:
+        stored = np.asarray(image).astype(int)
+    np.testing.assert_allclose(_whole(data), upright(stored), atol=1)
+    assert decoding.read_header(data).plain == (orientation == 1)
+
+
+def test_exif_after_other_segments_is_found():
+    data = _turned(6)
+    comment = b"\xff\xfe" + struct.pack(">H", 60_002) + b"x" * 60_000
+    header = decoding.read_header(data[:2] + comment + data[2:])
+    assert header == (56, 40, False)
+
+
+@pytest.mark.parametrize(
+    "data, reason",
+    [
+        (b"", "empty"),
+        (b"no picture at all", "not a picture"),
+        (encoded(RGB)[:600], "[Tt]runcated"),
+        (encoded(RGB, "PNG")[:600], "truncated"),
+        (b"II*\x00" + bytes(20), "not a picture"),  # TIFF
+        (encoded(RGB)[:2], "not a picture"),
+    ],
+)
+def test_damage_is_told(data, reason):
+    with pytest.raises(decoding.BadPictureError, match=reason):
+        decoding.read_header(data)
+        decoding.decode_rgb(data)
+
+
+def test_a_thumbnails_end_is_not_the_pictures_end():
+    data = encoded(RGB)
+    thumbnail = b"\xff\xed" + struct.pack(">H", 6) + b"\xff\xd8\xff\xd9"
+    cut = data[:2] + thumbnail + data[2:-20]
+    assert not decoding.read_header(cut).plain
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    flat = encoded(Image.new("1", (8193, 8192)), "PNG")
+    for function in (decoding.read_header, decoding.decode_rgb):
+        with pytest.raises(decoding.BadPictureError, match="8193 x 8192 pixels"):
+            function(flat)
+    assert decoding.read_header(encoded(Image.new("1", (8192, 8192)), "PNG"))
+
+
+def test_too_large_a_jpeg_is_refused():
+    data = bytearray(encoded(RGB))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 60_000)
+    with pytest.raises(decoding.BadPictureError, match="60000 x 60000 pixels"):
+        decoding.read_header(bytes(data))
+
+
+def test_the_broken_jpeg_of_these_tests_looks_in_order():
+    data = broken_jpeg(encoded(RGB))
+    assert decoding.read_header(data) == (40, 56, True)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        _whole(data)

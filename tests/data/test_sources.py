@@ -1,0 +1,124 @@
+import os
+
+import pytest
+
+from keras_prelu import data
+
+
+def _tree(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_a_folder_a_class_in_the_order_of_names(tmp_path):
+    _tree(
+        tmp_path,
+        "zebra/1.jpg",
+        "Ämse/b/c/3.jpeg",
+        "Ämse/a.PNG",
+        "ant/2",
+        "ant/.hidden.jpg",
+        "ant/notes.txt",
+        ".git/x.jpg",
+        "readme.md",
+    )
+    source = data.from_directory(tmp_path)
+    assert source.class_names == ["ant", "zebra", "Ämse"]
+    assert len(source) == 4
+    assert [source[i] for i in range(4)] == [
+        (b"ant/2", 0),
+        (b"zebra/1.jpg", 1),
+        ("Ämse/a.PNG".encode(), 2),
+        ("Ämse/b/c/3.jpeg".encode(), 2),
+    ]
+    assert source.describe(1) == str(tmp_path / "zebra" / "1.jpg")
+
+
+def test_links_are_followed_and_loops_end(tmp_path):
+    _tree(tmp_path, "store/x/1.jpg", "store/2.jpg", "set/ant/3.jpg")
+    (tmp_path / "set" / "bee").symlink_to(tmp_path / "store")
+    (tmp_path / "set" / "ant" / "link.jpg").symlink_to(tmp_path / "store" / "2.jpg")
+    (tmp_path / "store" / "x" / "loop").symlink_to(tmp_path / "store")
+    source = data.from_directory(tmp_path / "set")
+    assert [source[i] for i in range(len(source))] == [
+        (b"set/ant/3.jpg", 0),
+        (b"store/2.jpg", 0),
+        (b"store/2.jpg", 1),
+        (b"store/x/1.jpg", 1),
+    ]
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        data.from_directory(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="which has no folders in it"):
+        data.from_directory(tmp_path)
+    _tree(tmp_path, "ant/1.jpg", "bee/list.txt")
+    with pytest.raises(ValueError, match=r"bee has no pictures"):
+        data.from_directory(tmp_path)
+
+
+def test_an_unreadable_folder_stops_the_listing(tmp_path, monkeypatch):
+    _tree(tmp_path, "ant/1.jpg", "ant/locked/2.jpg")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="locked"):
+        data.from_directory(tmp_path)
+
+
+def test_a_list_of_files(tmp_path):
+    _tree(tmp_path, "1", "2")
+    source = data.from_files([tmp_path / "1", tmp_path / "2"], [1, 0], ["ant", "bee"])
+    assert (len(source), source[0], source[1]) == (2, (b"1", 1), (b"2", 0))
+    with pytest.raises(ValueError, match=r"Received: label=2 of b\.jpg"):
+        data.from_files(["a.jpg", "b.jpg"], [0, 2], ["ant", "bee"])
+    with pytest.raises(ValueError, match=r"len\(paths\)=1, len\(labels\)=2"):
+        data.from_files(["a.jpg"], [0, 1], ["ant", "bee"])
+    with pytest.raises(ValueError, match="at least one file"):
+        data.from_files([], [], ["ant"])
+
+
+def test_labels_of_any_source_are_checked_when_read():
+    class Wrong(data.Source):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return b"", -1
+
+    with pytest.raises(ValueError, match=r"Received: label=-1 of picture 0"):
+        Wrong(["ant", "bee"]).read(0)
+
+
+def test_quota():
+    source = data.from_files(map(str, range(250)), [0] * 250, ["ant"])
+    assert source.max_bad == 3  # 1 %, rounded up
+    for index in (5, 6, 6, 7):  # the same picture counts once
+        source.skip(index, "torn")
+    with pytest.raises(data.TooManyBadPicturesError, match="4 pictures") as error:
+        source.skip(8, "burnt")
+    assert "5: torn" in str(error.value) and "8: burnt" in str(error.value)
+    assert source.skipped == {"5": "torn", "6": "torn", "7": "torn", "8": "burnt"}
+
+
+@pytest.mark.parametrize("length, quota", [(1, 1), (10**4, 100), (10**6, 100)])
+def test_default_quota(length, quota):
+    source = data.from_files(["x"], [0], ["ant"])
+    source.paths *= length
+    assert source.max_bad == quota
+
+
+def test_quota_can_be_set():
+    source = data.from_files(["x"], [0], ["ant"], max_bad=0)
+    with pytest.raises(data.TooManyBadPicturesError, match="`max_bad` allows 0 of 1"):
+        source.skip(0, "torn")
+    with pytest.raises(ValueError, match="max_bad=-1"):
+        data.from_files(["x"], [0], ["ant"], max_bad=-1)

@@ -1,0 +1,109 @@
+"""Crops against Pillow: resize the whole picture, then cut."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from PIL import Image
+
+from keras_prelu import data
+from keras_prelu.data import drawing
+from keras_prelu.data.windows import canvas_side, crop_box, decode_window
+from tests.data.conftest import encoded, picture
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def _ours(file, shorter_side, place, image_size):
+    header = data.decoding.read_header(file)
+    height, width, side = (
+        tf.constant(n, tf.int64) for n in (header.height, header.width, shorter_side)
+    )
+    box = crop_box(height, width, side, tf.constant(place, tf.float64), image_size)
+    window, box = decode_window(
+        file, height, width, tf.constant(header.plain), box, image_size
+    )
+    canvas = np.zeros((1, *[canvas_side(image_size)] * 2, 3), np.uint8)
+    rows, columns = window.shape[:2]
+    canvas[0, :rows, :columns] = window
+    drawn = {
+        "pixels": canvas,
+        "size": np.array([[rows, columns]]),
+        "box": box.numpy()[None],
+        "flip": np.array([False]),
+        "shift": np.zeros((1, 3), np.float32),
+    }
+    return ops.convert_to_numpy(data.Augmentation(image_size)(drawn))[0], window.shape
+
+
+def _pillows(file, shorter_side, place, image_size):
+    with Image.open(io.BytesIO(file)) as image:
+        ratio = shorter_side / min(image.size)
+        size = [int(side * ratio + 0.5) for side in image.size]
+        resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    left = int(place[1] * (size[0] - image_size + 1))
+    top = int(place[0] * (size[1] - image_size + 1))
+    return np.asarray(resized)[top : top + image_size, left : left + image_size]
+
+
+# Height, width, shorter side after resizing, place of the crop; crops of 32 pixels.
+CASES = [
+    (75, 100, 64, (0.3, 0.8)),  # shrunk a little
+    (75, 100, 96, (0.99, 0.0)),  # enlarged
+    (60, 100, 32, (0.0, 0.5)),  # the whole height
+    (60, 60, 60, (0.5, 0.5)),  # as it is
+    (1, 1, 64, (0.5, 0.5)),
+    (2, 3, 40, (0.9, 0.9)),
+    (2000, 4, 48, (0.7, 0.4)),
+    (4, 2000, 33, (0.0, 0.999)),
+    (63, 91, 33, (0.999, 0.999)),
+]
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("height, width, side, place", CASES)
+def test_crops_equal_pillows(height, width, side, place, fmt):
+    file = encoded(picture(height, width), fmt)
+    actual, _ = _ours(file, side, place, 32)
+    expected = _pillows(file, side, place, 32).astype(float)
+    # A level for the decoder, one for Pillow's rounding.
+    np.testing.assert_allclose(actual, expected, atol=2.01)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("reduction", [2, 4, 8, 16])
+def test_large_windows_are_reduced_while_decoding(reduction, fmt):
+    rng = np.random.default_rng(0)
+    # With some noise, that a decoder which only drops pixels would let through.
+    pixels = picture(40 * reduction, 48 * reduction).astype(int)
+    pixels += rng.integers(-5, 6, pixels.shape[:2])[..., None]
+    file = encoded(np.clip(pixels, 0, 255).astype(np.uint8), fmt)
+    actual, shape = _ours(file, 36, (0.5, 0.6), 32)
+    # The window spans 35.6 pixels of the reduced picture, with margins at most 43.
+    assert 36 <= shape[0] <= 43 and 36 <= shape[1] <= 43
+    expected = _pillows(file, 36, (0.5, 0.6), 32).astype(float)
+    # Averaging first and resampling then is another filter than doing both at once.
+    # The nearest mistake is to be half a pixel off.
+    half_a_pixel = np.abs(np.diff(expected, axis=1)).mean() / 2
+    assert np.abs(actual - expected).mean() < 0.45 * half_a_pixel
+    bias = actual.mean((0, 1)) - expected.mean((0, 1))
+    np.testing.assert_allclose(bias, 0, atol=0.5)
+
+
+def test_every_window_fits_into_the_canvas():
+    """Whatever is drawn, for pictures of any size."""
+    rng = np.random.default_rng(0)
+    sizes = [(1, 1), (20, 10_000), (31, 33), (64, 64), (127, 260), (700, 3)]
+    sizes += [tuple(np.exp(rng.uniform(0, 7, 2)).astype(int) + 1) for _ in range(40)]
+    for number, (height, width) in enumerate(sizes):
+        file = encoded(np.zeros((height, width, 3), np.uint8))
+        drawn = drawing.draw(0, *tf.constant([0, number], tf.int64), (16, 40))
+        height, width = (tf.constant(n, tf.int64) for n in (height, width))
+        box = crop_box(height, width, drawn["shorter_side"], drawn["place"], 16)
+        window, box = decode_window(file, height, width, tf.constant(True), box, 16)
+        assert max(window.shape[:2]) <= canvas_side(16)
+        # The box lies in the window, up to float32.
+        assert (box[:2] >= 0).numpy().all()
+        assert (box[:2] + box[2:] <= np.add(window.shape[:2], 1e-3)).numpy().all()
