@@ -12,6 +12,7 @@ import contextlib
 import os
 import pathlib
 import sys
+import textwrap
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
@@ -28,6 +29,8 @@ from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
 
 BAD_INPUT, NOT_FINITE = 2, 3
+# ml_collections tells of a key that there is not by an AttributeError.
+USER_ERRORS = (flags.Error, ValueError, TypeError, LookupError, AttributeError, OSError)
 CONSTRUCTORS = {
     "model_a": applications.ModelA,
     "model_b": applications.ModelB,
@@ -39,13 +42,12 @@ JIT = {"auto": "auto", "on": True, "off": False}
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
-_TRACEBACK = flags.DEFINE_bool("traceback", False, "Whether errors show where.")
+flags.DEFINE_bool("traceback", False, "Whether errors show where they come from.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def choose(config, key, choices):
-    """Returns what a key of the configuration stands for."""
-    value = config[key]
+def choose(key, value, choices):
+    """Returns what the value of a key of the configuration stands for."""
     if value not in choices:
         raise ValueError(
             f"`config.{key}` must be one of {', '.join(choices)}. "
@@ -97,7 +99,7 @@ def steps_per_epoch(config, train, strategy):
 def build(config, classes, strategy):
     """Returns the model to keep, and the one around it that is trained."""
     keras.config.set_dtype_policy(config.dtype)
-    constructor = choose(config.model, "name", CONSTRUCTORS)
+    constructor = choose("model.name", config.model.name, CONSTRUCTORS)
     size = config.data.image_size
     optimizer = config.optimizer
     with strategy.scope():
@@ -122,7 +124,7 @@ def build(config, classes, strategy):
             ),
             loss="sparse_categorical_crossentropy",
             metrics=[TopKError(1), TopKError(5)],
-            jit_compile=choose(config, "jit", JIT),
+            jit_compile=choose("jit", config.jit, JIT),
         )
     return model, trained
 
@@ -195,7 +197,7 @@ def schedule(config, learning_rate):
             )
         )
 
-    return choose(config, "name", {"plateau": plateau, "fixed": fixed})()
+    return choose("schedule.name", config.name, {"plateau": plateau, "fixed": fixed})()
 
 
 def followers(config, workdir):
@@ -215,10 +217,12 @@ def followers(config, workdir):
 
 def describe(config, strategy, model, trained, sources):
     """Prints what is about to be trained, on what."""
+    replicas = strategy.num_replicas_in_sync
+    workers = distribution.worker(strategy)[1]
     why = "asked for" if config.jit != "auto" else "Keras's choice (config.jit=auto)"
     print(
-        f"Devices: {', '.join(distribution.devices(strategy))}; {strategy.num_replicas_in_sync} replica(s) on "
-        f"{distribution.worker(strategy)[1]} worker(s)\n"
+        f"Devices: {', '.join(distribution.devices(strategy))}; "
+        f"{replicas} replica(s) on {workers} worker(s)\n"
         f"Batch: {config.batch_size} over all replicas; dtype {config.dtype}; "
         f"XLA {'on' if trained.jit_compile else 'off'}, {why}\n"
         f"Model: {config.model.name}, {model.count_params():,} parameters, "
@@ -234,12 +238,20 @@ def one_line_errors():
     """Ends the process with a line for what a user can mend."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
-        if _TRACEBACK.value:
+    except USER_ERRORS as error:
+        if "--traceback" in sys.argv:
             raise
-        text = " ".join(str(error).split())
+        text = textwrap.shorten(str(error), 1000)
         print(f"error: {text} (--traceback shows where)", file=sys.stderr)
         sys.exit(BAD_INPUT)
+
+
+def parse(arguments):
+    """Returns what is left of the arguments when the flags have been read."""
+    with one_line_errors():
+        left = flags.FLAGS(arguments)
+        _CONFIG.value  # noqa: B018 (a recipe that does not load shows here)
+        return left
 
 
 def main(_):
@@ -281,4 +293,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)
