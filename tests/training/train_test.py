@@ -4,16 +4,24 @@ import csv
 import json
 import random
 import signal
+import sys
 import time
 
 import pytest
+from absl import flags
 from runs import PROGRAM, RECIPE, arguments, finish, make_pictures, start
 
 from keras_prelu.callbacks import PREEMPTED
 
+sys.path.insert(0, str(PROGRAM.parent))  # as Python does when it runs the program
+import train
+from workdir import Workdir
+
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
 SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.share=1.0")
+# It could not be taken back within the process of the tests.
+NOT_DETERMINISTIC = "--config.deterministic=False"
 FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 
@@ -75,8 +83,8 @@ def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
     assert before > 0
     for _ in range(2):
         killed = start(*command)
-        while "Data:" not in killed.stdout.readline():
-            pass  # it is about to restore and to train
+        # It is about to restore and to train.
+        assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
         time.sleep(draw.uniform(0, 4))
         killed.kill()
         killed.wait()
@@ -85,38 +93,61 @@ def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
     assert state(tmp_path) == state(finished[0])
 
 
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Runs a command that is refused before the first step; returns what it tells."""
+
+    def run(command):
+        for name in list(flags.FLAGS):
+            if name.startswith("config."):  # of the overrides of an earlier command
+                delattr(flags.FLAGS, name)
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as stopped:
+            train.parse(command)
+            train.main(None)
+        assert stopped.value.code == 2
+        *_, line = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         (["--config.model.widht=1"], 'Did you mean "width"'),
         (["--config.epochs=many"], "--config.epochs=many"),
         (["--config.model.name=model_x"], "Received: config.model.name='model_x'"),
+        (["--config.schedule.name=never"], "Received: config.schedule.name='never'"),
         (["--config.batch_size=25"], "at most the 24 training pictures"),
         (["--config.data.directory=/nowhere"], "Received: path=/nowhere/train"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
+        ([f"--config={RECIPE}x"], "No such file"),
     ],
 )
 def test_bad_input_is_told_in_a_line_before_the_first_step(
-    more, message, pictures, tmp_path
+    more, message, pictures, tmp_path, refused
 ):
-    code, printed = finish(start(*arguments(pictures, tmp_path / "run", *more)))
-    [line] = [line for line in printed.splitlines() if line.startswith("error: ")]
-    assert code == 2
+    command = arguments(pictures, tmp_path / "run", NOT_DETERMINISTIC, *more)
+    line = refused(command)
     assert message in line
-    assert "Traceback" not in printed
     assert not (tmp_path / "run" / "config.json").exists()
 
 
-def test_another_configuration_is_refused_and_the_difference_shown(finished, pictures):
-    more = [*SAVING, "--config.optimizer.momentum=0.5"]
-    code, printed = finish(start(*arguments(pictures, finished[0], *more)))
-    assert code == 2
-    assert "Received: optimizer.momentum=0.5 where the run has 0.9" in printed
+def test_another_configuration_is_refused_and_the_difference_shown(
+    tmp_path,
+):
+    config = {"optimizer": {"momentum": 0.5, "learning_rate": 0.1}, "epochs": 3}
+    Workdir(tmp_path).claim(config)
+    other = {"optimizer": {"momentum": 0.9, "learning_rate": 0.1}, "epochs": 3}
+    with pytest.raises(ValueError, match=r"Received: optimizer.momentum=0.9 where the"):
+        Workdir(tmp_path, worker=1).claim(other)
+    Workdir(tmp_path, worker=2).claim(config)
 
 
-def test_a_missing_recipe_is_told(tmp_path):
-    code, printed = finish(
-        start(str(PROGRAM), f"--config={RECIPE}x", f"--workdir={tmp_path}")
-    )
-    assert code == 2
-    assert "error: " in printed
+def test_a_second_process_in_the_folder_is_refused(tmp_path, pictures, refused):
+    first = Workdir(tmp_path)
+    line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
+    assert f"another process. Received: workdir={tmp_path}" in line
+    assert first.is_chief
