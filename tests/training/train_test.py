@@ -4,18 +4,13 @@ import csv
 import json
 import random
 import signal
-import sys
 import time
 
 import pytest
-from absl import flags
-from runs import PROGRAM, RECIPE, arguments, finish, make_pictures, start
+from runs import RECIPE, arguments, finish, make_pictures, start
+from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED
-
-sys.path.insert(0, str(PROGRAM.parent))  # as Python does when it runs the program
-import train
-from workdir import Workdir
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
@@ -94,17 +89,12 @@ def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
 
 
 @pytest.fixture
-def refused(capsys, monkeypatch):
+def refused(command_line, capsys):
     """Runs a command that is refused before the first step; returns what it tells."""
 
     def run(command):
-        for name in list(flags.FLAGS):
-            if name.startswith("config."):  # of the overrides of an earlier command
-                delattr(flags.FLAGS, name)
-        monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as stopped:
-            train.parse(command)
-            train.main(None)
+            command_line(command)
         assert stopped.value.code == 2
         *_, line = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
