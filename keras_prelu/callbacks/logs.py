@@ -1,0 +1,156 @@
+"""What a run writes while it trains: tables of metrics and slopes, TensorBoard."""
+
+import csv
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu.files import replacing
+
+
+class TableLog(keras.callbacks.Callback):
+    """A table with rows for each epoch, which is a file at all times.
+
+    Its rows are part of the run's state: a run that resumes goes on from the rows of
+    its checkpoint, so that no epoch stands in the file twice.
+
+    Args:
+        path: The CSV file, or None to keep the rows in memory (`rows`) only, as all
+            workers but the first do.
+    """
+
+    def __init__(self, path=None):
+        super().__init__()
+        self.path = path
+        self.rows = []
+
+    def add(self, rows):
+        """Appends rows, dicts of the same keys, and writes the file anew."""
+        self.rows.extend(rows)
+        self._write()
+
+    def get_state(self):
+        """Returns the rows so far."""
+        return {"rows": self.rows}
+
+    def set_state(self, state):
+        """Takes up the rows of a checkpoint, in place of those in the file."""
+        self.rows = state["rows"]
+        self._write()
+
+    def _write(self):
+        if self.path is None or not self.rows:
+            return
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        with replacing(self.path) as aside, aside.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, lineterminator="\n")
+            writer.writeheader()
+            for row in self.rows:
+                writer.writerow({name: _shown(value) for name, value in row.items()})
+
+
+def _shown(value):
+    return f"{value:.7g}" if isinstance(value, float) else value
+
+
+def _learning_rate(model):
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+class MetricsLog(TableLog):
+    """Writes an epoch's loss, errors and learning rate to a CSV file.
+
+    Args:
+        path: The file, or None.
+
+    Examples:
+        >>> log = keras_prelu.callbacks.MetricsLog("metrics.csv")
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the epoch's row; epochs are counted from 1."""
+        rate = _learning_rate(self.model)
+        self.add([{"epoch": epoch + 1, **logs, "learning_rate": rate}])
+
+
+class SlopesLog(TableLog):
+    """Writes the mean, spread and range of each layer's slopes to a CSV file.
+
+    Args:
+        path: The file, or None.
+
+    Examples:
+        >>> log = keras_prelu.callbacks.SlopesLog("slopes.csv")
+
+    Reference:
+
+    - [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), table 1 (the
+      slopes that a trained net has learned).
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds a row for each layer that has slopes."""
+        self.add(
+            [
+                {
+                    "epoch": epoch + 1,
+                    "layer": layer,
+                    "mean": float(slopes.mean()),
+                    "std": float(slopes.std()),
+                    "min": float(slopes.min()),
+                    "max": float(slopes.max()),
+                }
+                for layer, slopes in layer_slopes(self.model).items()
+            ]
+        )
+
+
+def layer_slopes(model):
+    """Returns a dict from the names of the PReLU layers to their slopes, in order."""
+    return {
+        weight.path.split("/")[-2]: np.asarray(weight.numpy(), "float32")
+        for weight in model.trainable_variables
+        if weight.name == "alpha"
+    }
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Writes curves, learning rate and histograms of slopes for TensorBoard.
+
+    Each epoch has its own event files. An epoch that is trained again after a resume
+    replaces those of the first time, so that no curve has a point twice.
+
+    Args:
+        directory: The folder to point TensorBoard at.
+
+    Examples:
+        >>> log = keras_prelu.callbacks.TensorBoardLog("tensorboard")
+    """
+
+    def __init__(self, directory):
+        super().__init__()
+        self.directory = pathlib.Path(directory)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the epoch's values under its number, counted from 1."""
+        number = epoch + 1
+        for file in self.directory.glob("*/events.*.epoch-*"):
+            if int(file.name.rpartition("-")[2]) >= number:
+                file.unlink()
+        train = {k: v for k, v in logs.items() if not k.startswith("val_")}
+        train["learning_rate"] = _learning_rate(self.model)
+        with self._writer("train", number).as_default(step=number):
+            for name, value in train.items():
+                tf.summary.scalar(name, value)
+            for layer, slopes in layer_slopes(self.model).items():
+                tf.summary.histogram(f"slopes/{layer}", slopes)
+        with self._writer("validation", number).as_default(step=number):
+            for name in logs.keys() - train.keys():
+                tf.summary.scalar(name.removeprefix("val_"), logs[name])
+
+    def _writer(self, name, number):
+        return tf.summary.create_file_writer(
+            str(self.directory / name), filename_suffix=f".epoch-{number:05d}"
+        )

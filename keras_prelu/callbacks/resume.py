@@ -1,0 +1,346 @@
+"""Exact resume: a run that was killed ends with the bits of one that was not."""
+
+import contextlib
+import signal
+import threading
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_prelu import distribution, keras_repairs
+from keras_prelu.callbacks.checkpoints import Checkpoints
+
+# sysexits.h's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
+PREEMPTED = 75
+
+# On several machines the first worker tells the others every so many steps whether to
+# save: they must all save at the same step, and their clocks differ.
+_STEPS_BETWEEN_AGREEMENTS = 10
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or a weight is no longer a number, and training has stopped."""
+
+
+class Preempted(SystemExit):
+    """The process was asked to end (SIGTERM), and has saved. Its code is 75."""
+
+    def __init__(self):
+        super().__init__(PREEMPTED)
+
+
+class ExactResume(keras.callbacks.Callback):
+    """Saves all that a run's next step depends on, and takes it up again.
+
+    That is: the weights and the seeds of the model, the variables of the optimizer
+    (velocities, learning rate, loss scale, accumulated gradients), the metrics so far
+    in this epoch, the position in the data, and the state of every callback that has
+    the methods `get_state` and `set_state`. To be used with `resumable_fit`.
+
+    A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
+    save that fails, for instance on a full disk, is logged, and training goes on.
+
+    Args:
+        directory: The folder of the checkpoints, one for each worker.
+        seconds: Float. The least time from one save to the next.
+        share: Float in (0, 1]. The most that saving may take of the time: a save is put
+            off until the last one's cost is no more than this share.
+
+    Examples:
+        >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints", seconds=600)
+    """
+
+    def __init__(self, directory, seconds=10.0, share=0.01):
+        super().__init__()
+        if not 0 < share <= 1:
+            raise ValueError(f"`share` must lie in (0, 1]. Received: share={share}")
+        self.checkpoints = Checkpoints(directory)
+        self.seconds = seconds
+        self.share = share
+        self.epoch = 0  # epochs that are over
+        self.batch = 0  # steps of the present epoch that are over
+        self.step = 0  # steps that are over
+        self.seconds_saving = 0.0
+        self._stateful = {}
+        self._cost = 0.0
+        self._saved_at = time.monotonic()
+        self._restored_metrics = None
+        self._metrics_before_evaluation = None
+        self._asked_to_end = False
+
+    def follow(self, callbacks):
+        """Names the callbacks whose state belongs to the run."""
+        stateful = [c for c in callbacks if hasattr(c, "get_state")]
+        self._stateful = {
+            f"{number} {type(callback).__name__}": callback
+            for number, callback in enumerate(stateful)
+        }
+
+    # What is saved -------------------------------------------------------------
+
+    def _variables(self):
+        return {
+            **{f"model-{i}": v for i, v in enumerate(self.model.variables)},
+            **{
+                f"optimizer-{i}": v
+                for i, v in enumerate(self.model.optimizer.variables)
+            },
+        }
+
+    def _read_metrics(self):
+        return [_read(variable) for variable in self.model.metrics_variables]
+
+    def save(self):
+        """Writes a checkpoint of this moment; only logs it where that fails."""
+        started = time.monotonic()
+        arrays = {name: _read(v) for name, v in self._variables().items()}
+        self._refuse_unless_finite(arrays)
+        if self.batch:
+            metrics = self._metrics_before_evaluation or self._read_metrics()
+            arrays.update({f"metric-{i}": m for i, m in enumerate(metrics)})
+        state = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "step": self.step,
+            "callbacks": {
+                name: callback.get_state() for name, callback in self._stateful.items()
+            },
+        }
+        try:
+            self.checkpoints.save(self.step, arrays, state)
+        except OSError as error:
+            logging.error(
+                "Could not save step %d: %s. Older checkpoints stay.", self.step, error
+            )
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - started
+        self.seconds_saving += self._cost
+
+    def _refuse_unless_finite(self, arrays):
+        variables = self._variables()
+        for name, array in arrays.items():
+            if array.dtype.kind in "fV" and not np.isfinite(array).all():
+                self._stop(f"The variable {variables[name].path} is not finite")
+
+    def _stop(self, reason):
+        raise NotFiniteError(
+            f"{reason} at step {self.step} (epoch {self.epoch + 1}, batch "
+            f"{self.batch}). The last good checkpoints are in "
+            f"{self.checkpoints.directory}: lower the learning rate, or use bfloat16 "
+            "or float32 in place of float16"
+        )
+
+    # Taking it up --------------------------------------------------------------
+
+    def restore(self, batch_specification):
+        """Takes up the newest whole checkpoint, if there is one.
+
+        Args:
+            batch_specification: The `element_spec` of the training data: what is not
+                built yet must be, before it can be given its values.
+        """
+        keras_repairs.build_from_specification(self.model, batch_specification)
+        good = self.checkpoints.good_steps()
+        step = distribution.newest_common(self.model.distribute_strategy, good)
+        if step is None:
+            return
+        arrays, state = self.checkpoints.load(step)
+        if list(state["callbacks"]) != list(self._stateful):
+            raise ValueError(
+                f"The checkpoint in {self.checkpoints.directory} is of a run with the "
+                f"callbacks {list(state['callbacks'])}. "
+                f"Received: callbacks={list(self._stateful)}"
+            )
+        for name, variable in self._variables().items():
+            _write(variable, arrays[name], self.checkpoints.directory)
+        self.epoch, self.batch, self.step = (
+            state[name] for name in ("epoch", "batch", "step")
+        )
+        if self.batch:
+            count = len(self.model.metrics_variables)
+            self._restored_metrics = [arrays[f"metric-{i}"] for i in range(count)]
+        for name, callback in self._stateful.items():
+            callback.set_state(state["callbacks"][name])
+        self.checkpoints.drop_after(step)
+        logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
+
+    def restore_metrics(self):
+        """Gives the metrics the values that they had within the epoch, once."""
+        if self._restored_metrics is None:
+            return
+        for variable, array in zip(
+            self.model.metrics_variables, self._restored_metrics, strict=True
+        ):
+            _write(variable, array, self.checkpoints.directory)
+        self._restored_metrics = None
+
+    # Called by fit -------------------------------------------------------------
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Keras has just reset the metrics."""
+        self.restore_metrics()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the step, looks at the loss, saves when it is time."""
+        self.step += 1
+        self.batch += 1
+        loss = logs["loss"]
+        if not np.isfinite(loss):
+            self._stop(f"The loss is {loss}")
+        self._end_if_asked()
+        if self._is_time():
+            self.save()
+
+    def on_test_begin(self, logs=None):
+        """Keras is about to reset the metrics, which the epoch's logs still need."""
+        if self.batch:
+            self._metrics_before_evaluation = self._read_metrics()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Ends in the middle of an evaluation, which will be done again."""
+        self._end_if_asked()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Runs after all other callbacks, when the epoch is over for them too."""
+        self.epoch = epoch + 1
+        self.batch = 0
+        self._metrics_before_evaluation = None
+        self._end_if_asked()
+
+    def _is_time(self):
+        strategy = self.model.distribute_strategy
+        several = distribution.worker(strategy)[1] > 1
+        if several and self.step % _STEPS_BETWEEN_AGREEMENTS:
+            return False
+        waited = time.monotonic() - self._saved_at
+        enough = self._cost / self.share - self._cost
+        due = waited >= max(self.seconds, enough)
+        return bool(distribution.gather(strategy, [due])[0, 0])
+
+    def _end_if_asked(self):
+        if self._asked_to_end:
+            self.save()
+            logging.warning("SIGTERM: saved after step %d, ending.", self.step)
+            raise Preempted
+
+    @contextlib.contextmanager
+    def ending_on_sigterm(self):
+        """Within the block SIGTERM ends the process after the present step."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets only the main thread handle signals
+            return
+
+        def ask(signal_number, frame):
+            self._asked_to_end = True
+
+        previous = signal.signal(signal.SIGTERM, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def resumable_fit(
+    model, train, epochs, steps_per_epoch, resume, callbacks=(), validation_data=None
+):
+    """Fits a model from wherever its checkpoints stand, to the last epoch.
+
+    Args:
+        model: A compiled `keras.Model`.
+        train: Function from a step's number to the `tf.data.Dataset` of the batches
+            from that step on, without end.
+        epochs: Integer. Epochs in all, those of earlier runs included.
+        steps_per_epoch: Integer.
+        resume: An `ExactResume`.
+        callbacks: List of callbacks. Those with `get_state` and `set_state` go on
+            where they were.
+        validation_data: A `tf.data.Dataset`, run through after each epoch.
+
+    Examples:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile(keras_prelu.optimizers.SGD(), loss="mse")
+        >>> data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones((4, 1)))).repeat()
+        >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints")
+        >>> keras_prelu.callbacks.resumable_fit(model, data.skip, 2, 3, resume)
+        >>> resume.step
+        6
+    """
+    resume.set_model(model)
+    resume.follow(callbacks)
+    callbacks = [*callbacks, resume]  # last: it saves what the others have done
+    resume.restore(train(0).element_spec)
+
+    def fit(steps, until):
+        model.fit(
+            train(resume.step),
+            epochs=until,
+            initial_epoch=resume.epoch,
+            steps_per_epoch=steps,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            verbose=0,
+        )
+
+    with resume.ending_on_sigterm():
+        if resume.batch == steps_per_epoch:
+            _finish_epoch(model, resume, callbacks, validation_data)
+        elif resume.batch:
+            fit(steps_per_epoch - resume.batch, until=resume.epoch + 1)
+        if resume.epoch < epochs:
+            fit(steps_per_epoch, until=epochs)
+        resume.save()
+
+
+def _finish_epoch(model, resume, callbacks, validation_data):
+    """Does what `fit` does after an epoch's last step: the run ended just there."""
+    resume.restore_metrics()
+    logs = model.get_metrics_result()
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    if validation_data is not None:
+        values = model.evaluate(
+            validation_data, callbacks=callbacks, return_dict=True, verbose=0
+        )
+        logs.update({f"val_{name}": value for name, value in values.items()})
+    callbacks.on_epoch_end(resume.epoch, logs)
+
+
+def _copies(variable):
+    """The copies of a variable that differ, one for each replica of this process.
+
+    None where there is one value, of which a strategy keeps equal copies.
+    """
+    if variable.synchronization != "on_read":
+        return None
+    value = variable.value
+    several = isinstance(value, tf.distribute.DistributedValues)
+    return value.values if several else (value,)
+
+
+def _read(variable):
+    copies = _copies(variable)
+    if copies is None:
+        return variable.numpy()
+    return np.stack([copy.numpy() for copy in copies])
+
+
+def _write(variable, array, source):
+    copies = _copies(variable)
+    if copies is not None:
+        if len(copies) != len(array):
+            # Sums over fewer or more replicas: what matters is their total.
+            others = [np.zeros_like(array[0])] * (len(copies) - 1)
+            array = [array.sum(axis=0), *others]
+        for copy, part in zip(copies, array, strict=True):
+            copy.assign(part)
+        return
+    if array.shape != tuple(variable.shape):
+        raise ValueError(
+            f"The checkpoint in {source} is of another model: {variable.path} should "
+            f"have the shape {tuple(variable.shape)}. Received: shape={array.shape}"
+        )
+    if array.dtype.kind == "V":  # NumPy's files do not know the name of bfloat16
+        array = array.view(variable.numpy().dtype)
+    variable.assign(array)

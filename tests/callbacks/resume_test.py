@@ -1,0 +1,276 @@
+"""InterruptedRunError anywhere and started again, a run ends with the same bits."""
+
+import csv
+import errno
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_run import EPOCHS, STEPS, batches_from, bits, make_model, run
+
+from keras_prelu import callbacks
+
+pytestmark = pytest.mark.tensorflow_only
+ALWAYS = {"seconds": 0.0, "share": 1.0}
+SELDOM = {"seconds": 1e9}
+
+
+class InterruptedRunError(Exception):
+    """Stands for a kill: nothing of the process survives it but its files."""
+
+
+class InterruptAt(keras.callbacks.Callback):
+    """Does something at the n-th call of one of the callback's methods."""
+
+    def __init__(self, method, count, action):
+        super().__init__()
+        self.calls = 0
+
+        def counted(*args, **kwargs):
+            self.calls += 1
+            if self.calls == count:
+                action()
+
+        setattr(self, method, counted)
+
+
+def interrupt():
+    raise InterruptedRunError
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("whole")
+    model, _ = run(workdir)
+    return bits(model, workdir)
+
+
+def test_the_run_uses_what_a_resume_could_lose(uninterrupted):
+    rows = list(csv.DictReader(uninterrupted["metrics"].splitlines()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    assert len({row["learning_rate"] for row in rows}) > 1  # the schedule acted
+    assert len({row["loss"] for row in rows}) == 4
+    assert len(uninterrupted["slopes"].splitlines()) == 1 + EPOCHS
+    assert "prelu1" in uninterrupted["slopes"]
+    assert len(uninterrupted["events"]) == 2 * EPOCHS
+
+
+@pytest.mark.parametrize("saving", [ALWAYS, SELDOM])
+@pytest.mark.parametrize(
+    ("method", "count"),
+    [
+        ("on_train_batch_end", 1),
+        ("on_train_batch_end", 2 * STEPS - 2),
+        ("on_train_batch_end", 2 * STEPS),
+        ("on_test_begin", 2),
+        ("on_test_batch_end", 5),
+        ("on_epoch_end", 3),
+        ("on_epoch_begin", 3),
+        ("on_train_end", 1),
+    ],
+)
+def test_killed_and_resumed_has_the_same_bits(
+    method, count, saving, tmp_path, uninterrupted
+):
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, [InterruptAt(method, count, interrupt)], **saving)
+    model, keeper = run(tmp_path, **saving)
+    assert bits(model, tmp_path) == uninterrupted
+    assert keeper.step == EPOCHS * STEPS
+
+
+def test_resumes_where_it_was_rather_than_at_the_start(tmp_path):
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, [InterruptAt("on_train_batch_end", 8, interrupt)], **ALWAYS)
+    counter = InterruptAt("on_train_batch_end", 10**6, interrupt)
+    run(tmp_path, [counter], **SELDOM)
+    assert counter.calls == EPOCHS * STEPS - 7  # the eighth step was not saved
+
+
+def test_killed_at_every_step(tmp_path, uninterrupted):
+    for _ in range(EPOCHS * STEPS + EPOCHS):
+        kill = InterruptAt("on_train_batch_begin", 2, interrupt)
+        try:
+            model, _ = run(tmp_path, [kill], **ALWAYS)
+            break
+        except InterruptedRunError:
+            continue
+    assert kill.calls <= 1
+    assert bits(model, tmp_path) == uninterrupted
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, uninterrupted):
+    run(tmp_path)
+    counter = InterruptAt("on_train_batch_end", 10**6, interrupt)
+    model, _ = run(tmp_path, [counter])
+    assert counter.calls == 0
+    assert bits(model, tmp_path) == uninterrupted
+
+
+@pytest.mark.parametrize("method", ["on_train_batch_end", "on_test_batch_end"])
+def test_sigterm_saves_and_ends_with_its_code(method, tmp_path, uninterrupted):
+    def ask():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path, [InterruptAt(method, 4, ask)], **SELDOM)
+    assert stopped.value.code == callbacks.PREEMPTED == 75
+    assert signal.getsignal(signal.SIGTERM) == before
+    again = InterruptAt("on_train_batch_end", 10**6, interrupt)
+    model, _ = run(tmp_path, [again], **SELDOM)
+    # The fourth evaluated batch is of the second epoch: three make an evaluation.
+    steps_before = 4 if method == "on_train_batch_end" else 2 * STEPS
+    assert again.calls == EPOCHS * STEPS - steps_before
+    assert bits(model, tmp_path) == uninterrupted
+
+
+def test_killed_while_it_saves(tmp_path, uninterrupted, monkeypatch):
+    real = np.savez
+
+    def torn(file, **arrays):
+        file.write(b"half a checkpoint")
+        if os.environ["SAVES_LEFT"] == "0":
+            raise InterruptedRunError
+        os.environ["SAVES_LEFT"] = str(int(os.environ["SAVES_LEFT"]) - 1)
+        file.seek(0)
+        real(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", torn)
+    monkeypatch.setenv("SAVES_LEFT", "6")
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, **ALWAYS)
+    monkeypatch.undo()
+    model, _ = run(tmp_path, **ALWAYS)
+    assert bits(model, tmp_path) == uninterrupted
+
+
+def test_the_last_good_checkpoint_is_used_when_the_newest_is_torn(
+    tmp_path, uninterrupted
+):
+    with pytest.raises(InterruptedRunError):
+        run(tmp_path, [InterruptAt("on_train_batch_end", 9, interrupt)], **ALWAYS)
+    older, newest = sorted((tmp_path / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-100])
+    model, _ = run(tmp_path, **SELDOM)
+    assert bits(model, tmp_path) == uninterrupted
+
+
+def test_no_whole_checkpoint_is_an_error_not_a_new_start(tmp_path):
+    run(tmp_path)
+    for file in (tmp_path / "checkpoints").iterdir():
+        file.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"whole.*Received: .*step-0"):
+        run(tmp_path)
+
+
+def test_a_full_disk_is_told_and_training_goes_on(tmp_path, uninterrupted, monkeypatch):
+    errors = []
+    monkeypatch.setattr("absl.logging.error", lambda *args: errors.append(args))
+    real = np.savez
+
+    def full(file, **arrays):
+        if len(errors) < 3:
+            file.write(b"as far as it went")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    model, _ = run(tmp_path, **ALWAYS)
+    assert bits(model, tmp_path) == uninterrupted
+    assert "No space left" in str(errors[0][2])
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_a_loss_that_is_not_a_number_stops_and_names_the_step(tmp_path):
+    def poison(step):
+        return batches_from(step).map(
+            lambda x, y: (tf.where(y[0] < 9, x * float("nan"), x), y)
+        )
+
+    model = make_model()
+    keeper = callbacks.ExactResume(tmp_path, **ALWAYS)
+    callbacks.resumable_fit(model, batches_from, 1, STEPS, keeper)
+    good = callbacks.Checkpoints(tmp_path).good_steps()
+    assert good[-1] == STEPS
+    keeper = callbacks.ExactResume(tmp_path, **ALWAYS)
+    with pytest.raises(callbacks.NotFiniteError, match=r"loss is nan at step 6 \(ep"):
+        callbacks.resumable_fit(make_model(), poison, 2, STEPS, keeper)
+    assert callbacks.Checkpoints(tmp_path).good_steps() == good
+
+
+def test_weights_that_are_not_numbers_are_never_saved(tmp_path):
+    model = make_model(learning_rate=1e30)  # a finite loss, then an overflow
+    keeper = callbacks.ExactResume(tmp_path, **ALWAYS)
+    with pytest.raises(callbacks.NotFiniteError, match="at step"):
+        callbacks.resumable_fit(model, batches_from, 3, STEPS, keeper)
+    for step in callbacks.Checkpoints(tmp_path).good_steps():
+        arrays, _ = callbacks.Checkpoints(tmp_path).load(step)
+        assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ValueError, match=r"another model.*Received: shape=\(6, 16\)"):
+        run(tmp_path, model=make_model(units=15))
+
+
+def test_keeps_half_precision_weights(tmp_path):
+    keras.config.set_dtype_policy("bfloat16")
+    model, _ = run(tmp_path)
+    assert model.variables[0].dtype == "bfloat16"
+    resumed, _ = run(tmp_path)
+    for ours, theirs in zip(model.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_two_replicas_resume_with_the_same_bits(tmp_path):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    def mirrored(workdir, extra=()):
+        with strategy.scope():
+            model = make_model()
+        return run(workdir, extra, model=model, **ALWAYS)[0]
+
+    whole = bits(mirrored(tmp_path / "whole"), tmp_path / "whole")
+    with pytest.raises(InterruptedRunError):
+        kill = InterruptAt("on_train_batch_end", STEPS + 3, interrupt)
+        mirrored(tmp_path / "killed", [kill])
+    resumed = mirrored(tmp_path / "killed")
+    assert bits(resumed, tmp_path / "killed") == whole
+
+
+def test_metrics_move_from_two_replicas_to_one(tmp_path):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = make_model()
+    keeper = callbacks.ExactResume(tmp_path, **ALWAYS)
+    kill = InterruptAt("on_train_batch_end", STEPS, interrupt)
+    with pytest.raises(InterruptedRunError):
+        callbacks.resumable_fit(model, batches_from, 1, STEPS, keeper, [kill])
+    arrays, state = callbacks.Checkpoints(tmp_path).load(STEPS - 1)
+    assert state["batch"] == STEPS - 1
+    resumed = make_model()
+    keeper = callbacks.ExactResume(tmp_path)
+    keeper.set_model(resumed)
+    keeper.restore(batches_from(0).element_spec)
+    keeper.restore_metrics()
+    total, count = (v.numpy() for v in resumed.metrics_variables[:2])
+    assert count == arrays["metric-1"].sum() == 8 * (STEPS - 1)
+    np.testing.assert_allclose(total, arrays["metric-0"].sum(), rtol=1e-6)
+
+
+def test_other_callbacks_than_the_run_had_are_refused(tmp_path):
+    run(tmp_path)
+    keeper = callbacks.ExactResume(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match=r"MetricsLog.*Received: callbacks=\[\]"):
+        callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, keeper)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_refuses_a_share_that_is_none(share, tmp_path):
+    with pytest.raises(ValueError, match=f"Received: share={share}"):
+        callbacks.ExactResume(tmp_path, share=share)

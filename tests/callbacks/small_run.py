@@ -1,0 +1,99 @@
+"""A small run with all that a resume must carry over: dropout, slopes, schedules."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu import callbacks
+from keras_prelu.optimizers import SGD
+
+EPOCHS, STEPS, BATCH = 4, 5, 8
+
+
+@keras.saving.register_keras_serializable("keras_prelu_tests")
+class Slopes(keras.layers.Layer):
+    """Just enough of a PReLU to have a weight `alpha`."""
+
+    def build(self, input_shape):
+        self.alpha = self.add_weight(
+            shape=(input_shape[-1],), initializer="zeros", name="alpha"
+        )
+
+    def call(self, inputs):
+        return keras.ops.where(inputs > 0, inputs, self.alpha * inputs)
+
+
+def make_model(learning_rate=0.05, units=16):
+    keras.utils.set_random_seed(11)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(units, name="fc1"),
+            Slopes(name="prelu1"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax", name="fc2"),
+        ]
+    )
+    model.compile(
+        SGD(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def batches_from(step):
+    """A batch is a function of its step's number, as in keras_prelu.data."""
+
+    def batch(number):
+        seed = tf.stack([number, 0])
+        x = tf.random.stateless_normal((BATCH, 6), seed)
+        y = tf.cast(tf.reduce_sum(x, axis=1) > 0, tf.int32)
+        return x, y
+
+    return tf.data.Dataset.counter(start=step).map(batch)
+
+
+def make_validation():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(20, 6)).astype("float32")
+    data = tf.data.Dataset.from_tensor_slices((x, (x.sum(1) > 0).astype("int32")))
+    return data.batch(BATCH)
+
+
+def run(workdir, extra=(), model=None, **resume):
+    """Trains, or goes on training, in a folder; returns the model and the resume."""
+    workdir.mkdir(exist_ok=True)
+    model = model or make_model()
+    schedule = callbacks.PlateauSchedule(
+        monitor="val_loss", patience=1, min_delta=0.2, min_lr=1e-5
+    )
+    followed = [
+        schedule,
+        callbacks.MetricsLog(workdir / "metrics.csv"),
+        callbacks.SlopesLog(workdir / "slopes.csv"),
+        callbacks.TensorBoardLog(workdir / "tensorboard"),
+    ]
+    keeper = callbacks.ExactResume(workdir / "checkpoints", **resume)
+    callbacks.resumable_fit(
+        model,
+        batches_from,
+        EPOCHS,
+        STEPS,
+        keeper,
+        [*extra, *followed],
+        validation_data=make_validation(),
+    )
+    return model, keeper
+
+
+def bits(model, workdir):
+    """All that must be the same: variables, tables, and the curves' points."""
+    variables = [*model.variables, *model.optimizer.variables]
+    events = (workdir / "tensorboard").glob("*/events*")
+    return {
+        "variables": [v.numpy().tobytes() for v in variables],
+        "metrics": (workdir / "metrics.csv").read_text(),
+        "slopes": (workdir / "slopes.csv").read_text(),
+        "events": sorted((e.parent.name, e.suffix) for e in events),
+    }

@@ -1,0 +1,100 @@
+"""Two logical devices train as one does, and their dropout masks differ."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_prelu import distribution
+from keras_prelu.optimizers import SGD
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def make_data(examples):
+    rng = np.random.default_rng(1)
+    images = rng.normal(size=(examples, 8, 8, 3)).astype("float32")
+    return images, rng.integers(0, 4, examples)
+
+
+def train(strategy, examples, batch_size=8):
+    """Weights and metrics after an epoch, then an evaluation, under a strategy."""
+    keras.utils.set_random_seed(5)
+    with strategy.scope():
+        model = keras.Sequential(
+            [
+                keras.Input((8, 8, 3)),
+                keras.layers.Conv2D(6, 3),
+                keras.layers.PReLU(shared_axes=[1, 2]),
+                keras.layers.Flatten(),
+                keras.layers.Dense(4, activation="softmax"),
+            ]
+        )
+        loss = "sparse_categorical_crossentropy"
+        model.compile(SGD(0.02), loss=loss, metrics=["accuracy"])
+    images, labels = make_data(examples)
+    batches = tf.data.Dataset.from_tensor_slices((images, labels))
+    batches = batches.batch(batch_size)
+    history = model.fit(
+        batches.take(len(labels) // batch_size),
+        epochs=1,
+        validation_data=batches,
+        verbose=0,
+    )
+    return model.get_weights(), {k: v[0] for k, v in history.history.items()}
+
+
+# 29 leaves a last batch of 5, split 3 and 2; 26 one of 2, an example a replica.
+@pytest.mark.parametrize("examples", [32, 29, 26])
+def test_two_devices_equal_one(examples):
+    weights, metrics = train(distribution.strategy("one_device"), examples)
+    two = distribution.strategy("mirrored")
+    assert two.num_replicas_in_sync == 2
+    mirrored_weights, mirrored_metrics = train(two, examples)
+    for ours, theirs in zip(weights, mirrored_weights, strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
+    assert mirrored_metrics == pytest.approx(metrics, abs=1e-5)
+
+
+def dropped(steps=3):
+    """The dropout masks of two replicas, a step a row."""
+    strategy = distribution.strategy("mirrored")
+    with strategy.scope():
+        layer = keras.layers.Dropout(0.5, seed=7)
+        layer.build((1, 64))
+
+    @tf.function
+    def step():
+        per_replica = strategy.run(lambda: layer(tf.ones((1, 64)), training=True))
+        return strategy.experimental_local_results(per_replica)
+
+    return np.array([[mask.numpy()[0] for mask in step()] for _ in range(steps)])
+
+
+def test_replicas_drop_different_units_the_same_in_every_run():
+    masks = dropped()
+    distinct = {mask.tobytes() for mask in masks.reshape(-1, 64)}
+    assert len(distinct) == masks.shape[0] * masks.shape[1]
+    np.testing.assert_array_equal(masks, dropped())
+
+
+def test_one_device_draws_what_keras_draws():
+    distribution.strategy("mirrored")  # the repairs are in place
+    ours = keras.layers.Dropout(0.5, seed=7)(tf.ones((1, 64)), training=True)
+    seed = tf.constant([7, 0])
+    stock = tf.nn.experimental.stateless_dropout(tf.ones((1, 64)), 0.5, seed=seed)
+    np.testing.assert_array_equal(ours, stock)
+
+
+def test_auto_is_one_device_without_gpus(monkeypatch):
+    assert distribution.strategy("auto") is tf.distribute.get_strategy()
+    assert distribution.worker(distribution.strategy("mirrored")) == (0, 1)
+
+
+def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
+    with pytest.raises(ValueError, match="mirrored.*Received: name='tpu'"):
+        distribution.strategy("tpu")
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    with pytest.raises(ValueError, match="Received: neither TF_CONFIG"):
+        distribution.strategy("multi_worker")

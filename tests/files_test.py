@@ -1,0 +1,31 @@
+"""A file is the old one or the new one, never a part."""
+
+import pytest
+
+from keras_prelu.files import replacing
+
+
+def test_replaces_when_the_block_ends_and_not_before(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+    with replacing(path) as aside:
+        aside.write_text("new")
+        assert path.read_text() == "old"
+        assert aside.suffix == ".txt"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_keeps_the_old_file_when_the_block_raises(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+
+    def write_half():
+        with replacing(path) as aside:
+            aside.write_text("ne")
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,33 @@
+"""Top-k error against a count by hand."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_prelu.metrics import TopKError
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_equals_a_count_by_hand(k):
+    rng = np.random.default_rng(4)
+    scores = rng.uniform(size=(50, 8)).astype("float32")
+    labels = rng.integers(0, 8, 50)
+    metric = TopKError(k)
+    metric.update_state(labels[:30], scores[:30])
+    metric.update_state(labels[30:], scores[30:])
+    best = np.argsort(-scores, axis=1)[:, :k]
+    missed = [label not in guesses for label, guesses in zip(labels, best, strict=True)]
+    assert float(metric.result()) == pytest.approx(np.mean(missed), abs=1e-6)
+
+
+def test_is_named_for_its_guesses_and_round_trips():
+    metric = TopKError(5)
+    assert metric.name == "top5_error"
+    clone = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert (type(clone), clone.k, clone.name) == (TopKError, 5, "top5_error")
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.0])
+def test_refuses_a_bad_k(k):
+    with pytest.raises(ValueError, match=f"Received: k={k}"):
+        TopKError(k)

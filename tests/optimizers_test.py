@@ -1,0 +1,175 @@
+"""SGD against a transcript of Caffe's solver, and against Keras's own decay."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_prelu.optimizers import SGD
+
+RATE, MOMENTUM, DECAY = 0.1, 0.9, 0.05
+
+
+def caffe_steps(data, gradients, decay):
+    """Caffe's SGDSolver (Regularize, then ComputeUpdateValue, then Update)."""
+    data, history = data.astype("float64"), 0.0
+    for diff in gradients:
+        diff = diff + decay * data
+        history = RATE * diff + MOMENTUM * history
+        data = data - history
+    return data
+
+
+def variable(value, name):
+    return keras.Variable(value, name=name, dtype="float32")
+
+
+def apply_all(optimizer, variables, gradients):
+    for step in gradients:
+        step = [ops.convert_to_tensor(g) for g in step]
+        if keras.backend.backend() == "jax":  # what Keras's own trainer does there
+            apply_stateless(optimizer, variables, step)
+        else:
+            optimizer.apply(step, variables)
+
+
+def apply_stateless(optimizer, variables, gradients):
+    if not optimizer.built:
+        optimizer.build(variables)
+    state = [v.value for v in optimizer.variables]
+    values, state = optimizer.stateless_apply(
+        state, gradients, [v.value for v in variables]
+    )
+    for old, new in zip(variables + optimizer.variables, values + state, strict=True):
+        old.assign(new)
+
+
+@pytest.fixture
+def draws():
+    rng = np.random.default_rng(3)
+    start = rng.normal(size=(3, 4)).astype("float32")
+    return start, rng.normal(size=(6, 3, 4)).astype("float32")
+
+
+def test_equals_caffe_step_by_step(draws):
+    start, gradients = draws
+    kernel = variable(start, "kernel")
+    optimizer = SGD(RATE, MOMENTUM, DECAY)
+    for step in range(1, len(gradients) + 1):
+        apply_all(optimizer, [kernel], gradients[step - 1 : step, None])
+        expected = caffe_steps(start, gradients[:step], DECAY)
+        np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+
+
+def test_differs_from_keras_decoupled_decay(draws):
+    start, gradients = draws
+    ours, theirs = variable(start, "kernel"), variable(start, "kernel")
+    apply_all(SGD(RATE, MOMENTUM, DECAY), [ours], gradients[:, None])
+    keras_sgd = keras.optimizers.SGD(RATE, MOMENTUM, weight_decay=DECAY)
+    apply_all(keras_sgd, [theirs], gradients[:, None])
+    assert np.abs(ours.numpy() - theirs.numpy()).max() > 1e-2
+
+
+@pytest.mark.parametrize("name", ["alpha", "bias", "gamma", "beta"])
+def test_only_kernels_decay(draws, name):
+    start, gradients = draws
+    kernel, other = variable(start, "depthwise_kernel"), variable(start, name)
+    pairs = np.stack([gradients, gradients], axis=1)
+    apply_all(SGD(RATE, MOMENTUM, DECAY), [kernel, other], pairs)
+    expected = caffe_steps(start, gradients, DECAY)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+    expected = caffe_steps(start, gradients, 0.0)
+    np.testing.assert_allclose(other.numpy(), expected, rtol=0, atol=2e-6)
+
+
+def test_zero_gradient_keeps_the_bits_of_slopes(draws):
+    start, gradients = draws
+    alpha, kernel = variable(start, "alpha"), variable(start, "kernel")
+    zeros = np.zeros((5, 2, *start.shape), "float32")
+    apply_all(SGD(RATE, MOMENTUM, DECAY), [alpha, kernel], zeros)
+    assert alpha.numpy().tobytes() == start.tobytes()
+    assert kernel.numpy().tobytes() != start.tobytes()
+
+
+def test_accumulates_gradients_then_decays_once(draws):
+    start, gradients = draws
+    kernel = variable(start, "kernel")
+    optimizer = SGD(RATE, MOMENTUM, DECAY, gradient_accumulation_steps=2)
+    apply_all(optimizer, [kernel], gradients[:, None])
+    means = gradients.reshape(3, 2, *start.shape).mean(axis=1)
+    expected = caffe_steps(start, means, DECAY)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+
+
+def test_clips_before_it_decays(draws):
+    start, gradients = draws
+    kernel = variable(start, "kernel")
+    optimizer = SGD(RATE, MOMENTUM, DECAY, clipvalue=0.1)
+    apply_all(optimizer, [kernel], gradients[:, None])
+    expected = caffe_steps(start, np.clip(gradients, -0.1, 0.1), DECAY)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+
+
+def test_under_a_loss_scale(draws):
+    start, gradients = draws
+    kernel = variable(start, "kernel")
+    inner = SGD(RATE, MOMENTUM, DECAY)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
+    overflow = np.full_like(start, np.inf)
+    apply_all(optimizer, [kernel], gradients[:2, None] * 8)
+    apply_all(optimizer, [kernel], overflow[None, None])  # skipped; the scale halves
+    apply_all(optimizer, [kernel], gradients[2:, None] * 4)
+    expected = caffe_steps(start, gradients, DECAY)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+
+
+def tiny_model():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, name="conv"),
+            keras.layers.PReLU(shared_axes=[1, 2]),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(3),
+        ]
+    )
+
+
+def test_fit_in_half_precision_moves_every_weight_and_stays_finite():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = tiny_model()
+    before = [w.numpy() for w in model.trainable_variables]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(SGD(), loss=loss)
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    images = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
+    model.fit(images, np.arange(16) % 3, batch_size=4, epochs=2, verbose=0)
+    for old, weight in zip(before, model.trainable_variables, strict=True):
+        assert np.isfinite(weight.numpy()).all(), weight.path
+        assert np.abs(weight.numpy() - old).max() > 0, weight.path
+
+
+def test_round_trips_through_its_config_and_a_saved_model(tmp_path):
+    optimizer = SGD(0.02, 0.8, 0.003, gradient_accumulation_steps=2)
+    config = keras.optimizers.serialize(optimizer)
+    clone = keras.optimizers.deserialize(config)
+    assert type(clone) is SGD
+    assert clone.get_config() == optimizer.get_config()
+
+    model = tiny_model()
+    model.compile(SGD(0.02, weight_decay=0.003), loss="mse")
+    model.fit(np.ones((4, 8, 8, 3)), np.ones((4, 3)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is SGD
+    assert loaded.optimizer.weight_decay == 0.003
+    for ours, theirs in zip(
+        model.optimizer.variables, loaded.optimizer.variables, strict=True
+    ):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("weight_decay", [-0.1, None, "much", float("nan")])
+def test_refuses_a_bad_decay(weight_decay):
+    with pytest.raises(ValueError, match=r"weight_decay.*Received: weight_decay="):
+        SGD(weight_decay=weight_decay)

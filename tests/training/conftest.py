@@ -1,0 +1,25 @@
+"""The program of training/ within the process of the tests."""
+
+import sys
+
+import pytest
+from absl import flags
+from runs import PROGRAM
+
+sys.path.insert(0, str(PROGRAM.parent))  # as Python does when it runs the program
+
+
+@pytest.fixture
+def command_line(monkeypatch):
+    """Returns a function that does what a command line of train.py would."""
+    import train
+
+    def run(command):
+        for name in list(flags.FLAGS):
+            if name.startswith("config."):  # of the overrides of an earlier command
+                delattr(flags.FLAGS, name)
+        monkeypatch.setattr(sys, "argv", command)
+        train.parse(command)
+        train.main(None)
+
+    return run

@@ -1,0 +1,16 @@
+"""Model A on ImageNet by the paper's recipe: 80 epochs, batches of 128.
+
+    python training/train.py --config=training/recipes/imagenet_model_a.py \\
+        --workdir=runs/imagenet_model_a
+
+Hardware, time and score: not run.
+"""
+
+from recipes import defaults
+
+
+def get_config():
+    """Returns the recipe."""
+    config = defaults.get_config()
+    config.model.name = "model_a"
+    return config

@@ -1,0 +1,199 @@
+"""What a finished run shows: an evaluation of the saved model, and pictures."""
+
+import csv
+import json
+
+import keras
+import matplotlib
+import numpy as np
+
+from keras_prelu import data
+from keras_prelu.files import replacing
+
+matplotlib.use("Agg")  # files only; there may be no screen
+import matplotlib.pyplot as plt
+
+SHOWN = 12
+MISTAKES_SHOWN = 4
+
+
+def write_report(workdir, config, source):
+    """Evaluates `model.keras` of a run, and draws what it has learned.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        config: Its configuration.
+        source: The validation data.
+    """
+    model = keras.saving.load_model(workdir / "model.keras", compile=False)
+    batches = data.eval_batches(
+        source,
+        config.batch_size,
+        image_size=config.data.image_size,
+        scale=config.data.eval_scale,
+    )
+    pairs = [(model.predict_on_batch(x), y.numpy()) for x, y in batches]
+    scores, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    hits = best == labels[:, None]
+    evaluation = {
+        "protocol": "center",
+        "image_size": config.data.image_size,
+        "scale": config.data.eval_scale,
+        "examples": len(labels),
+        "skipped": len(source.skipped),
+        "top1_error": 1 - float(hits[:, 0].mean()),
+        "top5_error": 1 - float(hits.any(axis=1).mean()),
+    }
+    with replacing(workdir / "evaluation.json") as aside:
+        aside.write_text(json.dumps(evaluation, indent=2) + "\n")
+
+    folder = workdir / "report"
+    folder.mkdir(exist_ok=True)
+    save(draw_curves(_table(workdir / "metrics.csv")), folder / "curves.png")
+    slopes = _table(workdir / "slopes.csv") if (workdir / "slopes.csv").exists() else []
+    if slopes:
+        save(draw_slopes(slopes), folder / "slopes.png")
+    counts = count_confusions(labels, best[:, 0], len(source.class_names))
+    save(draw_confusions(counts, source.class_names), folder / "confusion.png")
+    chosen = choose_examples(labels, hits[:, 0])
+    images = _pictures(batches, chosen)
+    figure = draw_examples(
+        images, labels[chosen], best[chosen], scores[chosen], source.class_names
+    )
+    save(figure, folder / "examples.png")
+    print(
+        f"Validation: top-1 error {evaluation['top1_error']:.2%}, top-5 error "
+        f"{evaluation['top5_error']:.2%} on {len(labels):,} pictures (centre crop)\n"
+        f"Model: {workdir / 'model.keras'}\nPictures: {folder}"
+    )
+
+
+def _table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _pictures(batches, chosen):
+    """The pictures at chosen places of the evaluation's order."""
+    wanted, found, start = set(chosen.tolist()), {}, 0
+    for x, _ in batches:
+        for place in wanted & set(range(start, start + len(x))):
+            found[place] = x[place - start].numpy()
+        start += len(x)
+    return [found[place] for place in chosen.tolist()]
+
+
+def save(figure, path):
+    """Writes a figure to a file, and forgets it."""
+    with replacing(path) as aside:
+        figure.savefig(aside, dpi=110)
+    plt.close(figure)
+
+
+def draw_curves(rows):
+    """Loss and top-1 error by epoch, in training and validation."""
+    epochs = [int(row["epoch"]) for row in rows]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for axis, name, title in zip(
+        axes, ("loss", "top1_error"), ("Loss", "Top-1 error"), strict=True
+    ):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axis.plot(epochs, [float(row[key]) for row in rows], ".-", label=label)
+        rates = [float(row["learning_rate"]) for row in rows]
+        for i in range(1, len(rows)):
+            if rates[i] < rates[i - 1]:
+                axis.axvline(epochs[i] - 0.5, color="grey", linestyle=":", linewidth=1)
+        axis.set(title=title, xlabel="epoch", ylim=(0, None))
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[1].yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
+    figure.text(0.5, -0.03, "dotted: the learning rate is lowered", ha="center")
+    return figure
+
+
+def draw_slopes(rows):
+    """Mean and spread of each layer's slopes, at the last epoch, by depth."""
+    last = [row for row in rows if row["epoch"] == rows[-1]["epoch"]]
+    places = np.arange(len(last))
+    mean, std, low, high = (
+        np.array([float(row[name]) for row in last])
+        for name in ("mean", "std", "min", "max")
+    )
+    figure, axis = plt.subplots(figsize=(10, 4), layout="constrained")
+    axis.vlines(places, low, high, color="lightgrey", label="least to greatest")
+    axis.errorbar(places, mean, std, fmt="o", capsize=3, label="mean and deviation")
+    axis.axhline(0.25, color="grey", linestyle="--", linewidth=1, label="at the start")
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.set_xticks(places, [row["layer"] for row in last], rotation=60, ha="right")
+    axis.set(title="Learned slopes by depth", ylabel="slope")
+    axis.grid(axis="y", alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def count_confusions(labels, guesses, classes):
+    """Returns how often each class (row) was taken for each (column)."""
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (labels, guesses), 1)
+    return counts
+
+
+def draw_confusions(counts, class_names):
+    """The share of each class taken for each, names and numbers where they fit."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 8 if len(counts) <= 40 else 12
+    figure, axis = plt.subplots(figsize=(side + 1, side), layout="constrained")
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the class", shrink=0.8)
+    axis.set(title="Confusions", xlabel="best guess", ylabel="truth")
+    if len(counts) <= 40:
+        places = np.arange(len(counts))
+        axis.set_xticks(places, class_names, rotation=60, ha="right")
+        axis.set_yticks(places, class_names)
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            axis.text(
+                column,
+                row,
+                counts[row, column],
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if shares[row, column] > 0.5 else "black",
+            )
+    return figure
+
+
+def choose_examples(labels, hits):
+    """Returns places of pictures to show: one a class in turn, then some mistakes."""
+    _, first = np.unique(labels, return_index=True)
+    mistakes = np.setdiff1d(np.flatnonzero(~hits), first)[:MISTAKES_SHOWN]
+    return np.concatenate([first[: SHOWN - len(mistakes)], mistakes])
+
+
+def draw_examples(images, labels, best, scores, class_names):
+    """Pictures with the truth and the five best guesses, as in the paper's figure 4."""
+    columns = 4
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows, 2 * columns, figsize=(4 * columns, 2.1 * rows), layout="constrained"
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    pairs = axes.reshape(-1, 2)
+    for i, image in enumerate(images):
+        picture, bars = pairs[i]
+        picture.imshow(image)
+        right = best[i, 0] == labels[i]
+        picture.set_title(
+            class_names[labels[i]], color="darkgreen" if right else "firebrick"
+        )
+        bars.axis("on")
+        colors = ["seagreen" if guess == labels[i] else "silver" for guess in best[i]]
+        places = np.arange(len(best[i]))
+        bars.barh(places, scores[i, best[i]], color=colors)
+        for place, guess in zip(places, best[i], strict=True):
+            bars.text(0.02, place, class_names[guess], va="center", fontsize=9)
+        bars.set(xlim=(0, 1), ylim=(len(places) - 0.4, -0.6), xticks=[], yticks=[])
+    return figure

@@ -1,0 +1,79 @@
+"""A run's folder: made, locked against a second process, tied to one configuration."""
+
+import fcntl
+import json
+import pathlib
+
+from keras_prelu.files import replacing
+
+
+class Workdir:
+    """The folder of one run.
+
+    Args:
+        path: Where it is, or is to be.
+        worker: Integer. This process's number among the workers; the first writes all
+            but the others' checkpoints.
+    """
+
+    def __init__(self, path, worker=0):
+        self.path = pathlib.Path(path)
+        self.worker = worker
+        self.is_chief = worker == 0
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / f".lock-{worker}").open("w")
+        except OSError as error:
+            raise OSError(
+                f"`workdir` must be a folder that can be written ({error.strerror}). "
+                f"Received: workdir={path}"
+            ) from error
+        try:
+            # Freed by the system however the process ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(
+                "`workdir` must not be in use by another process. "
+                f"Received: workdir={path}"
+            ) from error
+
+    @property
+    def checkpoints(self):
+        """The folder of this worker's checkpoints."""
+        folder = self.path / "checkpoints"
+        return folder if self.is_chief else folder / f"worker-{self.worker}"
+
+    def log(self, name):
+        """Returns the path of a file that the first worker writes, None for others."""
+        return self.path / name if self.is_chief else None
+
+    def claim(self, config):
+        """Writes the configuration of a new run; refuses another than the run's.
+
+        Args:
+            config: Dict that `json` can write.
+        """
+        path = self.path / "config.json"
+        text = json.dumps(config, indent=2, sort_keys=True)
+        if path.exists():
+            differences = _differences(json.loads(path.read_text()), json.loads(text))
+            if differences:
+                raise ValueError(
+                    "The configuration must be that of the run in `workdir`; begin "
+                    f"another run in another folder. Received: {'; '.join(differences)}"
+                )
+        elif self.is_chief:
+            with replacing(path) as aside:
+                aside.write_text(text + "\n")
+
+
+def _differences(old, new, prefix=""):
+    """What differs between two nested dicts, a line a key."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            lines += _differences(before, now, f"{prefix}{key}.")
+        elif before != now:
+            lines.append(f"{prefix}{key}={now!r} where the run has {before!r}")
+    return lines
