@@ -40,7 +40,7 @@ package: .make/dev
 	$(BIN)/python tests/check_wheel.py
 
 bench: .make/dev
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv .make build dist site *.egg-info

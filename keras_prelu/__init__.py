@@ -7,7 +7,7 @@ The namespaces mirror Keras's own: `layers`, `initializers`, `optimizers` and
 
 import importlib
 
-from keras_prelu import initializers, layers
+from keras_prelu import initializers, layers, optimizers
 from keras_prelu.version import __version__
 
 # Loaded on first use: they import TensorFlow's pipelines, TFDS or matplotlib, and

@@ -262,7 +262,8 @@ def resumable_fit(
     Examples:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> model.compile(keras_prelu.optimizers.SGD(), loss="mse")
-        >>> data = tf.data.Dataset.from_tensors((np.ones((4, 2)), np.ones((4, 1)))).repeat()
+        >>> batch = (np.ones((4, 2)), np.ones((4, 1)))
+        >>> data = tf.data.Dataset.from_tensors(batch).repeat()
         >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints")
         >>> keras_prelu.callbacks.resumable_fit(model, data.skip, 2, 3, resume)
         >>> resume.step
