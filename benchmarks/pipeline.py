@@ -175,29 +175,33 @@ CONTESTANTS = {
 
 
 def turn(batches):
-    """Images a second over one turn."""
-    start, count = time.perf_counter(), 0
+    """Images a second over one turn, and milliseconds of processor time an image."""
+    start, processor, count = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() < start + SECONDS:
         next(batches)
         count += BATCH
-    return count / (time.perf_counter() - start)
+    rate = count / (time.perf_counter() - start)
+    return rate, 1000 * (time.process_time() - processor) / count
 
 
 def race(source):
-    """Median images a second of each contestant.
+    """Each contestant's median turn.
 
     A contestant's pipeline lives for one turn: one that waits would go on filling its
     buffers in the others' time.
     """
-    rates = {name: [] for name in CONTESTANTS}
+    turns = {name: [] for name in CONTESTANTS}
     for _ in range(TURNS):
         for name, make in CONTESTANTS.items():
             batches = iter(make(source))
             for _ in range(4):  # past the first, which waits for everything to start
                 next(batches)
-            rates[name].append(turn(batches))
+            turns[name].append(turn(batches))
             del batches
-    return {name: statistics.median(rate) for name, rate in rates.items()}
+    return {
+        name: tuple(map(statistics.median, zip(*results, strict=True)))
+        for name, results in turns.items()
+    }
 
 
 def device_milliseconds(source):
@@ -227,13 +231,15 @@ def main():
         source = data.from_directory(root)
         kilobytes = statistics.mean(len(source[i][0]) for i in range(PICTURES)) / 1000
         memory = memory_mebibytes(source)
-        rates = race(source)
+        results = race(source)
         device = device_milliseconds(source)
-    whole = rates["decode whole JPEGs, nothing else"]
+    whole, whole_cost = results["decode whole JPEGs, nothing else"]
     print(f"{PICTURES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
-    print("| pipeline | images/s | of whole decoding |\n|---|---|---|")
-    for name, rate in rates.items():
-        print(f"| {name} | {rate:.0f} | {rate / whole:.2f} |")
+    print("| pipeline | images/s | of whole decoding | core-ms an image | of whole |")
+    print("|---|---|---|---|---|")
+    for name, (rate, cost) in results.items():
+        ratios = f"{rate / whole:.2f} | {cost:.2f} | {cost / whole_cost:.2f}"
+        print(f"| {name} | {rate:.0f} | {ratios} |")
     print(f"\nThe device's part, on the CPU: {device:.1f} ms an image.")
     print(f"Memory at the peak, batches of 128: {memory:.0f} MiB more.")
 
