@@ -17,8 +17,10 @@ import sys
 import tempfile
 import time
 
+from keras_prelu.callbacks import Checkpoints
+
 ROOT = pathlib.Path(__file__).parents[1]
-COMPARED = ("metrics.csv", "slopes.csv", "evaluation.json", "checkpoints/*.npz")
+COMPARED = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 
 def start(workdir, log, steps):
@@ -50,11 +52,15 @@ def wait_for_training(process, path):
 
 
 def hashes(workdir):
-    """The hash of each file that must be the same."""
-    files = sorted(file for name in COMPARED for file in workdir.glob(name))
+    """The hash of each variable and of each file that must be the same."""
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
+    contents = {
+        **{name: array.tobytes() for name, array in arrays.items()},
+        **{name: (workdir / name).read_bytes() for name in COMPARED},
+    }
     return {
-        str(file.relative_to(workdir)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
+        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
     }
 
 
@@ -96,8 +102,8 @@ def main():
             if ours.get(name) != theirs.get(name)
         )
         print(
-            f"{kills} kills; exit code of the last start {last}; {len(ours)} files "
-            f"compared; different: {', '.join(different) or 'none'}"
+            f"{kills} kills; exit code of the last start {last}; {len(ours)} variables "
+            f"and files compared; different: {', '.join(different) or 'none'}"
         )
         if last or different or not ours:
             print(log.read_text()[-2000:])

@@ -109,7 +109,7 @@ def draw_curves(rows):
         axis.grid(alpha=0.3)
         axis.legend()
     axes[1].yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1))
-    figure.text(0.5, -0.03, "dotted: the learning rate is lowered", ha="center")
+    figure.supxlabel("dotted: the learning rate is lowered", fontsize=9)
     return figure
 
 

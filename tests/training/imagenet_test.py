@@ -62,7 +62,7 @@ def test_an_imagenet_recipe_trains_evaluates_and_draws(
             "--config.model.width=0.01",
             "--config.optimizer.learning_rate=0.0001",  # so narrow a net is touchy
             "--config.batch_size=4",
-            "--config.epochs=2",
+            "--config.epochs=1",
             "--config.steps_per_epoch=2",
         ]
     )
@@ -70,7 +70,7 @@ def test_an_imagenet_recipe_trains_evaluates_and_draws(
     assert config["model"]["name"] == recipe
     assert config["data"]["image_size"] == 224
     rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["epoch"] for row in rows] == ["1"]
     assert all(float(row["val_loss"]) < 20 for row in rows)
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["examples"] == 5
