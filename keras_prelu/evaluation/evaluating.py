@@ -137,8 +137,9 @@ def _check(models, source, protocol, scales, batch_size):
         or len(set(scales)) < len(scales)
     ):
         raise ValueError(
-            "Argument `scales` must be a non-empty tuple of different integers, "
-            f"shorter sides of at least {side}, the models' own. Received: scales={scales!r}"
+            "Argument `scales` must be a non-empty tuple of different shorter sides, "
+            f"integers of at least {side}, the models' own. "
+            f"Received: scales={scales!r}"
         )
     if not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(

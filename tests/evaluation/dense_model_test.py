@@ -149,7 +149,7 @@ def test_both_models_can_be_saved(tmp_path):
 
 
 @pytest.mark.parametrize("constructor", [ModelA, Model14])
-@pytest.mark.parametrize("size", [(64, 701), (530, 51), (65, 702), (48, 700)])
+@pytest.mark.parametrize("size", [(64, 901), (930, 51), (65, 902), (48, 900)])
 def test_strips_equal_the_whole(constructor, size):
     model = net(constructor)
     images = pictures(1, *size)
@@ -160,9 +160,10 @@ def test_strips_equal_the_whole(constructor, size):
     in_strips._trunk = lambda x: sizes.append(x.shape[1:3]) or trunk(x)
     np.testing.assert_allclose(in_strips(images), whole, atol=1e-6)
     assert len(sizes) > 1
-    # Narrower images differ by far more than the tolerance.
-    cut = run(evaluation.dense_model(model), images[:, : size[0] - 16, : size[1] - 16])
-    assert np.abs(cut - whole).max() > 1e-5
+    # An image that lacks its last 16 rows or columns scores otherwise.
+    cut = images[:, : max(size) - 16, : max(size) - 16]
+    other = run(evaluation.dense_model(model), cut)
+    assert np.abs(other - whole).max() > 1e-5
 
 
 def test_strips_equal_the_whole_in_the_map():
@@ -186,7 +187,7 @@ def test_batches_of_large_images_are_divided():
     dense = scores._dense
     scores._dense = lambda x: counts.append(len(x)) or dense(x)
     expected = run(evaluation.dense_model(model), images)
-    np.testing.assert_allclose(scores(images), expected, atol=1e-6)
+    np.testing.assert_allclose(scores(images), expected, atol=1e-5)
     assert counts == [2, 2, 1]
 
 
