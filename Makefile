@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test test-backends lint docs package bench clean
+.PHONY: demo test test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -12,6 +12,12 @@ BIN := .venv/bin
 .make/%: setup.cfg pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@mkdir -p .make && touch $@
+
+# Trains the quickstart, evaluates it and draws its report.
+demo: .make/train
+	$(BIN)/python training/train.py --config=training/recipes/quickstart.py \
+	  --workdir=runs/quickstart
+	@echo "What a run writes, and what to do next: docs/guides/training.md"
 
 test: .make/dev
 	$(BIN)/python -m pytest -n 2

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 
 
 def free_ports(count):
@@ -32,23 +33,32 @@ def start_workers(arguments, count=2):
             "CUDA_VISIBLE_DEVICES": "-1",
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, *map(str, arguments)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+        # Not a pipe: one that nobody reads yet fills up, and its worker keeps the
+        # others waiting.
+        printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it outlives this call)
+        process = subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env=environment,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
         )
+        process.stdout = printed
+        processes.append(process)
     return processes
 
 
 def outputs(processes, timeout=180):
     """What each worker printed. A worker left over after `timeout` is killed."""
     try:
-        return [process.communicate(timeout=timeout)[0] for process in processes]
+        for process in processes:
+            process.wait(timeout)
     finally:
         for process in processes:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
+    return [printed_so_far(process) for process in processes]
+
+
+def printed_so_far(process):
+    """What a worker has printed up to now."""
+    # By position: the worker writes through the same open file.
+    return os.pread(process.stdout.fileno(), 1 << 24, 0).decode()

@@ -5,16 +5,19 @@
 
 Exit codes: 0, the run is complete; 2, something is wrong with the arguments or the
 data, and nothing was trained; 3, the loss or a weight is no longer a number; 75, the
-run was stopped and the same command goes on with it.
+run was stopped, by SIGTERM or because another worker has gone, and the same command
+goes on with it.
 """
 
-import contextlib
 import os
 import pathlib
 import sys
+import textwrap
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
+import errors
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
@@ -27,7 +30,6 @@ from keras_prelu.files import replacing
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
 
-BAD_INPUT, NOT_FINITE = 2, 3
 CONSTRUCTORS = {
     "model_a": applications.ModelA,
     "model_b": applications.ModelB,
@@ -35,17 +37,20 @@ CONSTRUCTORS = {
     "model14": applications.Model14,
     "model30": applications.Model30,
 }
+# Keras's, about what is as it should be: the order of the data is ours, and a set of
+# which bad pictures are left out has no length to tell.
+for about in (".shuffle=True. was passed", "Your input ran out of data"):
+    warnings.filterwarnings("ignore", about)
+
 JIT = {"auto": "auto", "on": True, "off": False}
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
-_TRACEBACK = flags.DEFINE_bool("traceback", False, "Whether errors show where.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def choose(config, key, choices):
-    """Returns what a key of the configuration stands for."""
-    value = config[key]
+def choose(key, value, choices):
+    """Returns what the value of a key of the configuration stands for."""
     if value not in choices:
         raise ValueError(
             f"`config.{key}` must be one of {', '.join(choices)}. "
@@ -67,19 +72,13 @@ def open_data(config):
             sources.append(data.from_tfds(config.name, split, config.data_dir or None))
     train, validation = sources
     if train.class_names != validation.class_names:
+        odd = sorted({*train.class_names} ^ {*validation.class_names})
         raise ValueError(
             "`config.data.train` and `config.data.validation` must have the same "
             f"classes. Received: {len(train.class_names)} classes and "
-            f"{len(validation.class_names)}, first different: "
-            f"{first_difference(train.class_names, validation.class_names)}"
+            f"{len(validation.class_names)}, in one only: {', '.join(odd[:5])}"
         )
     return train, validation
-
-
-def first_difference(ours, theirs):
-    """Returns the first pair of names that differ; the shorter list ends in None."""
-    padded = zip([*ours, None], [*theirs, None], strict=False)
-    return next((pair for pair in padded if pair[0] != pair[1]), None)
 
 
 def steps_per_epoch(config, train, strategy):
@@ -94,35 +93,39 @@ def steps_per_epoch(config, train, strategy):
     return config.steps_per_epoch or data.steps_per_epoch(train, config.batch_size)
 
 
+def make_optimizer(config):
+    """Returns the paper's SGD, with what a recipe adds to it."""
+    return SGD(
+        config.learning_rate,
+        config.momentum,
+        config.weight_decay,
+        global_clipnorm=config.clip_norm or None,
+        gradient_accumulation_steps=config.accumulate
+        if config.accumulate > 1
+        else None,
+    )
+
+
 def build(config, classes, strategy):
     """Returns the model to keep, and the one around it that is trained."""
     keras.config.set_dtype_policy(config.dtype)
-    constructor = choose(config.model, "name", CONSTRUCTORS)
+    constructor = choose("model.name", config.model.name, CONSTRUCTORS)
     size = config.data.image_size
-    optimizer = config.optimizer
     with strategy.scope():
-        model = constructor(
+        trained = model = constructor(
             classes=classes,
             input_shape=(size, size, 3),
             activation=config.model.activation,
             width=config.model.width,
             dropout=config.model.dropout,
         )
-        trained = model
         if config.data.augment_on == "device":
             trained = data.augmented(model, size)
         trained.compile(
-            SGD(
-                optimizer.learning_rate,
-                optimizer.momentum,
-                optimizer.weight_decay,
-                gradient_accumulation_steps=(
-                    optimizer.accumulate if optimizer.accumulate > 1 else None
-                ),
-            ),
+            make_optimizer(config.optimizer),
             loss="sparse_categorical_crossentropy",
             metrics=[TopKError(1), TopKError(5)],
-            jit_compile=choose(config, "jit", JIT),
+            jit_compile=choose("jit", config.jit, JIT),
         )
     return model, trained
 
@@ -195,7 +198,7 @@ def schedule(config, learning_rate):
             )
         )
 
-    return choose(config, "name", {"plateau": plateau, "fixed": fixed})()
+    return choose("schedule.name", config.name, {"plateau": plateau, "fixed": fixed})()
 
 
 def followers(config, workdir):
@@ -215,10 +218,12 @@ def followers(config, workdir):
 
 def describe(config, strategy, model, trained, sources):
     """Prints what is about to be trained, on what."""
+    replicas = strategy.num_replicas_in_sync
+    workers = distribution.worker(strategy)[1]
     why = "asked for" if config.jit != "auto" else "Keras's choice (config.jit=auto)"
     print(
-        f"Devices: {', '.join(distribution.devices(strategy))}; {strategy.num_replicas_in_sync} replica(s) on "
-        f"{distribution.worker(strategy)[1]} worker(s)\n"
+        f"Devices: {', '.join(distribution.devices(strategy))}; "
+        f"{replicas} replica(s) on {workers} worker(s)\n"
         f"Batch: {config.batch_size} over all replicas; dtype {config.dtype}; "
         f"XLA {'on' if trained.jit_compile else 'off'}, {why}\n"
         f"Model: {config.model.name}, {model.count_params():,} parameters, "
@@ -229,23 +234,18 @@ def describe(config, strategy, model, trained, sources):
     )
 
 
-@contextlib.contextmanager
-def one_line_errors():
-    """Ends the process with a line for what a user can mend."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
-        if _TRACEBACK.value:
-            raise
-        text = " ".join(str(error).split())
-        print(f"error: {text} (--traceback shows where)", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+def parse(arguments):
+    """Returns what is left of the arguments when the flags have been read."""
+    with errors.in_one_line():
+        left = flags.FLAGS(arguments)
+        _CONFIG.value  # noqa: B018 (a recipe that does not load shows here)
+        return left
 
 
 def main(_):
     """Trains, saves, evaluates, draws."""
     config = _CONFIG.value
-    with one_line_errors():
+    with errors.in_one_line():
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(config.seed)
@@ -273,7 +273,18 @@ def main(_):
         )
     except callbacks.NotFiniteError as error:
         logging.error("%s", error)
-        sys.exit(NOT_FINITE)
+        sys.exit(errors.NOT_FINITE)
+    except tf.errors.OpError as error:
+        if distribution.worker(strategy)[1] == 1:
+            raise
+        reason = textwrap.shorten(error.message, 300)
+        logging.error(
+            "Stopped: another worker has gone, or cannot be reached (%s). Start all "
+            "workers again with the same command to go on.",
+            reason,
+        )
+        # Not sys.exit, which would wait for the other worker once more.
+        os._exit(callbacks.PREEMPTED)
     if workdir.is_chief:
         with replacing(workdir.path / "model.keras") as aside:
             model.save(aside)
@@ -281,4 +292,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)

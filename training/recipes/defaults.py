@@ -34,6 +34,7 @@ def get_config():
             "momentum": 0.9,
             "weight_decay": 5e-4,
             "accumulate": 1,  # steps whose gradients make one update
+            "clip_norm": 0.0,  # most that all gradients' norm may be; 0: no limit
         }
     )
     config.schedule = ml_collections.ConfigDict(

@@ -11,14 +11,16 @@ def get_config():
     """Returns the recipe."""
     config = defaults.get_config()
     config.model.width = 1 / 16
-    config.model.dropout = 0.0
+    config.model.dropout = 0.0  # a net this small does not overfit in 34 epochs
     config.data.name = "prelu_shapes"
-    config.data.image_size = 64
-    config.data.scale = (64, 80)
-    config.data.eval_scale = 68
+    config.data.image_size = 48
+    config.data.scale = (48, 60)
+    config.data.eval_scale = 54
+    config.optimizer.learning_rate = 3e-2
+    config.optimizer.clip_norm = 1.0
     config.schedule.name = "fixed"
-    config.schedule.epochs = (14, 17)
-    config.batch_size = 64
-    config.epochs = 18
+    config.schedule.epochs = (29, 33)
+    config.batch_size = 32
+    config.epochs = 34
     config.deterministic = True
     return config

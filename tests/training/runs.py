@@ -1,0 +1,73 @@
+"""Runs of training/train.py on a few small pictures, as a user would start them."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = ROOT / "training" / "train.py"
+RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
+
+
+def make_pictures(folder, train=24, validation=10):
+    """A folder of pictures in two classes, told apart by their brightness."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("validation", validation)):
+        for label, name in enumerate(("dark", "light")):
+            target = folder / split / name
+            target.mkdir(parents=True)
+            for i in range(count // 2):
+                pixels = rng.integers(0, 128, (36, 40, 3)) + 127 * label
+                Image.fromarray(pixels.astype("uint8")).save(target / f"{i}.png")
+    return folder
+
+
+def arguments(pictures, workdir, *more):
+    """The command line of a run of two epochs of four steps."""
+    return [
+        str(PROGRAM),
+        f"--config={RECIPE}",
+        f"--workdir={workdir}",
+        f"--config.data.directory={pictures}",
+        "--config.data.image_size=32",
+        "--config.data.scale=(32, 40)",
+        "--config.data.eval_scale=36",
+        "--config.model.width=0.03",
+        "--config.model.dropout=0.5",
+        "--config.batch_size=6",
+        "--config.epochs=2",
+        *more,
+    ]
+
+
+def environment():
+    """The present environment, for a process without accelerators."""
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
+
+
+def start(*args):
+    """Starts a run; what it prints can be read from its `stdout`."""
+    return subprocess.Popen(
+        [sys.executable, *args],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process, timeout=120):
+    """Waits for a run; returns its exit code and what it printed."""
+    try:
+        printed, _ = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    return process.returncode, printed

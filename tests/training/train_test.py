@@ -1,0 +1,153 @@
+"""training/train.py as its users start it, stop it, and start it wrongly."""
+
+import csv
+import json
+import random
+import signal
+import sys
+import time
+
+import pytest
+from absl import flags
+from runs import PROGRAM, RECIPE, arguments, finish, make_pictures, start
+
+from keras_prelu.callbacks import PREEMPTED
+
+sys.path.insert(0, str(PROGRAM.parent))  # as Python does when it runs the program
+import train
+from workdir import Workdir
+
+pytestmark = pytest.mark.tensorflow_only
+# Saves at every step: the more often, the more kills hit a save.
+SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.share=1.0")
+# It could not be taken back within the process of the tests.
+NOT_DETERMINISTIC = "--config.deterministic=False"
+FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("pictures") / "set")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pictures):
+    """A run that nobody interrupted, and what it printed."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    code, printed = finish(start(*arguments(pictures, workdir, *SAVING)))
+    assert code == 0, printed
+    return workdir, printed
+
+
+def state(workdir):
+    """What must be the same bits: the last checkpoint holds all variables."""
+    last = max((workdir / "checkpoints").glob("step-*.npz"))
+    return {
+        last.name: last.read_bytes(),
+        **{name: (workdir / name).read_text() for name in FILES},
+    }
+
+
+def test_a_run_explains_itself(finished):
+    workdir, printed = finished
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["model"]["width"] == 0.03
+    rows = list(csv.DictReader((workdir / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    evaluation = json.loads((workdir / "evaluation.json").read_text())
+    assert evaluation["examples"] == 10
+    # The saved model is the one of the last epoch: both see the same centre crops.
+    assert evaluation["top1_error"] == pytest.approx(float(rows[1]["val_top1_error"]))
+    speed = list(csv.DictReader((workdir / "speed.csv").open()))
+    assert all(0 <= float(row["input_wait"]) <= 1 for row in speed)
+    pictures = {path.name for path in (workdir / "report").iterdir()}
+    assert pictures == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
+    assert list((workdir / "tensorboard" / "validation").iterdir())
+    for told in ("CPU", "1 replica(s)", "XLA off", "multiply-adds", "24 pictures"):
+        assert told in printed
+
+
+def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
+    finished, pictures, tmp_path
+):
+    command = arguments(pictures, tmp_path, *SAVING)
+    preempted = start(*command)
+    while not list(tmp_path.glob("checkpoints/step-*")):
+        time.sleep(0.01)
+    preempted.send_signal(signal.SIGTERM)
+    code, printed = finish(preempted)
+    assert code == PREEMPTED, printed
+    assert "SIGTERM: saved after step" in printed
+    draw = random.Random(0)
+    before = len(list(tmp_path.glob("checkpoints/*")))
+    assert before > 0
+    for _ in range(2):
+        killed = start(*command)
+        # It is about to restore and to train.
+        assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
+        time.sleep(draw.uniform(0, 4))
+        killed.kill()
+        killed.wait()
+    code, printed = finish(start(*command))
+    assert code == 0, printed
+    assert state(tmp_path) == state(finished[0])
+
+
+@pytest.fixture
+def refused(capsys, monkeypatch):
+    """Runs a command that is refused before the first step; returns what it tells."""
+
+    def run(command):
+        for name in list(flags.FLAGS):
+            if name.startswith("config."):  # of the overrides of an earlier command
+                delattr(flags.FLAGS, name)
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as stopped:
+            train.parse(command)
+            train.main(None)
+        assert stopped.value.code == 2
+        *_, line = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--config.model.widht=1"], 'Did you mean "width"'),
+        (["--config.epochs=many"], "--config.epochs=many"),
+        (["--config.model.name=model_x"], "Received: config.model.name='model_x'"),
+        (["--config.schedule.name=never"], "Received: config.schedule.name='never'"),
+        (["--config.batch_size=25"], "at most the 24 training pictures"),
+        (["--config.data.directory=/nowhere"], "Received: path=/nowhere/train"),
+        (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
+        ([f"--config={RECIPE}x"], "No such file"),
+    ],
+)
+def test_bad_input_is_told_in_a_line_before_the_first_step(
+    more, message, pictures, tmp_path, refused
+):
+    command = arguments(pictures, tmp_path / "run", NOT_DETERMINISTIC, *more)
+    line = refused(command)
+    assert message in line
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_another_configuration_is_refused_and_the_difference_shown(
+    tmp_path,
+):
+    config = {"optimizer": {"momentum": 0.5, "learning_rate": 0.1}, "epochs": 3}
+    Workdir(tmp_path).claim(config)
+    other = {"optimizer": {"momentum": 0.9, "learning_rate": 0.1}, "epochs": 3}
+    with pytest.raises(ValueError, match=r"Received: optimizer.momentum=0.9 where the"):
+        Workdir(tmp_path, worker=1).claim(other)
+    Workdir(tmp_path, worker=2).claim(config)
+
+
+def test_a_second_process_in_the_folder_is_refused(tmp_path, pictures, refused):
+    first = Workdir(tmp_path)
+    line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
+    assert f"another process. Received: workdir={tmp_path}" in line
+    assert first.is_chief

@@ -1,0 +1,82 @@
+"""Two processes on this machine train as one does, and stop and go on together."""
+
+import time
+
+import numpy as np
+import pytest
+from loopback import outputs, printed_so_far, start_workers
+from runs import arguments, finish, make_pictures, start
+
+from keras_prelu.callbacks import PREEMPTED, Checkpoints
+
+pytestmark = pytest.mark.tensorflow_only
+# 16 training pictures and 8 for validation: whole batches of 4 a worker. No dropout,
+# because each replica drops its own units; no limit of the gradients' norm, because
+# Keras applies it to each replica's part.
+COMMON = (
+    "--config.batch_size=8",
+    "--config.model.dropout=0.0",
+    "--config.optimizer.clip_norm=0.0",
+    "--config.optimizer.learning_rate=0.0003",
+    "--config.data.color=False",
+    "--config.checkpoint.seconds=0.0",
+    "--config.checkpoint.share=1.0",
+)
+SEVERAL = ("--config.distribution=multi_worker",)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "set"
+    return make_pictures(folder, train=16, validation=8)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, pictures):
+    workdir = tmp_path_factory.mktemp("pair") / "run"
+    workers = start_workers(arguments(pictures, workdir, *COMMON, *SEVERAL))
+    printed = outputs(workers)
+    assert [worker.returncode for worker in workers] == [0, 0], "\n".join(printed)
+    return workdir
+
+
+def variables(folder):
+    checkpoints = Checkpoints(folder)
+    arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
+    return arrays
+
+
+def test_two_workers_equal_one_process(pair, pictures, tmp_path):
+    code, printed = finish(start(*arguments(pictures, tmp_path, *COMMON)))
+    assert code == 0, printed
+    alone = variables(tmp_path / "checkpoints")
+    first = variables(pair / "checkpoints")
+    second = variables(pair / "checkpoints" / "worker-1")
+    for name, value in alone.items():
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+        np.testing.assert_allclose(first[name], value, atol=1e-5, rtol=0, err_msg=name)
+    ours, theirs = (
+        np.genfromtxt(folder / "metrics.csv", delimiter=",", skip_header=1)
+        for folder in (pair, tmp_path)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+
+
+def test_a_killed_worker_stops_the_other_and_the_pair_goes_on(pair, pictures, tmp_path):
+    command = arguments(pictures, tmp_path, *COMMON, *SEVERAL)
+    first, second = start_workers(command)
+    # Ten steps are more than the two epochs have: the first save is that at the end,
+    # so that the pair begins again, which must show nowhere.
+    while "Data:" not in printed_so_far(first):
+        time.sleep(0.05)
+    second.kill()
+    [printed, _] = outputs([first, second], timeout=60)
+    assert first.returncode == PREEMPTED, printed
+    assert "another worker has gone" in printed
+    workers = start_workers(command)
+    printed = outputs(workers)
+    assert [worker.returncode for worker in workers] == [0, 0], printed
+    for folder in ("checkpoints", "checkpoints/worker-1"):
+        again, whole = variables(tmp_path / folder), variables(pair / folder)
+        for name, value in whole.items():
+            np.testing.assert_array_equal(again[name], value, err_msg=name)

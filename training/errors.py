@@ -1,0 +1,36 @@
+"""How the programs end: with a code, and with one line for what a user can mend."""
+
+import contextlib
+import sys
+import textwrap
+
+from absl import flags
+
+BAD_INPUT = 2
+NOT_FINITE = 3
+
+# ml_collections tells of a key that there is not by an AttributeError.
+_USER_ERRORS = (
+    flags.Error,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OSError,
+)
+
+flags.DEFINE_bool("traceback", False, "Whether errors show where they come from.")
+
+
+@contextlib.contextmanager
+def in_one_line():
+    """Ends the process with code 2 and a line, unless `--traceback` was given."""
+    try:
+        yield
+    except _USER_ERRORS as error:
+        # Not by the flag: it may be the flags that cannot be read.
+        if "--traceback" in sys.argv:
+            raise
+        text = textwrap.shorten(str(error), 1000)
+        print(f"error: {text} (--traceback shows where)", file=sys.stderr)
+        sys.exit(BAD_INPUT)
