@@ -2,4 +2,4 @@
 
 from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.evaluation.evaluating import evaluate
-from keras_prelu.evaluation.results import Evaluation
+from keras_prelu.evaluation.results import Evaluation, table

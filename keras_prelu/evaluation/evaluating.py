@@ -280,7 +280,7 @@ def evaluate(
             scale: errors(gathered(best)[indices], labels)
             for scale, best in best_at.items()
         },
-        class_names=source.class_names,
+        source=source,
         indices=indices,
         labels=labels,
         best=best,

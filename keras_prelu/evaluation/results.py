@@ -47,7 +47,7 @@ class Evaluation:
         skipped: How many could not be decoded.
         seconds: How long it took, reading included.
         by_scale: A dict from each scale to `(top1, top5)` with that scale alone.
-        class_names: The classes of the source.
+        source: The source of the pictures.
         indices: Where in the source each picture is.
         labels: The class of each picture.
         best: The best classes of each picture, at most five, best first.
@@ -64,11 +64,16 @@ class Evaluation:
     skipped: int
     seconds: float
     by_scale: dict
-    class_names: list = dataclasses.field(repr=False)
+    source: object = dataclasses.field(repr=False)
     indices: np.ndarray = dataclasses.field(repr=False)
     labels: np.ndarray = dataclasses.field(repr=False)
     best: np.ndarray = dataclasses.field(repr=False)
     best_scores: np.ndarray = dataclasses.field(repr=False)
+
+    @property
+    def class_names(self):
+        """The names of the classes."""
+        return self.source.class_names
 
     @property
     def images_per_second(self):
@@ -98,7 +103,10 @@ class Evaluation:
         return counts
 
     def summary(self):
-        """Returns the figures as a dict that `json` can write."""
+        """Returns the figures as a dict that `json` can write.
+
+        Without the time: the same evaluation has the same summary.
+        """
         return {
             "protocol": self.protocol,
             "scales": list(self.scales),
@@ -112,8 +120,6 @@ class Evaluation:
                 str(scale): {"top1_error": top1, "top5_error": top5}
                 for scale, (top1, top5) in self.by_scale.items()
             },
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.images_per_second, 2),
         }
 
     def __str__(self):
@@ -124,3 +130,35 @@ class Evaluation:
             f"{', '.join(map(str, self.scales))}, flip {self.flip}, "
             f"{self.models} model(s), {self.images_per_second:.1f} images/s"
         )
+
+
+def table(evaluations):
+    """Returns a Markdown table like the paper's Table 4, of top-1 / top-5 errors.
+
+    Args:
+        evaluations: List of `Evaluation`s at the same scales: the columns. The rows
+            are the scales, and their average if there are several.
+
+    Returns:
+        A string.
+
+    Example:
+
+    >>> print(keras_prelu.evaluation.table([]))
+    | scale |
+    |---|
+    """
+    rows = [["scale", *(found.protocol for found in evaluations)]]
+    for scale in evaluations[0].by_scale if evaluations else ():
+        rows.append(
+            [str(scale), *(_pair(found.by_scale[scale]) for found in evaluations)]
+        )
+    if len(rows) > 2:
+        pairs = [_pair((found.top1, found.top5)) for found in evaluations]
+        rows.append(["multi-scale", *pairs])
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _pair(pair):
+    return " / ".join(f"{100 * error:.2f}" for error in pair)
