@@ -89,8 +89,8 @@ class SlidingTop(keras.layers.Layer):
 
     >>> top = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
     >>> layer = keras_prelu.evaluation.dense.SlidingTop((1,), (3, 3), top)
-    >>> layer(np.zeros((1, 5, 7, 2))).shape
-    TensorShape([1, 2])
+    >>> tuple(layer(np.zeros((1, 5, 7, 2))).shape)
+    (1, 2)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4

@@ -136,20 +136,23 @@ def table(evaluations):
     """Returns a Markdown table like the paper's Table 4, of top-1 / top-5 errors.
 
     Args:
-        evaluations: List of `Evaluation`s at the same scales: the columns. The rows
-            are the scales, and their average if there are several.
+        evaluations: Non-empty list of `Evaluation`s at the same scales: the columns.
+            The rows are the scales, and their average if there are several.
 
     Returns:
         A string.
 
     Example:
 
-    >>> print(keras_prelu.evaluation.table([]))
-    | scale |
-    |---|
+    >>> from types import SimpleNamespace
+    >>> found = SimpleNamespace(protocol="dense", by_scale={256: (0.2581, 0.0808)})
+    >>> print(keras_prelu.evaluation.table([found]))
+    | scale | dense |
+    |---|---|
+    | 256 | 25.81 / 8.08 |
     """
     rows = [["scale", *(found.protocol for found in evaluations)]]
-    for scale in evaluations[0].by_scale if evaluations else ():
+    for scale in evaluations[0].by_scale:
         rows.append(
             [str(scale), *(_pair(found.by_scale[scale]) for found in evaluations)]
         )
