@@ -170,7 +170,7 @@ def test_strips_equal_the_whole_in_the_map():
     """Before averages can hide a cell."""
     model = net()
     in_strips = DenseScores(model, pixels=400 * 48)
-    image = pictures(1, 48, 900)
+    image = pictures(1, 48, 1500)  # four strips
     seen = {}
     in_strips._of_map = lambda maps, axis, most: seen.setdefault("maps", maps)
     in_strips(image)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image
 
-from keras_prelu import data, evaluation
+from keras_prelu import data, distribution, evaluation
 from keras_prelu.applications import ModelA
 from keras_prelu.evaluation import results
 from keras_prelu.evaluation.running import runner
@@ -182,6 +182,33 @@ def test_each_replica_gets_its_share():
     found = runner(model, model.distribute_strategy)(x)
     assert shapes == [3, 2]
     np.testing.assert_allclose(found, runner(model)(x), atol=1e-6)
+
+
+def test_workers_share_the_pictures(folder, monkeypatch):
+    """The second of two workers, given what the first one has sent."""
+    source = data.from_directory(folder)
+    arguments = (small_net(), source, "ten_view", (48, 60))
+    reference = evaluation.evaluate(*arguments, verbose=0)
+    sent = []
+
+    def first(strategy, numbers):
+        sent.append(numbers)
+        return np.array([numbers])
+
+    def second(strategy, numbers):
+        return np.array([sent.pop(0), numbers])
+
+    for worker, gather in enumerate((first, second)):
+        monkeypatch.setattr(distribution, "worker", lambda strategy, w=worker: (w, 2))
+        monkeypatch.setattr(distribution, "gather", gather)
+        found = evaluation.evaluate(*arguments, verbose=0)
+        if worker == 0:
+            assert found.indices.tolist() == list(range(0, 23, 2))
+    assert sent == [] and found.examples == 23
+    assert found.labels.tolist() == source.labels.tolist()
+    assert found.by_scale == reference.by_scale
+    np.testing.assert_array_equal(found.best, reference.best)
+    np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
 
 
 def test_bad_pictures_are_left_out_and_counted(folder):
