@@ -12,7 +12,15 @@ from keras_prelu.version import __version__
 
 # Loaded on first use: they import TensorFlow's pipelines, TFDS or matplotlib, and
 # `import keras_prelu` is to cost no more than `import keras` does.
-_ON_USE = ("analysis", "applications", "callbacks", "data", "distribution", "metrics")
+_ON_USE = (
+    "analysis",
+    "applications",
+    "callbacks",
+    "data",
+    "distribution",
+    "evaluation",
+    "metrics",
+)
 
 
 def __getattr__(name):

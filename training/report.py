@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 
 from keras_prelu import data
+from keras_prelu.evaluation import evaluate
 from keras_prelu.files import replacing
 
 matplotlib.use("Agg")  # files only; there may be no screen
@@ -26,27 +27,11 @@ def write_report(workdir, config, source):
         source: The validation data.
     """
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
-    batches = data.eval_batches(
-        source,
-        config.batch_size,
-        image_size=config.data.image_size,
-        scale=config.data.eval_scale,
+    scale = config.data.eval_scale
+    found = evaluate(
+        model, source, scales=(scale,), flip=False, batch_size=config.batch_size
     )
-    pairs = [(model.predict_on_batch(x), y.numpy()) for x, y in batches]
-    scores, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    hits = best == labels[:, None]
-    evaluation = {
-        "protocol": "center",
-        "image_size": config.data.image_size,
-        "scale": config.data.eval_scale,
-        "examples": len(labels),
-        "skipped": len(source.skipped),
-        "top1_error": 1 - float(hits[:, 0].mean()),
-        "top5_error": 1 - float(hits.any(axis=1).mean()),
-    }
-    with replacing(workdir / "evaluation.json") as aside:
-        aside.write_text(json.dumps(evaluation, indent=2) + "\n")
+    write_evaluations([found], workdir, config.data.image_size)
 
     folder = workdir / "report"
     folder.mkdir(exist_ok=True)
@@ -54,19 +39,25 @@ def write_report(workdir, config, source):
     slopes = _table(workdir / "slopes.csv") if (workdir / "slopes.csv").exists() else []
     if slopes:
         save(draw_slopes(slopes), folder / "slopes.png")
-    counts = count_confusions(labels, best[:, 0], len(source.class_names))
-    save(draw_confusions(counts, source.class_names), folder / "confusion.png")
-    chosen = choose_examples(labels, hits[:, 0])
-    images = _pictures(batches, chosen)
-    figure = draw_examples(
-        images, labels[chosen], best[chosen], scores[chosen], source.class_names
-    )
-    save(figure, folder / "examples.png")
-    print(
-        f"Validation: top-1 error {evaluation['top1_error']:.2%}, top-5 error "
-        f"{evaluation['top5_error']:.2%} on {len(labels):,} pictures (centre crop)\n"
-        f"Model: {workdir / 'model.keras'}\nPictures: {folder}"
-    )
+    print(f"Model: {workdir / 'model.keras'}\nPictures: {folder}")
+
+
+def write_evaluations(found, folder, image_size):
+    """Writes evaluation.json, and pictures of the first evaluation.
+
+    Args:
+        found: List of `Evaluation`s, of different protocols, on the same source.
+        folder: `pathlib.Path` of a folder.
+        image_size: Side of the pictures to show.
+    """
+    summaries = {evaluation.protocol: evaluation.summary() for evaluation in found}
+    with replacing(folder / "evaluation.json") as aside:
+        aside.write_text(json.dumps(summaries, indent=2) + "\n")
+    (folder / "report").mkdir(exist_ok=True)
+    first = found[0]
+    confusions = draw_confusions(first.confusion(), first.class_names)
+    save(confusions, folder / "report" / "confusion.png")
+    save(draw_examples(first, image_size), folder / "report" / "examples.png")
 
 
 def _table(path):
@@ -74,14 +65,28 @@ def _table(path):
         return list(csv.DictReader(file))
 
 
-def _pictures(batches, chosen):
-    """The pictures at chosen places of the evaluation's order."""
-    wanted, found, start = set(chosen.tolist()), {}, 0
-    for x, _ in batches:
-        for place in wanted & set(range(start, start + len(x))):
-            found[place] = x[place - start].numpy()
-        start += len(x)
-    return [found[place] for place in chosen.tolist()]
+class _Chosen(data.Source):
+    """Some of the pictures of a source."""
+
+    def __init__(self, source, indices):
+        super().__init__(source.class_names)
+        self._source = source
+        self._indices = indices
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, place):
+        return self._source[int(self._indices[place])]
+
+
+def _pictures(found, chosen, image_size):
+    """The centre crops of chosen pictures of an evaluation, as it saw them."""
+    source = _Chosen(found.source, found.indices[chosen])
+    batches = data.eval_batches(
+        source, len(chosen), image_size=image_size, scale=found.scales[0]
+    )
+    return next(iter(batches))[0].numpy()
 
 
 def save(figure, path):
@@ -133,13 +138,6 @@ def draw_slopes(rows):
     return figure
 
 
-def count_confusions(labels, guesses, classes):
-    """Returns how often each class (row) was taken for each (column)."""
-    counts = np.zeros((classes, classes), int)
-    np.add.at(counts, (labels, guesses), 1)
-    return counts
-
-
 def draw_confusions(counts, class_names):
     """The share of each class taken for each, names and numbers where they fit."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -172,8 +170,12 @@ def choose_examples(labels, hits):
     return np.concatenate([first[: SHOWN - len(mistakes)], mistakes])
 
 
-def draw_examples(images, labels, best, scores, class_names):
+def draw_examples(found, image_size):
     """Pictures with the truth and the five best guesses, as in the paper's figure 4."""
+    chosen = choose_examples(found.labels, found.best[:, 0] == found.labels)
+    images = _pictures(found, chosen, image_size)
+    labels, best = found.labels[chosen], found.best[chosen]
+    scores, class_names = found.best_scores[chosen], found.class_names
     columns = 4
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(
@@ -192,7 +194,7 @@ def draw_examples(images, labels, best, scores, class_names):
         bars.axis("on")
         colors = ["seagreen" if guess == labels[i] else "silver" for guess in best[i]]
         places = np.arange(len(best[i]))
-        bars.barh(places, scores[i, best[i]], color=colors)
+        bars.barh(places, scores[i], color=colors)
         for place, guess in zip(places, best[i], strict=True):
             bars.text(0.02, place, class_names[guess], va="center", fontsize=9)
         bars.set(xlim=(0, 1), ylim=(len(places) - 0.4, -0.6), xticks=[], yticks=[])

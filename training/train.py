@@ -10,7 +10,6 @@ goes on with it.
 """
 
 import os
-import pathlib
 import sys
 import textwrap
 import warnings
@@ -21,22 +20,16 @@ import errors
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
+from inputs import CONSTRUCTORS, open_source
 from ml_collections import config_flags
 from report import write_report
 from workdir import Workdir
 
-from keras_prelu import analysis, applications, callbacks, data, distribution
+from keras_prelu import analysis, callbacks, data, distribution
 from keras_prelu.files import replacing
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
 
-CONSTRUCTORS = {
-    "model_a": applications.ModelA,
-    "model_b": applications.ModelB,
-    "model_c": applications.ModelC,
-    "model14": applications.Model14,
-    "model30": applications.Model30,
-}
 # Keras's, about what is as it should be: the order of the data is ours, and a set of
 # which bad pictures are left out has no length to tell.
 for about in (".shuffle=True. was passed", "Your input ran out of data"):
@@ -61,16 +54,8 @@ def choose(key, value, choices):
 
 def open_data(config):
     """Returns the sources of the training and of the validation data."""
-    sources = []
-    for split in (config.train, config.validation):
-        if config.directory:
-            sources.append(data.from_directory(pathlib.Path(config.directory, split)))
-            continue
-        if config.name == "prelu_shapes":  # makes it known to TFDS
-            sources.append(data.shapes(split, config.data_dir or None))
-        else:
-            sources.append(data.from_tfds(config.name, split, config.data_dir or None))
-    train, validation = sources
+    train = open_source(config, config.train)
+    validation = open_source(config, config.validation)
     if train.class_names != validation.class_names:
         odd = sorted({*train.class_names} ^ {*validation.class_names})
         raise ValueError(

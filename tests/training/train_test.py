@@ -50,7 +50,7 @@ def test_a_run_explains_itself(finished):
     assert config["model"]["width"] == 0.03
     rows = list(csv.DictReader((workdir / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
-    evaluation = json.loads((workdir / "evaluation.json").read_text())
+    evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
     assert evaluation["examples"] == 10
     # The saved model is the one of the last epoch: both see the same centre crops.
     assert evaluation["top1_error"] == pytest.approx(float(rows[1]["val_top1_error"]))

@@ -1,0 +1,220 @@
+"""Dense models against cutting every window out of the map, and strips of images."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_prelu import evaluation
+from keras_prelu.applications import Model14, ModelA
+from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.strips import DenseScores
+from keras_prelu.layers import SubtractMean
+
+
+def net(constructor=ModelA, side=48, channels_first=False, **options):
+    """A narrow net of random weights whose scores differ and are not extreme."""
+    shape = (3, side, side) if channels_first else (side, side, 3)
+    model = constructor(input_shape=shape, classes=7, width=1 / 64, **options)
+    rng = np.random.default_rng(1)
+    for weight in model.weights:
+        if weight.name in ("bias", "alpha"):
+            weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    classifier = model.get_layer("fc3").kernel
+    # Scores of every class between 0.001 and 0.999, about.
+    classifier.assign(rng.normal(size=classifier.shape) * 0.02)
+    return model
+
+
+def pictures(*size, channels_first=False):
+    images = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype("float32")
+    return images.transpose(0, 3, 1, 2) if channels_first else images
+
+
+def run(model, x):
+    return runner(model)(x)
+
+
+def scores_of_cut_windows(model, dense, images, window):
+    """Every window cut out of the last map by hand, through the net's own top."""
+    spp = model.get_layer("spp")
+    maps = run(keras.Model(dense.inputs, dense.layers[-1].input), images)
+    if spp.data_format == "channels_first":
+        maps = maps.transpose(0, 2, 3, 1)
+    rows, columns = (
+        n - side + 1 for n, side in zip(maps.shape[1:3], window, strict=True)
+    )
+    windows = np.stack(
+        [
+            maps[:, y : y + window[0], x : x + window[1]]
+            for y in range(rows)
+            for x in range(columns)
+        ],
+        axis=1,
+    ).reshape(-1, *window, maps.shape[-1])
+    if spp.data_format == "channels_first":
+        windows = windows.transpose(0, 3, 1, 2)
+    scores = run(
+        keras.Model(spp.output, model.output), ops.convert_to_numpy(spp(windows))
+    )
+    if model.layers[-1].activation is keras.activations.linear:
+        exponentials = np.exp(scores - scores.max(-1, keepdims=True))
+        scores = exponentials / exponentials.sum(-1, keepdims=True)
+    return scores.reshape(len(images), rows, columns, -1)
+
+
+def assert_exact(model, images, window):
+    dense = evaluation.dense_model(model, average=False)
+    expected = scores_of_cut_windows(model, dense, images, window)
+    found = run(dense, images)
+    # A window's neighbour is the nearest wrong answer.
+    assert np.abs(np.diff(expected, axis=2)).max() > 4e-4
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    mean = run(evaluation.dense_model(model), images)
+    np.testing.assert_allclose(mean, expected.mean(axis=(1, 2)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "constructor, activation, side, window, size",
+    [
+        (ModelA, "prelu", 48, (3, 3), (75, 101)),
+        (ModelA, "relu", 96, (6, 6), (111, 129)),
+        (Model14, "prelu", 64, (5, 5), (101, 87)),
+        (Model14, "prelu_shared", 48, (4, 4), (48, 89)),
+    ],
+)
+def test_equals_cutting_every_window(constructor, activation, side, window, size):
+    model = net(constructor, side, activation=activation)
+    assert_exact(model, pictures(2, *size), window)
+
+
+def test_windows_of_the_paper_are_14_cells():
+    assert_exact(net(side=224), pictures(1, 260, 241), (14, 14))
+
+
+def test_a_net_without_a_size_counts_as_one_of_224():
+    model = net(side=None)
+    assert evaluation.dense_model(model).layers[-1].window == (14, 14)
+    assert_exact(model, pictures(1, 240, 260), (14, 14))
+
+
+def test_logits_are_made_scores_before_they_are_averaged():
+    model = net(classifier_activation=None)
+    assert_exact(model, pictures(1, 80, 70), (3, 3))
+
+
+def test_windows_need_not_be_square():
+    model = ModelA(input_shape=(48, 80, 3), classes=7, width=1 / 64)
+    model.get_layer("fc3").kernel.assign(
+        np.random.default_rng(0).normal(size=model.get_layer("fc3").kernel.shape)
+    )
+    assert_exact(model, pictures(1, 80, 112), (3, 5))
+
+
+def test_channels_first():
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow convolves channels_first on GPUs only")
+    keras.config.set_image_data_format("channels_first")
+    model = net(channels_first=True)
+    assert_exact(model, pictures(2, 80, 75, channels_first=True), (3, 3))
+
+
+def test_an_image_of_one_window_scores_as_the_model_does():
+    model = net()
+    images = pictures(2, 48, 48)
+    np.testing.assert_allclose(
+        run(evaluation.dense_model(model), images), run(model, images), atol=1e-6
+    )
+
+
+def test_the_weights_are_the_models_own():
+    model = net()
+    dense = evaluation.dense_model(model)
+    assert {id(weight) for weight in dense.weights} == {id(w) for w in model.weights}
+    images = pictures(1, 70, 60)
+    before = run(dense, images)
+    kernel = model.get_layer("conv3_1").kernel
+    kernel.assign(0.5 * ops.convert_to_numpy(kernel))
+    assert np.abs(run(dense, images) - before).max() > 1e-3
+
+
+def test_both_models_can_be_saved(tmp_path):
+    model = net()
+    dense = evaluation.dense_model(model)
+    images = pictures(1, 80, 66)
+    for one, x in ((model, images[:, :48, :48]), (dense, images)):
+        one.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(run(loaded, x), run(one, x), atol=1e-6)
+
+
+@pytest.mark.parametrize("constructor", [ModelA, Model14])
+@pytest.mark.parametrize("size", [(64, 901), (930, 51), (65, 902), (48, 900)])
+def test_strips_equal_the_whole(constructor, size):
+    model = net(constructor)
+    images = pictures(1, *size)
+    whole = run(evaluation.dense_model(model), images)
+    in_strips = DenseScores(model, pixels=400 * min(size))
+    sizes = []
+    trunk = in_strips._trunk
+    in_strips._trunk = lambda x: sizes.append(x.shape[1:3]) or trunk(x)
+    np.testing.assert_allclose(in_strips(images), whole, atol=1e-6)
+    assert len(sizes) > 1
+    # An image that lacks its last 16 rows or columns scores otherwise.
+    cut = images[:, : max(size) - 16, : max(size) - 16]
+    other = run(evaluation.dense_model(model), cut)
+    assert np.abs(other - whole).max() > 1e-5
+
+
+def test_strips_equal_the_whole_in_the_map():
+    """Before averages can hide a cell."""
+    model = net()
+    in_strips = DenseScores(model, pixels=400 * 48)
+    image = pictures(1, 48, 1500)  # four strips
+    seen = {}
+    in_strips._of_map = lambda maps, axis, most: seen.setdefault("maps", maps)
+    in_strips(image)
+    dense = evaluation.dense_model(model)
+    whole = run(keras.Model(dense.inputs, dense.layers[-1].input), image)
+    np.testing.assert_allclose(seen["maps"], whole, atol=1e-4 * np.abs(whole).max())
+
+
+def test_batches_of_large_images_are_divided():
+    model = net()
+    images = pictures(5, 64, 80)
+    scores = DenseScores(model, pixels=2 * 64 * 80)
+    counts = []
+    dense = scores._dense
+    scores._dense = lambda x: counts.append(len(x)) or dense(x)
+    expected = run(evaluation.dense_model(model), images)
+    np.testing.assert_allclose(scores(images), expected, atol=1e-5)
+    assert counts == [2, 2, 1]
+
+
+def test_a_mean_image_is_not_cut():
+    """It is stretched to its input, so strips would get another mean."""
+    images = keras.Input((48, 48, 3))
+    mean = np.random.default_rng(0).uniform(0, 255, (48, 48, 3))
+    x = SubtractMean(mean)(images)
+    model = ModelA(input_tensor=x, classes=7, width=1 / 64, include_preprocessing=False)
+    image = pictures(1, 48, 700)
+    whole = run(evaluation.dense_model(model), image)
+    np.testing.assert_allclose(DenseScores(model, 48 * 400)(image), whole, atol=1e-6)
+
+
+def test_too_small_images_are_refused():
+    with pytest.raises(ValueError, match="3x3 cells.*Received: a map of 2x5"):
+        evaluation.dense_model(net())(pictures(1, 32, 80))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: ModelA(include_top=False, width=1 / 64), "model that has 0"),
+        (lambda: net(classifier_activation="sigmoid"), "end in a softmax"),
+        (lambda: "model_a", "Received: model='model_a'"),
+    ],
+)
+def test_other_models_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        evaluation.dense_model(make())

@@ -1,0 +1,324 @@
+"""Protocols against doing them by hand with Pillow and NumPy, each picture once."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+from PIL import Image
+
+from keras_prelu import data, distribution, evaluation
+from keras_prelu.applications import ModelA
+from keras_prelu.evaluation import results
+from keras_prelu.evaluation.running import runner
+from tests.data.conftest import broken_jpeg, encoded, picture
+
+SIDE = 48
+
+
+def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
+    """A net whose scores depend on where in the picture things are."""
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((side, side, 3))
+    x = keras.layers.Rescaling(1 / 255, offset=-0.5)(images)
+    x = keras.layers.Conv2D(4, 5, strides=4)(x)
+    x = keras.layers.Dense(classes, activation=activation)(keras.layers.Flatten()(x))
+    return keras.Model(images, x)
+
+
+def by_hand(model, path, scale, views, flip):
+    """The mean scores of a picture's views, resized by Pillow, a view at a time."""
+    image = Image.open(path)
+    size = [int(side * scale / min(image.size) + 0.5) for side in image.size]
+    pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), "float32")
+    bottom, right = pixels.shape[0] - SIDE, pixels.shape[1] - SIDE
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
+    center = [(bottom // 2, right // 2)]
+    places = center if views == "center" else corners + center
+    crops = [pixels[top : top + SIDE, left : left + SIDE] for top, left in places]
+    if flip:
+        crops += [crop[:, ::-1] for crop in crops]
+    return ops.convert_to_numpy(model(np.stack(crops))).mean(axis=0)
+
+
+def top_scores(scores, best):
+    return np.take_along_axis(np.array(scores), best, axis=1)
+
+
+@pytest.mark.parametrize("protocol", ["center", "ten_view"])
+@pytest.mark.parametrize("flip", [True, False])
+def test_views_scales_and_models_are_averaged(folder, protocol, flip):
+    source = data.from_directory(folder)
+    models = [small_net(0), small_net(1)]
+    scales = (48, 60)
+    found = evaluation.evaluate(
+        models, source, protocol, scales=scales, flip=flip, batch_size=4, verbose=0
+    )
+    of_scale = {
+        scale: np.mean(
+            [
+                [by_hand(model, path, scale, protocol, flip) for path in source.paths]
+                for model in models
+            ],
+            axis=0,
+        )
+        for scale in scales
+    }
+    expected = np.mean(list(of_scale.values()), axis=0)
+    # Crops may be rounded otherwise, by a level in 255.
+    tolerance = 2e-3
+    other = np.mean([by_hand(models[0], p, 48, protocol, flip) for p in source.paths])
+    assert np.abs(other - expected).max() > 10 * tolerance
+    np.testing.assert_allclose(
+        found.best_scores, top_scores(expected, found.best), atol=tolerance
+    )
+    assert (np.diff(found.best_scores) <= 0).all()
+    assert found.indices.tolist() == list(range(23))
+    assert found.labels.tolist() == source.labels.tolist()
+    misses = found.best[:, 0] != source.labels
+    assert found.top1 == pytest.approx(misses.mean())
+    assert found.top5 == 0  # of three classes
+    for scale in scales:
+        one = evaluation.evaluate(
+            models, source, protocol, (scale,), flip=flip, verbose=0
+        )
+        assert found.by_scale[scale] == (one.top1, one.top5)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_dense_averages_the_dense_model(tmp_path, flip):
+    (tmp_path / "ant").mkdir()
+    sizes = [(40, 52), (90, 61), (52, 40), (80, 104), (30, 39)]
+    for number, size in enumerate(sizes):
+        content = encoded(picture(*size, number), "PNG")
+        (tmp_path / "ant" / f"{number}.png").write_bytes(content)
+    source = data.from_directory(tmp_path)
+    model = ModelA(input_shape=(48, 48, 3), classes=4, width=1 / 64)
+    model.get_layer("fc3").kernel.assign(
+        np.random.default_rng(0).normal(size=(64, 4)) * 0.1
+    )
+    found = evaluation.evaluate(
+        model, source, "dense", (64,), flip=flip, batch_size=4, verbose=0
+    )
+    run = runner(evaluation.dense_model(model))
+    for row, path in enumerate(source.paths):
+        image = Image.open(path)
+        size = [int(side * 64 / min(image.size) + 0.5) for side in image.size]
+        x = np.asarray(image.resize(size, Image.Resampling.BILINEAR))[None]
+        scores = run(x)
+        mirrored = run(x[:, :, ::-1])
+        assert np.abs(scores - mirrored).max() > 1e-4
+        if flip:
+            scores = (scores + mirrored) / 2
+        np.testing.assert_allclose(
+            found.best_scores[row], scores[0, found.best[row]], atol=2e-5
+        )
+
+
+def test_logits_are_averaged_as_scores(folder):
+    source = data.from_directory(folder)
+    scores = small_net(0)
+    logits = small_net(0, activation=None)
+    logits.set_weights(scores.get_weights())
+    a, b = (
+        evaluation.evaluate(model, source, "ten_view", (60,), verbose=0)
+        for model in (scores, logits)
+    )
+    np.testing.assert_array_equal(a.best, b.best)
+    np.testing.assert_allclose(a.best_scores, b.best_scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 64])
+def test_the_batch_size_changes_nothing(folder, batch_size):
+    source = data.from_directory(folder)
+    for protocol in ("center", "ten_view"):
+        found = evaluation.evaluate(
+            small_net(),
+            source,
+            protocol,
+            (60,),
+            batch_size=batch_size,
+            verbose=0,
+        )
+        reference = evaluation.evaluate(small_net(), source, protocol, (60,), verbose=0)
+        assert found.examples == 23
+        np.testing.assert_array_equal(found.best, reference.best)
+        np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("batch_size", [1, 6])
+def test_replicas_share_the_batches(folder, batch_size):
+    source = data.from_directory(folder)
+    reference = evaluation.evaluate(small_net(), source, "ten_view", (60,), verbose=0)
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = small_net()
+    found = evaluation.evaluate(
+        model, source, "ten_view", (60,), batch_size=batch_size, verbose=0
+    )
+    assert found.examples == 23
+    np.testing.assert_array_equal(found.best, reference.best)
+    np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+
+
+@pytest.mark.tensorflow_only
+def test_each_replica_gets_its_share():
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = small_net()
+    shapes = []
+
+    class Seen(keras.layers.Layer):
+        def call(self, x):
+            shapes.append(x.shape[0])
+            return x
+
+    with model.distribute_strategy.scope():
+        images = keras.Input((SIDE, SIDE, 3))
+        model = keras.Model(images, model(Seen()(images)))
+    shapes.clear()
+    x = np.random.default_rng(0).uniform(0, 255, (5, SIDE, SIDE, 3)).astype("float32")
+    found = runner(model, model.distribute_strategy)(x)
+    assert shapes == [3, 2]
+    np.testing.assert_allclose(found, runner(model)(x), atol=1e-6)
+
+
+def test_workers_share_the_pictures(folder, monkeypatch):
+    """The second of two workers, given what the first one has sent."""
+    source = data.from_directory(folder)
+    arguments = (small_net(), source, "ten_view", (48, 60))
+    reference = evaluation.evaluate(*arguments, verbose=0)
+    sent = []
+
+    def first(strategy, numbers):
+        sent.append(numbers)
+        return np.array([numbers])
+
+    def second(strategy, numbers):
+        return np.array([sent.pop(0), numbers])
+
+    for worker, gather in enumerate((first, second)):
+        monkeypatch.setattr(distribution, "worker", lambda strategy, w=worker: (w, 2))
+        monkeypatch.setattr(distribution, "gather", gather)
+        found = evaluation.evaluate(*arguments, verbose=0)
+        if worker == 0:
+            assert found.indices.tolist() == list(range(0, 23, 2))
+    assert sent == [] and found.examples == 23
+    assert found.labels.tolist() == source.labels.tolist()
+    assert found.by_scale == reference.by_scale
+    np.testing.assert_array_equal(found.best, reference.best)
+    np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+
+
+def test_bad_pictures_are_left_out_and_counted(folder):
+    paths = sorted(folder.glob("*/*.jpg"))
+    paths[3].write_bytes(b"torn")
+    paths[4].write_bytes(broken_jpeg(paths[4].read_bytes()))
+    source = data.from_directory(folder, max_bad=2)
+    found = evaluation.evaluate(small_net(), source, "ten_view", (48, 60), verbose=0)
+    assert (found.examples, found.skipped) == (21, 2)
+    assert found.indices.tolist() == [i for i in range(23) if i not in (3, 4)]
+    assert len(source.skipped) == 2
+
+
+def test_small_pictures_are_enlarged(tmp_path):
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant" / "1.png").write_bytes(encoded(picture(9, 5), "PNG"))
+    source = data.from_directory(tmp_path)
+    model = small_net()
+    found = evaluation.evaluate(model, source, "ten_view", (50,), verbose=0)
+    expected = by_hand(model, source.paths[0], 50, "ten_view", True)
+    np.testing.assert_allclose(found.best_scores[0], expected[found.best[0]], atol=2e-3)
+
+
+class Constant(keras.layers.Layer):
+    """The same scores for every image."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = np.array(scores, "float32")
+
+    def call(self, x):
+        mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)[:, 0, 0]
+        return 0 * mean + self.scores
+
+
+def test_errors_classes_and_confusions_are_counted(folder):
+    """Of ant, bee and cat (8, 8 and 7 pictures); ant comes sixth, bee first."""
+    images = keras.Input((SIDE, SIDE, 3))
+    logits = Constant([0.0, 6, 1, 2, 3, 4, 5])(images)
+    model = keras.Model(images, keras.layers.Softmax()(logits))
+    source = data.from_directory(folder)
+    found = evaluation.evaluate(model, source, scales=(48,), verbose=0)
+    assert found.top1 == pytest.approx(15 / 23)
+    assert found.top5 == pytest.approx(15 / 23)  # ant is seventh, cat sixth
+    assert found.best[0].tolist() == [1, 6, 5, 4, 3]
+    ant, bee, cat = found.per_class()
+    assert (ant, bee, cat) == (
+        ("ant", 8, 1.0, 1.0),
+        ("bee", 8, 0.0, 0.0),
+        ("cat", 7, 1.0, 1.0),
+    )
+    assert found.confusion()[:3, 1].tolist() == [8, 8, 7]
+    assert found.confusion().sum() == 23
+
+
+def test_errors_against_a_loop():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(size=(200, 11)), rng.integers(0, 11, 200)
+    top1, top5 = results.errors(results.rank(scores), labels)
+    ranks = [
+        (row > row[label]).sum() for row, label in zip(scores, labels, strict=True)
+    ]
+    assert top1 == pytest.approx(np.mean(np.array(ranks) >= 1))
+    assert top5 == pytest.approx(np.mean(np.array(ranks) >= 5))
+
+
+def test_the_result_prints_and_serializes(folder, capsys):
+    source = data.from_directory(folder)
+    found = evaluation.evaluate(small_net(), source, scales=(48,))
+    printed = capsys.readouterr().out
+    assert "23/23" in printed  # the progress bar
+    assert f"top-1 error {found.top1:.2%}, top-5 error 0.00% on 23 pictures" in printed
+    summary = json.loads(json.dumps(found.summary()))
+    assert summary["top1_error"] == found.top1
+    assert summary["by_scale"]["48"]["top1_error"] == found.top1
+    evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"protocol": "tenview"}, "'ten_view', 'dense'. Received: protocol='tenview'"),
+        ({"scales": ()}, r"Received: scales=\(\)"),
+        ({"scales": 256}, "Received: scales=256"),
+        ({"scales": (60, 60)}, r"Received: scales=\(60, 60\)"),
+        ({"scales": (40,)}, r"at least 48, .* Received: scales=\(40,\)"),
+        ({"batch_size": 0}, "Received: batch_size=0"),
+        ({"model_or_models": []}, r"Received: model_or_models=\[\]"),
+        (
+            {"model_or_models": [small_net(), small_net(classes=4)]},
+            r"same classes. Received: models of \[3, 4\] classes",
+        ),
+        (
+            {"model_or_models": small_net(classes=2)},
+            "labels below 2, .* a source of 3 classes, the last 'cat'",
+        ),
+        ({"protocol": "dense"}, "SpatialPyramidPooling.*Received: a model that has 0"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_picture_is_read(folder, options, message):
+    source = data.from_directory(folder)
+    source.read = None
+    arguments = {"model_or_models": small_net(), "scales": (48,), "verbose": 0}
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(source=source, **{**arguments, **options})
+
+
+def test_scores_that_are_no_numbers_are_refused(folder):
+    model = small_net()
+    model.layers[-1].bias.assign([0.0, np.nan, 0.0])
+    with pytest.raises(ValueError, match="not finite"):
+        evaluation.evaluate(model, data.from_directory(folder), scales=(48,), verbose=0)

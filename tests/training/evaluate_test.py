@@ -1,0 +1,114 @@
+"""training/evaluate.py as its users start it."""
+
+import json
+
+import keras
+import pytest
+from runs import PROGRAM, finish, make_pictures, start
+
+from keras_prelu import data
+from keras_prelu.applications import ModelA
+from keras_prelu.evaluation import evaluate
+
+pytestmark = pytest.mark.tensorflow_only
+EVALUATE = str(PROGRAM.parent / "evaluate.py")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("pictures") / "set")
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory, pictures):
+    """What a run leaves behind that an evaluation needs."""
+    folder = tmp_path_factory.mktemp("run")
+    model = ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
+    model.save(folder / "model.keras")
+    config = {"directory": str(pictures), "validation": "validation", "eval_scale": 36}
+    (folder / "config.json").write_text(json.dumps({"data": config}))
+    return folder
+
+
+def expected(workdir, pictures, protocol, scales):
+    source = data.from_directory(pictures / "validation")
+    model = keras.saving.load_model(workdir / "model.keras", compile=False)
+    found = evaluate(model, source, protocol, scales, flip=False, verbose=0)
+    return json.loads(json.dumps(found.summary()))
+
+
+def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
+    code, printed = finish(
+        start(
+            EVALUATE,
+            f"--workdir={workdir}",
+            "--protocol=center,ten_view,dense",
+            "--scales=36,44",
+            "--noflip",
+        )
+    )
+    assert code == 0, printed
+    found = json.loads((workdir / "evaluation.json").read_text())
+    assert list(found) == ["center", "ten_view", "dense"]
+    for protocol, summary in found.items():
+        assert summary == expected(workdir, pictures, protocol, (36, 44))
+    table = [line for line in printed.splitlines() if line.startswith("|")]
+    assert table[0] == "| scale | center | ten_view | dense |"
+    assert [line.split(" | ")[0] for line in table[2:]] == [
+        "| 36",
+        "| 44",
+        "| multi-scale",
+    ]
+    assert table[4].split(" | ")[3] == (
+        f"{100 * found['dense']['top1_error']:.2f} / 0.00 |"
+    )
+    assert (workdir / "report" / "examples.png").stat().st_size > 5000
+
+
+def test_an_ensemble_of_equal_runs_is_the_run(workdir, tmp_path):
+    for name, flags in (
+        ("one", [f"--workdir={workdir}"]),
+        ("two", [f"--ensemble={workdir},{workdir}"]),
+    ):
+        code, printed = finish(start(EVALUATE, *flags, f"--output={tmp_path / name}"))
+        assert code == 0, printed
+    one, two = (
+        json.loads((tmp_path / name / "evaluation.json").read_text())["center"]
+        for name in ("one", "two")
+    )
+    assert (one.pop("models"), two.pop("models")) == (1, 2)
+    assert one == two
+
+
+def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
+    code, printed = finish(
+        start(
+            EVALUATE,
+            f"--weights={workdir / 'model.keras'}",
+            "--model=model_a",
+            "--width=0.03125",
+            "--image_size=32",
+            f"--data={pictures}",
+            "--scales=36",
+            "--noflip",
+            f"--output={tmp_path}",
+        )
+    )
+    assert code == 0, printed
+    found = json.loads((tmp_path / "evaluation.json").read_text())["center"]
+    assert found == expected(workdir, pictures, "center", (36,))
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--workdir=a", "--ensemble=a,b"], "Received: workdir, ensemble"),
+        (["--weights=a.h5", "--model=model_a"], "Received: --model=model_a, --data="),
+        (["--workdir=nowhere"], "config.json in it. Received: workdir=nowhere"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
+    code, printed = finish(start(EVALUATE, *flags))
+    assert code == 2
+    assert message in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,131 @@
+"""Tests trained nets as the paper does, and prints a table like its Table 4.
+
+    python training/evaluate.py --workdir=DIR --protocol=center,ten_view,dense \\
+        --scales=256,384,480
+    python training/evaluate.py --ensemble=DIR,DIR,... --output=DIR ...
+    python training/evaluate.py --weights=FILE --model=model_a --data=NAME ...
+
+Writes evaluation.json, and in report/ the confusions and the paper's figure 4, the five
+best guesses for some pictures. Exit codes: 0, done; 2, something is wrong with the
+arguments or the data.
+"""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+import errors
+import keras
+from absl import app, flags
+from inputs import CONSTRUCTORS, open_source, read_config
+from report import write_evaluations
+
+from keras_prelu.evaluation import evaluate, table
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
+_ENSEMBLE = flags.DEFINE_list("ensemble", None, "Folders of runs, to be averaged.")
+_WEIGHTS = flags.DEFINE_string("weights", None, "A file or name of weights.")
+_MODEL = flags.DEFINE_enum("model", None, [*CONSTRUCTORS], "The net of the weights.")
+_ACTIVATION = flags.DEFINE_string("activation", "prelu", "Its activation.")
+_WIDTH = flags.DEFINE_float("width", 1.0, "Its width.")
+_IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Its input size.")
+_DATA = flags.DEFINE_string(
+    "data", None, "A TFDS set, or a folder of splits; by default that of the run."
+)
+_SPLIT = flags.DEFINE_string("split", None, "The split; by default the run's.")
+_PROTOCOL = flags.DEFINE_list("protocol", ["center"], "center, ten_view, dense.")
+_SCALES = flags.DEFINE_list("scales", None, "Shorter sides; by default the run's.")
+_FLIP = flags.DEFINE_bool("flip", True, "Whether mirrored pictures are averaged too.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "See keras_prelu.evaluation.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Where to write; by default the workdir, or beside the weights."
+)
+
+
+def check_flags():
+    """Refuses flags that say too little, or two things at once."""
+    given = [f.name for f in (_WORKDIR, _ENSEMBLE, _WEIGHTS) if f.value]
+    if len(given) != 1:
+        raise ValueError(
+            "One of --workdir, --ensemble and --weights must be given. "
+            f"Received: {', '.join(given) or 'none'}"
+        )
+    if _WEIGHTS.value and not (_MODEL.value and _DATA.value):
+        raise ValueError(
+            "--weights must be given with --model and --data. "
+            f"Received: --model={_MODEL.value}, --data={_DATA.value}"
+        )
+    if _ENSEMBLE.value and not _OUTPUT.value:
+        raise ValueError("--ensemble must be given with --output. Received: no output")
+
+
+def open_pictures(run):
+    """Returns the source to test on.
+
+    Args:
+        run: Configuration of the data of a run, or None.
+    """
+    config = dict(run or {"directory": "", "data_dir": "", "validation": "validation"})
+    if _DATA.value:
+        is_folder = pathlib.Path(_DATA.value).is_dir()
+        config["directory" if is_folder else "name"] = _DATA.value
+        if not is_folder:
+            config["directory"] = ""
+    return open_source(config, _SPLIT.value or config["validation"])
+
+
+def load(workdir):
+    """Returns the model that a run has trained."""
+    path = pathlib.Path(workdir, "model.keras")
+    if not path.is_file():
+        raise ValueError(
+            "`workdir` must be the folder of a finished run, with its model.keras in "
+            f"it. Received: workdir={workdir}"
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def construct(classes):
+    """Returns the net that `--model` names, with the weights of `--weights`."""
+    size = _IMAGE_SIZE.value
+    return CONSTRUCTORS[_MODEL.value](
+        weights=_WEIGHTS.value,
+        classes=classes,
+        input_shape=(size, size, 3),
+        activation=_ACTIVATION.value,
+        width=_WIDTH.value,
+    )
+
+
+def main(_):
+    """Evaluates, prints, writes."""
+    with errors.in_one_line():
+        check_flags()
+        workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
+        run = read_config(workdirs[0])["data"] if workdirs else None
+        source = open_pictures(run)
+        models = [load(workdir) for workdir in workdirs]
+        models = models or [construct(len(source.class_names))]
+        scales = _SCALES.value or [run["eval_scale"] if run else 256]
+        beside = _WORKDIR.value or pathlib.Path(_WEIGHTS.value or "").parent
+        output = pathlib.Path(_OUTPUT.value or beside)
+        output.mkdir(parents=True, exist_ok=True)
+        found = [
+            evaluate(
+                models,
+                source,
+                protocol,
+                tuple(map(int, scales)),
+                flip=_FLIP.value,
+                batch_size=_BATCH_SIZE.value,
+            )
+            for protocol in _PROTOCOL.value
+        ]
+    size = models[0].input_shape[1]
+    write_evaluations(found, output, size)
+    print(f"\n{table(found)}\n\nTop-1 / top-5 error in percent. Written to {output}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,40 @@
+"""What the programs are given: nets by name, and data by configuration."""
+
+import json
+import pathlib
+
+from keras_prelu import applications, data
+
+CONSTRUCTORS = {
+    "model_a": applications.ModelA,
+    "model_b": applications.ModelB,
+    "model_c": applications.ModelC,
+    "model14": applications.Model14,
+    "model30": applications.Model30,
+}
+
+
+def open_source(config, split):
+    """Returns a split of the data of a configuration.
+
+    Args:
+        config: What a recipe has under `data`: `name`, `directory` and `data_dir`.
+        split: Name of the split.
+    """
+    if config["directory"]:
+        return data.from_directory(pathlib.Path(config["directory"], split))
+    data_dir = config["data_dir"] or None
+    if config["name"] == "prelu_shapes":  # makes it known to TFDS
+        return data.shapes(split, data_dir)
+    return data.from_tfds(config["name"], split, data_dir)
+
+
+def read_config(workdir):
+    """Returns the configuration of the run in a folder, as a dict."""
+    path = pathlib.Path(workdir, "config.json")
+    if not path.is_file():
+        raise ValueError(
+            f"`workdir` must be the folder of a run, with its config.json in it. "
+            f"Received: workdir={workdir}"
+        )
+    return json.loads(path.read_text())
