@@ -85,12 +85,11 @@ class SlidingTop(keras.layers.Layer):
         `(batch, classes)`; with `average=False`, `(batch, rows, columns, classes)`:
         row y, column x are the scores of the window whose upper left cell is (y, x).
 
-    Example:
-
-    >>> top = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
-    >>> layer = keras_prelu.evaluation.dense.SlidingTop((1,), (3, 3), top)
-    >>> tuple(layer(np.zeros((1, 5, 7, 2))).shape)
-    (1, 2)
+    Examples:
+        >>> top = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
+        >>> layer = keras_prelu.evaluation.dense.SlidingTop((1,), (3, 3), top)
+        >>> tuple(layer(np.zeros((1, 5, 7, 2))).shape)
+        (1, 2)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
@@ -185,12 +184,11 @@ def dense_model(model, average=True):
         softmax scores: `(batch, classes)`, or `(batch, rows, columns, classes)` for
         `average=False`.
 
-    Example:
-
-    >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
-    >>> dense = keras_prelu.evaluation.dense_model(model, average=False)
-    >>> dense.predict(np.zeros((1, 256, 320, 3), "uint8"), verbose=0).shape
-    (1, 3, 7, 10)
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
+        >>> dense = keras_prelu.evaluation.dense_model(model, average=False)
+        >>> dense.predict(np.zeros((1, 256, 320, 3), "uint8"), verbose=0).shape
+        (1, 3, 7, 10)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4

@@ -213,25 +213,24 @@ def evaluate(
     Returns:
         An `Evaluation`: error rates `top1` and `top5`, `examples`, `seconds` and more.
 
-    Example:
-
-    >>> import io
-    >>> from PIL import Image
-    >>> class Grey(keras_prelu.data.Source):
-    ...     def __len__(self):
-    ...         return 2
-    ...     def __getitem__(self, index):
-    ...         stream = io.BytesIO()
-    ...         Image.new("RGB", (40, 36), (99, 99, 99)).save(stream, "PNG")
-    ...         return stream.getvalue(), index
-    >>> model = keras_prelu.applications.Model14(
-    ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
-    ... )
-    >>> found = keras_prelu.evaluation.evaluate(
-    ...     model, Grey(["dark", "light"]), "dense", scales=(32, 36), verbose=0
-    ... )
-    >>> found.examples, found.top1, found.top5
-    (2, 0.5, 0.0)
+    Examples:
+        >>> import io
+        >>> from PIL import Image
+        >>> class Grey(keras_prelu.data.Source):
+        ...     def __len__(self):
+        ...         return 2
+        ...     def __getitem__(self, index):
+        ...         stream = io.BytesIO()
+        ...         Image.new("RGB", (40, 36), (99, 99, 99)).save(stream, "PNG")
+        ...         return stream.getvalue(), index
+        >>> model = keras_prelu.applications.Model14(
+        ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
+        ... )
+        >>> found = keras_prelu.evaluation.evaluate(
+        ...     model, Grey(["dark", "light"]), "dense", scales=(32, 36), verbose=0
+        ... )
+        >>> found.examples, found.top1, found.top5
+        (2, 0.5, 0.0)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4

@@ -22,11 +22,10 @@ def errors(best, labels):
     Returns:
         Two floats, shares of the examples.
 
-    Example:
-
-    >>> best, labels = np.array([[1, 0], [2, 1]]), np.array([1, 1])
-    >>> keras_prelu.evaluation.results.errors(best, labels)
-    (0.5, 0.0)
+    Examples:
+        >>> best, labels = np.array([[1, 0], [2, 1]]), np.array([1, 1])
+        >>> keras_prelu.evaluation.results.errors(best, labels)
+        (0.5, 0.0)
     """
     hits = best == labels[:, None]
     return 1 - float(hits[:, 0].mean()), 1 - float(hits.any(axis=1).mean())
@@ -142,14 +141,13 @@ def table(evaluations):
     Returns:
         A string.
 
-    Example:
-
-    >>> from types import SimpleNamespace
-    >>> found = SimpleNamespace(protocol="dense", by_scale={256: (0.2581, 0.0808)})
-    >>> print(keras_prelu.evaluation.table([found]))
-    | scale | dense |
-    |---|---|
-    | 256 | 25.81 / 8.08 |
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> found = SimpleNamespace(protocol="dense", by_scale={256: (0.2581, 0.0808)})
+        >>> print(keras_prelu.evaluation.table([found]))
+        | scale | dense |
+        |---|---|
+        | 256 | 25.81 / 8.08 |
     """
     rows = [["scale", *(found.protocol for found in evaluations)]]
     for scale in evaluations[0].by_scale:
