@@ -20,9 +20,17 @@ def net(constructor=ModelA, side=48, channels_first=False, **options):
     for weight in model.weights:
         if weight.name in ("bias", "alpha"):
             weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
-    classifier = model.get_layer("fc3").kernel
-    # Scores of every class between 0.001 and 0.999, about.
-    classifier.assign(rng.normal(size=classifier.shape) * 0.02)
+    return moderate(model, channels_first)
+
+
+def moderate(model, channels_first=False):
+    """Draws a classifier whose scores are neither alike nor 0 and 1."""
+    classifier = model.get_layer("fc3")
+    features = keras.Model(model.inputs, classifier.input)
+    height, width = evaluation.parts.input_size(model)
+    found = run(features, pictures(1, height, width, channels_first=channels_first))
+    kernel = np.random.default_rng(1).normal(size=classifier.kernel.shape)
+    classifier.kernel.assign(3 * kernel / np.linalg.norm(found))
     return model
 
 
@@ -105,9 +113,7 @@ def test_logits_are_made_scores_before_they_are_averaged():
 
 def test_windows_need_not_be_square():
     model = ModelA(input_shape=(48, 80, 3), classes=7, width=1 / 64)
-    model.get_layer("fc3").kernel.assign(
-        np.random.default_rng(0).normal(size=model.get_layer("fc3").kernel.shape)
-    )
+    moderate(model)
     assert_exact(model, pictures(1, 80, 112), (3, 5))
 
 
