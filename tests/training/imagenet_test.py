@@ -73,6 +73,6 @@ def test_an_imagenet_recipe_trains_evaluates_and_draws(
     assert [row["epoch"] for row in rows] == ["1"]
     assert all(float(row["val_loss"]) < 20 for row in rows)
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
-    assert evaluation["examples"] == 5
+    assert evaluation["center"]["examples"] == 5
     assert (tmp_path / "model.keras").exists()
     assert (tmp_path / "report" / "examples.png").exists()
