@@ -1,5 +1,6 @@
 """Where a model trains: on one device, on all of a machine, or on several machines."""
 
+import functools
 import os
 
 import numpy as np
@@ -49,8 +50,18 @@ def strategy(name="auto"):
         return tf.distribute.get_strategy()
     keras_repairs.apply()
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(_local_devices())
+        return _mirrored(tuple(_local_devices()))
     return tf.distribute.MultiWorkerMirroredStrategy(_cluster())
+
+
+@functools.cache
+def _mirrored(devices):
+    """Returns the process's one strategy over some devices.
+
+    Each strategy numbers its reductions from the same start. Two of them over the same
+    devices would take each other's, and TensorFlow would stop with a shape mismatch.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _local_devices():

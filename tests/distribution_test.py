@@ -98,3 +98,16 @@ def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(ValueError, match="Received: neither TF_CONFIG"):
         distribution.strategy("multi_worker")
+
+
+def test_two_models_train_in_one_process():
+    """With a strategy each, they would take each other's reductions."""
+    for units in (3, 5):
+        two = distribution.strategy("mirrored")
+        with two.scope():
+            model = keras.Sequential(
+                [keras.Input((units,)), keras.layers.Dense(4, activation="softmax")]
+            )
+            model.compile(SGD(0.1), loss="sparse_categorical_crossentropy")
+        history = model.fit(np.ones((8, units)), np.zeros(8), epochs=5, verbose=0)
+        assert history.history["loss"][-1] < history.history["loss"][0]

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from small_run import EPOCHS, STEPS, batches_from, bits, make_model, run
 
-from keras_prelu import callbacks
+from keras_prelu import callbacks, distribution
 
 pytestmark = pytest.mark.tensorflow_only
 ALWAYS = {"seconds": 0.0, "share": 1.0}
@@ -228,7 +228,7 @@ def test_keeps_half_precision_weights(tmp_path):
 
 
 def test_two_replicas_resume_with_the_same_bits(tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.strategy("mirrored")
 
     def mirrored(workdir, extra=()):
         with strategy.scope():
@@ -244,7 +244,7 @@ def test_two_replicas_resume_with_the_same_bits(tmp_path):
 
 
 def test_metrics_move_from_two_replicas_to_one(tmp_path):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.strategy("mirrored")
     with strategy.scope():
         model = make_model()
     keeper = callbacks.ExactResume(tmp_path, **ALWAYS)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_prelu import data
+from keras_prelu import data, distribution
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -36,7 +36,7 @@ def _compiled(model):
 
 
 def _two_replicas():
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return distribution.strategy("mirrored")
 
 
 def _fitted_weights(source, strategy=None):

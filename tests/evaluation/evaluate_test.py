@@ -5,7 +5,6 @@ import json
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
 from PIL import Image
 
@@ -153,7 +152,7 @@ def test_the_batch_size_changes_nothing(folder, batch_size):
 def test_replicas_share_the_batches(folder, batch_size):
     source = data.from_directory(folder)
     reference = evaluation.evaluate(small_net(), source, "ten_view", (60,), verbose=0)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with distribution.strategy("mirrored").scope():
         model = small_net()
     found = evaluation.evaluate(
         model, source, "ten_view", (60,), batch_size=batch_size, verbose=0
@@ -165,7 +164,7 @@ def test_replicas_share_the_batches(folder, batch_size):
 
 @pytest.mark.tensorflow_only
 def test_each_replica_gets_its_share():
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with distribution.strategy("mirrored").scope():
         model = small_net()
     shapes = []
 
