@@ -19,6 +19,13 @@ import keras_prelu
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
+# The namespaces that other backends do without.
+TENSORFLOW_ONLY = (
+    "keras_prelu.callbacks",
+    "keras_prelu.data",
+    "keras_prelu.distribution",
+)
+
 
 def documented_objects():
     """Yields every object of the package whose docstring has an example."""
@@ -36,7 +43,13 @@ def documented_objects():
                 continue
             if ">>>" in text and id(member) not in seen:
                 seen.add(id(member))
-                yield pytest.param(home, text, id=f"{home}.{member.__name__}")
+                marks = (
+                    [pytest.mark.tensorflow_only]
+                    if home.startswith(TENSORFLOW_ONLY)
+                    else []
+                )
+                name = f"{home}.{member.__name__}"
+                yield pytest.param(home, text, id=name, marks=marks)
 
 
 def make_photos(folder):
