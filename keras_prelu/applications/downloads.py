@@ -13,10 +13,15 @@ import keras
 _CHUNK = 1 << 20
 
 
-def cache_directory():
-    """Returns the directory of downloaded weights; `KERAS_HOME` moves it."""
+def models_directory():
+    """Returns Keras's own directory of downloads; `KERAS_HOME` moves it."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home) / "models" / "keras_prelu"
+    return Path(home) / "models"
+
+
+def cache_directory():
+    """Returns the directory of downloaded weights."""
+    return models_directory() / "keras_prelu"
 
 
 def sha256_of(path):
@@ -25,7 +30,8 @@ def sha256_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _looks_like_html(path):
+def looks_like_html(path):
+    """Whether a file begins as an HTML page does."""
     with Path(path).open("rb") as file:
         return file.read(64).lstrip()[:1] == b"<"
 
@@ -85,7 +91,7 @@ def _verify(path, url, sha256):
     found = sha256_of(path)
     if found == sha256:
         return
-    kind = " It is an HTML page, not a weights file." if _looks_like_html(path) else ""
+    kind = " It is an HTML page, not a weights file." if looks_like_html(path) else ""
     raise ValueError(
         f"The file at {url} is not the one expected.{kind} "
         f"Expected: sha256={sha256}. Received: sha256={found}"

@@ -1,10 +1,10 @@
 """The two functions that every module of `keras.applications` has."""
 
 import json
-import os
-from pathlib import Path
 
 from keras import ops
+
+from keras_prelu.applications import downloads
 
 
 def preprocess_input(x, data_format=None):
@@ -30,8 +30,7 @@ def preprocess_input(x, data_format=None):
 
 def _imagenet_classes():
     """Returns ImageNet's 1000 pairs of identifier and name, from Keras's own file."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    path = Path(home) / "models" / "imagenet_class_index.json"
+    path = downloads.models_directory() / "imagenet_class_index.json"
     if not path.is_file():
         raise ValueError(
             f"ImageNet's class names are not at hand: {path} does not exist. Put "

@@ -116,10 +116,10 @@ def _check_suffix(path):
 
 
 def _what_is_wrong_with(path):
-    with path.open("rb") as file:
-        start = file.read(64)
-    if start.lstrip()[:1] == b"<":
+    if downloads.looks_like_html(path):
         return "it looks like an HTML page"
+    with path.open("rb") as file:
+        start = file.read(len(_HDF5_SIGNATURE))
     if start.startswith((_HDF5_SIGNATURE, b"PK")):
         return "it seems to be truncated"
     return "it is no HDF5 file"
