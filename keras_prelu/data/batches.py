@@ -298,6 +298,10 @@ def _size_key(image):
 def _options():
     options = tf.data.Options()
     options.deterministic = True
+    # Every number here is given, so there is nothing to tune; and TensorFlow's tuning
+    # thread may sleep through the end of its iterator, which then waits for it, longer
+    # the longer it ran: up to a minute.
+    options.autotune.enabled = False
     # Sharding a stream by its elements would undo `shard`.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
