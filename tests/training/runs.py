@@ -32,7 +32,7 @@ def arguments(pictures, workdir, *more):
         str(PROGRAM),
         f"--config={RECIPE}",
         f"--workdir={workdir}",
-        f"--config.data.directory={pictures}",
+        f"--config.data.path={pictures}",
         "--config.data.image_size=32",
         "--config.data.scale=(32, 40)",
         "--config.data.eval_scale=36",

@@ -112,7 +112,7 @@ def refused(command_line, capsys):
         (["--config.model.name=model_x"], "Received: config.model.name='model_x'"),
         (["--config.schedule.name=never"], "Received: config.schedule.name='never'"),
         (["--config.batch_size=25"], "at most the 24 training pictures"),
-        (["--config.data.directory=/nowhere"], "Received: path=/nowhere/train"),
+        (["--config.data.path=/nowhere"], "Received: path=/nowhere"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
         ([f"--config={RECIPE}x"], "No such file"),
     ],
