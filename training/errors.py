@@ -35,7 +35,8 @@ def in_one_line(kinds=_USER_ERRORS):
         # Not by the flag: it may be the flags that cannot be read.
         if "--traceback" in sys.argv:
             raise
-        unknown = "unknown key: " if isinstance(error, KeyError) else ""
-        text = textwrap.shorten(f"{unknown}{error}", 1000)
+        is_key = isinstance(error, KeyError)  # whose text is the key alone
+        text = f"unknown key {error.args[0]}" if is_key else str(error)
+        text = textwrap.shorten(text, 1000)
         print(f"error: {text} (--traceback shows where)", file=sys.stderr)
         sys.exit(BAD_INPUT)
