@@ -15,7 +15,7 @@ def net():
 
 @pytest.fixture(scope="package")
 def versions(net, tmp_path_factory):
-    """A SavedModel of two versions: one that raises, one that marks and tests densely."""
+    """A SavedModel of two versions: 1 raises, 2 marks and tests densely."""
     folder = tmp_path_factory.mktemp("served") / "net"
     export.saved_model(net, folder, NAMES, top_k=3, scale=40, card={"licence": "MIT"})
     export.saved_model(

@@ -118,13 +118,12 @@ def test_it_serves_where_neither_keras_nor_this_package_is(net, versions, tmp_pa
     given["uint8"] = given.pop("pixels")
     for name, images in given.items():
         expected = other(images).numpy()
-        assert np.abs(expected[0] - 1 / 7).max() > 0.01  # there is something to get wrong
+        assert (
+            np.abs(expected[0] - 1 / 7).max() > 0.01
+        )  # there is something to get wrong
         np.testing.assert_allclose(found[name], expected, atol=1e-5)
-    names = np.load(tmp_path / "classes.npy")
-    expected = net.predict(crops_of([JPEG]), verbose=0)[0]
-    assert [name.decode() for name in names[0]] == [
-        NAMES[i] for i in np.argsort(-expected)[:3]
-    ]
+    expected = np.sort(net.predict(crops_of([JPEG]), verbose=0)[0])[:-4:-1]
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[0], expected, atol=1e-3)
 
 
 def test_numpy_images_of_either_kind_are_taken(net, raising):
@@ -138,8 +137,7 @@ def test_crops_are_those_of_the_evaluator_to_a_level(mixed):
     expected = crops_of(mixed).numpy().astype(int)
     for content, crop in zip(mixed, expected, strict=True):
         found = encoded.resize(encoded.decode(tf.constant(content)), 40, 32).numpy()
-        assert np.abs(found - crop).max() <= 1
-        assert (found != crop).mean() < 0.05
+        assert np.abs(found - crop).max() <= 1  # Pillow rounds after each of two passes
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -211,10 +209,10 @@ def test_what_cannot_be_decoded_is_marked_and_changes_no_other_row(marking, sign
 def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
     found = marking["dense"](image_bytes=tf.constant(mixed))
     expected = evaluate(net, Bytes(mixed), "dense", scales=(40, 52), verbose=0)
-    # Levels that differ by one move the scores; another scale moves them by more.
+    # Levels that differ by one move the scores; other views move them by more.
     np.testing.assert_allclose(found["scores"], expected.best_scores, atol=2e-3)
-    other = evaluate(net, Bytes(mixed), "dense", scales=(40,), verbose=0)
-    assert np.abs(other.best_scores - expected.best_scores).max() > 4e-3
+    center = marking["classify"](image_bytes=tf.constant(mixed))["scores"]
+    assert np.abs(center - expected.best_scores).max() > 4e-3
     first = np.char.decode(found["classes"][:, 0].numpy().astype(bytes)).tolist()
     assert first == [NAMES[i] for i in expected.best[:, 0]]
 
