@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_prelu.files import replacing
+from keras_prelu.files import appearing, replacing
 
 
 def test_replaces_when_the_block_ends_and_not_before(tmp_path):
@@ -32,11 +32,11 @@ def test_keeps_the_old_file_when_the_block_raises(tmp_path):
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
-    with pytest.raises(KeyboardInterrupt), files.appearing(tmp_path / "1") as aside:
+    with pytest.raises(KeyboardInterrupt), appearing(tmp_path / "1") as aside:
         (aside / "part").write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-    with files.appearing(tmp_path / "1") as aside:
+    with appearing(tmp_path / "1") as aside:
         (aside / "inner").mkdir()
         (aside / "inner" / "part").write_text("all")
         assert not (tmp_path / "1").exists()
@@ -44,7 +44,7 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_a_folder_that_came_first_stays(tmp_path):
-    with pytest.raises(OSError), files.appearing(tmp_path / "1") as aside:
+    with pytest.raises(OSError), appearing(tmp_path / "1") as aside:
         (aside / "mine").touch()
         (tmp_path / "1").mkdir()
         (tmp_path / "1" / "theirs").touch()

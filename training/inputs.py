@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+import keras
+
 from keras_prelu import applications, data
 
 CONSTRUCTORS = {
@@ -38,3 +40,14 @@ def read_config(workdir):
             f"Received: workdir={workdir}"
         )
     return json.loads(path.read_text())
+
+
+def load_model(workdir):
+    """Returns the model that the run in a folder has trained."""
+    path = pathlib.Path(workdir, "model.keras")
+    if not path.is_file():
+        raise ValueError(
+            "`workdir` must be the folder of a finished run, with its model.keras in "
+            f"it. Received: workdir={workdir}"
+        )
+    return keras.saving.load_model(path, compile=False)
