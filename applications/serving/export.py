@@ -84,7 +84,7 @@ def main(_):
             model,
             _OUTPUT.value,
             class_names(config["data"]),
-            top_k=min(_TOP_K.value, model.output_shape[-1]),
+            top_k=_TOP_K.value,
             scale=config["data"]["eval_scale"],
             dense_scales=tuple(map(int, _DENSE_SCALES.value)),
             on_error=_ON_ERROR.value,

@@ -17,11 +17,11 @@ _ON_ERROR = ("raise", "mark")
 
 
 def _check(model, top_k, scales, on_error, version):
-    classes, side = model.output_shape[-1], parts.input_size(model)[0]
-    if not isinstance(top_k, int) or not 1 <= top_k <= classes:
+    side = parts.input_size(model)[0]
+    if not isinstance(top_k, int) or top_k < 1:
         raise ValueError(
-            "Argument `top_k` must be an integer of at least 1, and at most the number "
-            f"of classes, {classes}. Received: top_k={top_k!r}"
+            "Argument `top_k` must be an integer of at least 1. "
+            f"Received: top_k={top_k!r}"
         )
     for scale in scales:
         if not isinstance(scale, int) or scale < side:
@@ -87,7 +87,7 @@ def saved_model(
             any size, others for images of their own.
         path: Folder of the versions, made if need be.
         class_names: Names of the classes; by default their numbers.
-        top_k: How many classes to name.
+        top_k: How many classes to name, if there are as many.
         scale: The shorter side that pictures are resized to before the crop from the
             middle; by default 256/224 of the model's own side.
         dense_scales: The shorter sides of dense testing.
@@ -105,12 +105,12 @@ def saved_model(
         >>> model = keras_prelu.applications.Model14(
         ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
         ... )
-        >>> version = keras_prelu.export.saved_model(model, "pets", ["cat", "dog"], 1)
+        >>> version = keras_prelu.export.saved_model(model, "pets", ["cat", "dog"])
         >>> served = tf.saved_model.load(version)
         >>> photo = tf.io.read_file("photos/cat/0.jpg")
         >>> best = served.signatures["classify"](image_bytes=photo[None])
         >>> best["classes"].shape
-        TensorShape([1, 1])
+        TensorShape([1, 2])
     """
     model = check_model(model)
     classes, side = model.output_shape[-1], parts.input_size(model)[0]
@@ -125,6 +125,7 @@ def saved_model(
     with tempfile.TemporaryDirectory() as temporary:
         labels = pathlib.Path(temporary, "labels.txt")
         labels.write_text("".join(f"{name}\n" for name in names))
+        top_k = min(top_k, classes)
         served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
         path.mkdir(parents=True, exist_ok=True)
         with appearing(folder) as aside:
