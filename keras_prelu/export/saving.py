@@ -129,7 +129,7 @@ def saved_model(
         served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
         path.mkdir(parents=True, exist_ok=True)
         with appearing(folder) as aside:
-            # Gradients could not be traced at sizes that are not known, nor be used.
+            # It is for answers only: gradients would make the graph larger.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(served, str(aside), served.functions, options)
             extra = aside / "assets.extra"

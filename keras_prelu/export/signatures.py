@@ -78,8 +78,8 @@ class Served(tf.Module):
             )
             total = 0.0
             for scale in scales:
-                image = encoded.resize(pixels, scale)[None]
-                views = tf.cast(tf.concat([image, image[:, :, ::-1]], 0), tf.float32)
+                image = tf.cast(encoded.resize(pixels, scale), tf.float32)
+                views = tf.stack([image, image[:, ::-1]])
                 total += tf.reduce_mean(net(views, training=False), axis=0)
             return tf.cast(total / len(scales), tf.float32)
 

@@ -1,16 +1,39 @@
 """One small net and its exports, which the tests of this folder share."""
 
+import keras
 import pytest
 
 from keras_prelu import export
-from keras_prelu.applications import Model14
+from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
 NAMES = [f"kind {i}" for i in range(7)]
 
 
+def build(*size, classes=7):
+    """The layers of a net of `keras_prelu.applications`, fewer of them."""
+    x = images = keras.Input((*size, 3))
+    for layer in (
+        SubtractMean(),
+        keras.layers.Conv2D(6, 5, strides=2, padding="same"),
+        PReLU(),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Conv2D(8, 3, padding="same"),
+        PReLU(alpha_initializer=-0.5),
+        SpatialPyramidPooling((3, 1)),
+        keras.layers.Dense(16),
+        PReLU(shared=True),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(classes, kernel_initializer="random_normal"),
+        keras.layers.Activation("softmax"),
+    ):
+        x = layer(x)
+    return keras.Model(images, x)
+
+
 @pytest.fixture(scope="package")
 def net():
-    return Model14(width=1 / 16, classes=7, input_shape=(32, 32, 3))
+    keras.utils.set_random_seed(0)
+    return build(32, 32)
 
 
 @pytest.fixture(scope="package")

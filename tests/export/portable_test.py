@@ -20,6 +20,12 @@ pytestmark = pytest.mark.tensorflow_only
 SIZES = [(1, 32, 32), (3, 32, 32), (2, 20, 47)]  # the last: maps below the bins
 
 
+@pytest.fixture(scope="module")
+def net():
+    keras.utils.set_random_seed(0)
+    return Model14(width=1 / 16, classes=7, input_shape=(32, 32, 3))
+
+
 def drawn(*size):
     rng = np.random.default_rng(sum(size))
     return rng.integers(0, 256, (*size, 3)).astype("float32")

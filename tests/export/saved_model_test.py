@@ -17,7 +17,7 @@ from keras_prelu.evaluation import evaluate
 from keras_prelu.export import encoded, saving, warmup
 from tests.data.conftest import broken_jpeg, picture
 from tests.data.conftest import encoded as encode
-from tests.export.conftest import NAMES
+from tests.export.conftest import NAMES, build
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -79,7 +79,7 @@ def mixed():
 
 def any_size(net):
     """The weights of a net, in a net that was built for any size."""
-    other = Model14(width=1 / 16, classes=7, input_shape=(None, None, 3))
+    other = build(None, None)
     other.set_weights(net.get_weights())
     return other
 
@@ -87,6 +87,12 @@ def any_size(net):
 def crops_of(contents, size=32, scale=40):
     """The crops of the evaluator, which Pillow makes."""
     return next(iter(data.eval_batches(Bytes(contents), len(contents), size, scale)))[0]
+
+
+def own_crops(contents, size=32, scale=40):
+    """The crops that a SavedModel makes, which a test compares with the evaluator's."""
+    pictures = [encoded.decode(tf.constant(content)) for content in contents]
+    return np.stack([encoded.resize(pixels, scale, size) for pixels in pictures])
 
 
 def loaded(versions, number):
@@ -107,7 +113,7 @@ def test_it_serves_where_neither_keras_nor_this_package_is(net, versions, tmp_pa
     rng = np.random.default_rng(0)
     given = {
         f"size {size}": rng.integers(0, 256, (*size, 3)).astype("float32")
-        for size in ((7, 32, 32), (1, 45, 70), (2, 20, 33))  # maps below the bins too
+        for size in ((7, 32, 32), (1, 45, 70), (2, 9, 33))  # a map below the bins too
     }
     given["pixels"] = rng.integers(0, 256, (2, 40, 40, 3), "uint8")
     np.savez(tmp_path / "given.npz", **given, jpeg=np.array([JPEG]))
@@ -122,8 +128,8 @@ def test_it_serves_where_neither_keras_nor_this_package_is(net, versions, tmp_pa
             np.abs(expected[0] - 1 / 7).max() > 0.01
         )  # there is something to get wrong
         np.testing.assert_allclose(found[name], expected, atol=1e-5)
-    expected = np.sort(net.predict(crops_of([JPEG]), verbose=0)[0])[:-4:-1]
-    np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[0], expected, atol=1e-3)
+    expected = np.sort(net.predict(own_crops([JPEG]), verbose=0)[0])[:-4:-1]
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[0], expected, atol=1e-5)
 
 
 def test_numpy_images_of_either_kind_are_taken(net, raising):
@@ -135,9 +141,8 @@ def test_numpy_images_of_either_kind_are_taken(net, raising):
 
 def test_crops_are_those_of_the_evaluator_to_a_level(mixed):
     expected = crops_of(mixed).numpy().astype(int)
-    for content, crop in zip(mixed, expected, strict=True):
-        found = encoded.resize(encoded.decode(tf.constant(content)), 40, 32).numpy()
-        assert np.abs(found - crop).max() <= 1  # Pillow rounds after each of two passes
+    # Pillow rounds after each of its two passes.
+    assert np.abs(own_crops(mixed) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -145,13 +150,7 @@ def test_encoded_pictures_are_classified_as_the_evaluator_would(
     net, raising, mixed, count
 ):
     found = raising["classify"](image_bytes=tf.constant(mixed[:count]))
-    crops = np.stack(
-        [
-            encoded.resize(encoded.decode(tf.constant(content)), 40, 32)
-            for content in mixed[:count]
-        ]
-    )
-    scores = net.predict(crops, verbose=0)
+    scores = net.predict(own_crops(mixed[:count]), verbose=0)
     best = np.argsort(-scores, axis=1)[:, :3]
     assert found["classes"].shape == (count, 3)
     expected = [[NAMES[i] for i in row] for row in best]
@@ -210,9 +209,9 @@ def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
     found = marking["dense"](image_bytes=tf.constant(mixed))
     expected = evaluate(net, Bytes(mixed), "dense", scales=(40, 52), verbose=0)
     # Levels that differ by one move the scores; other views move them by more.
-    np.testing.assert_allclose(found["scores"], expected.best_scores, atol=2e-3)
+    np.testing.assert_allclose(found["scores"], expected.best_scores, atol=5e-3)
     center = marking["classify"](image_bytes=tf.constant(mixed))["scores"]
-    assert np.abs(center - expected.best_scores).max() > 4e-3
+    assert np.abs(center - expected.best_scores).max() > 2e-2
     first = np.char.decode(found["classes"][:, 0].numpy().astype(bytes)).tolist()
     assert first == [NAMES[i] for i in expected.best[:, 0]]
 
@@ -241,7 +240,7 @@ def test_labels_and_card_lie_in_the_version(net, versions):
     assert labels.splitlines() == NAMES
     card = (versions / "1" / "assets.extra" / "model_card.md").read_text()
     for row in (
-        "| activation | prelu |",
+        "| activation | prelu, prelu_shared |",
         "| licence | MIT |",
         "| scores | not stated |",
         f"| sizes | parameters: {net.count_params()}; image: 32x32; bytes: ",
