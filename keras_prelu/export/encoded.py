@@ -38,10 +38,8 @@ def _upright(pixels, orientation):
         orientation >= 4, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels
     )
     flips = orientation % 4
-    axes = tf.concat(
-        [tf.where(flips >= 2, [0], [-1]), tf.where(flips % 3 > 0, [1], [-1])], 0
-    )
-    return tf.reverse(turned, tf.boolean_mask(axes, axes >= 0))
+    axes = tf.boolean_mask([0, 1], tf.stack([flips >= 2, flips % 3 > 0]))
+    return tf.reverse(turned, axes)
 
 
 def decode(data):
