@@ -16,18 +16,21 @@ _SCALE = 256 / 224
 _ON_ERROR = ("raise", "mark")
 
 
-def _check(model, top_k, scales, on_error, version):
+def _check(model, top_k, scale, dense_scales, on_error, version):
     side = parts.input_size(model)[0]
     if not isinstance(top_k, int) or top_k < 1:
         raise ValueError(
             "Argument `top_k` must be an integer of at least 1. "
             f"Received: top_k={top_k!r}"
         )
-    for scale in scales:
-        if not isinstance(scale, int) or scale < side:
+    for name, value, scales in (
+        ("scale", scale, (scale,)),
+        ("dense_scales", dense_scales, dense_scales),
+    ):
+        if any(not isinstance(scale, int) or scale < side for scale in scales):
             raise ValueError(
-                "Arguments `scale` and `dense_scales` must be shorter sides, integers "
-                f"of at least the model's own, {side}. Received: {scale!r}"
+                f"Argument `{name}` must hold shorter sides, integers of at least the "
+                f"model's own, {side}. Received: {name}={value!r}"
             )
     if on_error not in _ON_ERROR:
         raise ValueError(
@@ -116,7 +119,7 @@ def saved_model(
     classes, side = model.output_shape[-1], parts.input_size(model)[0]
     scale = round(_SCALE * side) if scale is None else scale
     check_class_names(class_names, classes)
-    _check(model, top_k, (scale, *dense_scales), on_error, version)
+    _check(model, top_k, scale, dense_scales, on_error, version)
     cards.check(card)
     warmup.require_protos()
     path = pathlib.Path(path)
