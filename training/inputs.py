@@ -1,4 +1,4 @@
-"""What the programs are given: nets by name, and data by configuration."""
+"""What programs are given: nets by name, data by configuration, models of runs."""
 
 import json
 import pathlib
