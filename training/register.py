@@ -15,9 +15,8 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import errors
-import keras
 from absl import app, flags
-from inputs import open_source, read_config
+from inputs import load_model, open_source, read_config
 
 from keras_prelu.files import replacing
 
@@ -40,16 +39,14 @@ def entry(workdir, recipe, file):
     config = read_config(workdir)
     evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
     net, data = config["model"], config["data"]
-    model = keras.saving.load_model(workdir / "model.keras", compile=False)
-    size = data["image_size"]
     return {
         "net": net["name"],
         "arguments": {key: net[key] for key in ("activation", "width")},
-        "input_size": size,
+        "input_size": data["image_size"],
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "class_names": open_source(data, data["validation"]).class_names,
-        "mean": model.get_layer("mean").get_weights()[0].tolist(),
+        "mean": load_model(workdir).get_layer("mean").get_weights()[0].tolist(),
         "protocol": {
             "data": f"{data['name']} {data['validation']}",
             **{k: evaluation[k] for k in ("protocol", "scales", "flip", "examples")},
@@ -65,9 +62,8 @@ def main(_):
         workdir = pathlib.Path(_WORKDIR.value)
         read_config(workdir)
         file = PACKAGE / f"{_NAME.value}.weights.h5"
-        model = keras.saving.load_model(workdir / "model.keras", compile=False)
         with replacing(file) as aside:
-            model.save_weights(aside)
+            load_model(workdir).save_weights(aside)
         path = PACKAGE / "weights.json"
         registry = json.loads(path.read_text())
         registry[_NAME.value] = entry(workdir, _RECIPE.value, file)
