@@ -22,18 +22,16 @@ from keras_prelu.files import replacing
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a finished run.")
 _NAME = flags.DEFINE_string("name", None, "What `weights=` will be called.")
-_RECIPE = flags.DEFINE_string("recipe", None, "File name of the recipe of the run.")
-flags.mark_flags_as_required(["workdir", "name", "recipe"])
+flags.mark_flags_as_required(["workdir", "name"])
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_prelu" / "applications"
 
 
-def entry(workdir, recipe, file):
+def entry(workdir, file):
     """Returns what the registry says of a run's weights.
 
     Args:
         workdir: `pathlib.Path` of the run.
-        recipe: File name of its recipe.
         file: `pathlib.Path` of the weights.
     """
     config = read_config(workdir)
@@ -52,7 +50,7 @@ def entry(workdir, recipe, file):
             **{k: evaluation[k] for k in ("protocol", "scales", "flip", "examples")},
         },
         "scores": {k: evaluation[k] for k in ("top1_error", "top5_error")},
-        "command": f"python training/train.py --config=training/recipes/{recipe}.py",
+        "command": (workdir / "command.txt").read_text().strip(),
     }
 
 
@@ -66,7 +64,7 @@ def main(_):
             load_model(workdir).save_weights(aside)
         path = PACKAGE / "weights.json"
         registry = json.loads(path.read_text())
-        registry[_NAME.value] = entry(workdir, _RECIPE.value, file)
+        registry[_NAME.value] = entry(workdir, file)
         with replacing(path) as aside:
             aside.write_text(json.dumps(registry, indent=2) + "\n")
     print(f"Wrote {file} and its entry in {path}")

@@ -36,7 +36,6 @@ _ON_ERROR = flags.DEFINE_enum(
 _STATED = {
     name: flags.DEFINE_string(name, None, f"{what}, for the model card.")
     for name, what in {
-        "command": "The command that trained the model",
         "licence": "Its licence",
         "intended_use": "What it is for, and what not",
     }.items()
@@ -48,11 +47,13 @@ def describe_run(workdir, config):
     pictures = config["data"]
     card = {
         "data": {
-            "set": pictures["directory"] or pictures["name"],
+            "set": pictures["path"] or pictures["name"],
             "trained on": pictures["train"],
             "evaluated on": pictures["validation"],
         }
     }
+    if (workdir / "command.txt").is_file():
+        card["command"] = (workdir / "command.txt").read_text().strip()
     path = workdir / "evaluation.json"
     if path.is_file():
         found = json.loads(path.read_text())

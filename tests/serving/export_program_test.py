@@ -36,13 +36,14 @@ def make_run(folder):
         path.write_bytes(encode(picture(50, 40), "PNG"))
     config = {
         "name": "",
-        "directory": str(folder / "set"),
+        "path": str(folder / "set"),
         "data_dir": "",
         "train": "train",
         "validation": "validation",
         "eval_scale": 36,
     }
     (folder / "config.json").write_text(json.dumps({"data": config}))
+    (folder / "command.txt").write_text("python train.py\n")
     model = build(32, 32, classes=2)
     model.save(folder / "model.keras")
     return model
@@ -74,5 +75,6 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     }
     assert card["protocol"]["center"]["scales"] == [36]
     assert card["licence"] == "MIT"
-    assert card["command"] == card["intended_use"] == "not stated"
+    assert card["command"] == "python train.py"
+    assert card["intended_use"] == "not stated"
     assert card["export"]["scale"] == 36
