@@ -25,6 +25,7 @@ TENSORFLOW_ONLY = (
     "keras_prelu.data",
     "keras_prelu.distribution",
     "keras_prelu.export",
+    "keras_prelu.finetuning",
 )
 
 

@@ -100,8 +100,9 @@ def fine_tune(
 
     Examples:
         >>> train = validation = keras_prelu.data.from_directory("photos")
-        >>> model = keras_prelu.applications.ModelA(
-        ...     width=1 / 64, input_shape=(32, 32, 3))
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)),
+        ...     keras.layers.Conv2D(8, 3), keras_prelu.layers.PReLU(),
+        ...     keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(10)])
         >>> tuned = keras_prelu.finetuning.fine_tune(
         ...     model, train, validation, head_epochs=1, epochs=2, batch_size=4,
         ...     verbose=False)
