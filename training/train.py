@@ -133,10 +133,11 @@ def main(_):
     with errors.in_one_line():
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        keras.utils.set_random_seed(config.seed)
         strategy = distribution.strategy(config.distribution)
         workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
         sources = open_data(config.data)
+        # After the data: to prepare a set for the first time uses random numbers up.
+        keras.utils.set_random_seed(config.seed)
         prepare = from_a_trained_net if "finetune" in config else from_scratch
         model, trained, run = prepare(config, strategy, workdir, *sources)
         workdir.claim(config.to_dict(), ["python", *sys.argv])
