@@ -7,6 +7,7 @@ import shlex
 import signal
 import time
 
+import numpy as np
 import pytest
 from workdir import Workdir
 
@@ -128,6 +129,31 @@ def test_bad_input_is_told_in_a_line_before_the_first_step(
     line = refused(command)
     assert message in line
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_data_that_uses_random_numbers_up_do_not_change_the_start(
+    tmp_path, pictures, refused, monkeypatch
+):
+    import train
+
+    open_data, build = train.open_data, train.build
+    starts = []
+
+    def remember(*args):
+        starts.append(build(*args)[0].get_weights())
+        raise ValueError("enough")
+
+    monkeypatch.setattr(train, "build", remember)
+    for count in (0, 7):
+
+        def prepare(config, count=count):
+            [random.random() for _ in range(count)]
+            return open_data(config)
+
+        monkeypatch.setattr(train, "open_data", prepare)
+        refused(arguments(pictures, tmp_path / str(count), NOT_DETERMINISTIC))
+    for first, second in zip(*starts, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(
