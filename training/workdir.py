@@ -7,6 +7,10 @@ import pathlib
 from keras_prelu.files import replacing
 
 
+class InUseError(OSError):
+    """Another process is at work in the folder."""
+
+
 class Workdir:
     """The folder of one run.
 
@@ -32,7 +36,7 @@ class Workdir:
             # Freed by the system however the process ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OSError(
+            raise InUseError(
                 "`workdir` must not be in use by another process. "
                 f"Received: workdir={path}"
             ) from error
