@@ -15,7 +15,7 @@ from keras_prelu.evaluation import evaluate
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ALL = "all"
 # Scales as multiples of the net's input size; 256 is 8 / 7 of 224.
-PROTOCOLS = {"center": (9 / 8,), "ten_view": (9 / 8,), "dense": (1, 5 / 4, 3 / 2)}
+PROTOCOLS = {"center": (9 / 8,), "ten_view": (9 / 8,), "dense": (1, 9 / 8, 5 / 4)}
 ALL_SCALES = "all"
 
 
