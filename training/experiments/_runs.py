@@ -92,6 +92,13 @@ def sources(setting):
     return data.shapes("train"), data.shapes("validation")
 
 
+def initialize(model, initializer):
+    """Draws all kernels but the classifier's anew."""
+    for layer in model.layers:
+        if hasattr(layer, "kernel") and layer.name != "fc3":
+            layer.kernel.assign(initializer(layer.kernel.shape))
+
+
 def vary(model, run, weight_decay):
     """Changes what no constructor can: how kernels and slopes start and learn."""
     for layer in model.layers:
@@ -100,12 +107,9 @@ def vary(model, run, weight_decay):
         if isinstance(layer, PReLU) and run.slopes == "decayed":
             # Its gradient is the decay: weight_decay * slope.
             layer.alpha.regularizer = keras.regularizers.L2(weight_decay / 2)
-        # The classifier is Gaussian of 0.01 in either case.
-        is_hidden = hasattr(layer, "kernel") and layer.name != "fc3"
-        if run.initializer == "xavier" and is_hidden:
-            # Eqn. 15 with a = 1: He's without the factor for the rectifier.
-            xavier = HeNormal(slope=1.0, mode="fan_out")
-            layer.kernel.assign(xavier(layer.kernel.shape))
+    if run.initializer == "xavier":
+        # Eqn. 15 with a = 1: He's without the factor for the rectifier.
+        initialize(model, HeNormal(slope=1.0, mode="fan_out"))
 
 
 def build(run, setting):
