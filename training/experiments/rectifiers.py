@@ -61,7 +61,7 @@ def step_times(place):
         {
             "rectifier": label,
             "milliseconds": 1000 * value,
-            "of ReLU's": value / seconds["ReLU"],
+            "of_relu": value / seconds["ReLU"],
             "batch": config.batch_size,
             "machine": machine(),
         }
