@@ -23,14 +23,20 @@ flags.DEFINE_bool("traceback", False, "Whether errors show where they come from.
 
 
 @contextlib.contextmanager
-def in_one_line():
-    """Ends the process with code 2 and a line, unless `--traceback` was given."""
+def in_one_line(kinds=_USER_ERRORS):
+    """Ends the process with code 2 and a line, unless `--traceback` was given.
+
+    Args:
+        kinds: Tuple of exceptions, of which this is true.
+    """
     try:
         yield
-    except _USER_ERRORS as error:
+    except kinds as error:
         # Not by the flag: it may be the flags that cannot be read.
         if "--traceback" in sys.argv:
             raise
-        text = textwrap.shorten(str(error), 1000)
+        is_key = isinstance(error, KeyError)  # whose text is the key alone
+        text = f"unknown key {error.args[0]}" if is_key else str(error)
+        text = textwrap.shorten(text, 1000)
         print(f"error: {text} (--traceback shows where)", file=sys.stderr)
         sys.exit(BAD_INPUT)

@@ -66,12 +66,12 @@ def open_pictures(run):
     Args:
         run: Configuration of the data of a run, or None.
     """
-    config = dict(run or {"directory": "", "data_dir": "", "validation": "validation"})
+    config = dict(run or {"path": "", "data_dir": "", "validation": "validation"})
     if _DATA.value:
         is_folder = pathlib.Path(_DATA.value).is_dir()
-        config["directory" if is_folder else "name"] = _DATA.value
+        config["path" if is_folder else "name"] = _DATA.value
         if not is_folder:
-            config["directory"] = ""
+            config["path"] = ""
     return open_source(config, _SPLIT.value or config["validation"])
 
 

@@ -66,19 +66,27 @@ def make_optimizer(config):
     )
 
 
-def build(config, classes, strategy):
-    """Returns the model to keep, and the one around it that is trained."""
+def construct(config, classes, strategy):
+    """Returns the net of a recipe."""
     keras.config.set_dtype_policy(config.dtype)
     constructor = choose("model.name", config.model.name, CONSTRUCTORS)
     size = config.data.image_size
     with strategy.scope():
-        trained = model = constructor(
+        return constructor(
+            weights=config.model.weights or None,
             classes=classes,
             input_shape=(size, size, 3),
             activation=config.model.activation,
             width=config.model.width,
             dropout=config.model.dropout,
         )
+
+
+def build(config, classes, strategy):
+    """Returns the model to keep, and the one around it that is trained."""
+    trained = model = construct(config, classes, strategy)
+    size = config.data.image_size
+    with strategy.scope():
         if config.data.augment_on == "device":
             trained = data.augmented(model, size)
         trained.compile(

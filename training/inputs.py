@@ -18,15 +18,29 @@ def open_source(config, split):
     """Returns a split of the data of a configuration.
 
     Args:
-        config: What a recipe has under `data`: `name`, `directory` and `data_dir`.
+        config: What a recipe has under `data`: `name`, `path` and `data_dir`.
         split: Name of the split.
     """
-    if config["directory"]:
-        return data.from_directory(pathlib.Path(config["directory"], split))
-    data_dir = config["data_dir"] or None
+    if config["path"]:
+        return _open_folder(pathlib.Path(config["path"]), config, split)
+    if not config.get("name"):
+        raise ValueError(
+            "`config.data.path` must be the folder of the pictures. Received: "
+            "config.data.path=''"
+        )
+    data_dir = config.get("data_dir") or None
     if config["name"] == "prelu_shapes":  # makes it known to TFDS
         return data.shapes(split, data_dir)
     return data.from_tfds(config["name"], split, data_dir)
+
+
+def _open_folder(path, config, split):
+    """A split of a folder: a folder in it, or a part where it has no such folders."""
+    names = [config.get(key, key) for key in ("train", "validation")]
+    if split not in names or any((path / name).is_dir() for name in names):
+        return data.from_directory(path / split)
+    parts = data.split(data.from_directory(path))
+    return parts[names.index(split)]
 
 
 def read_config(workdir):

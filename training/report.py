@@ -67,24 +67,9 @@ def _table(path):
         return list(csv.DictReader(file))
 
 
-class _Chosen(data.Source):
-    """Some of the pictures of a source."""
-
-    def __init__(self, source, indices):
-        super().__init__(source.class_names)
-        self._source = source
-        self._indices = indices
-
-    def __len__(self):
-        return len(self._indices)
-
-    def __getitem__(self, place):
-        return self._source[int(self._indices[place])]
-
-
 def _pictures(found, chosen, image_size):
     """The centre crops of chosen pictures of an evaluation, as it saw them."""
-    source = _Chosen(found.source, found.indices[chosen])
+    source = data.Subset(found.source, found.indices[chosen])
     batches = data.eval_batches(
         source, len(chosen), image_size=image_size, scale=found.scales[0]
     )

@@ -21,6 +21,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 from fitting import (
     build,
+    construct,
     open_data,
     schedule,
     steps_per_epoch,
@@ -33,6 +34,7 @@ from workdir import Workdir
 
 from keras_prelu import analysis, callbacks, distribution
 from keras_prelu.files import replacing
+from keras_prelu.finetuning import fine_tune
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
@@ -44,7 +46,6 @@ def followers(config, workdir):
     chief = workdir.is_chief
     board = [callbacks.TensorBoardLog(workdir.path / "tensorboard")] if chief else []
     return [
-        schedule(config.schedule, config.optimizer.learning_rate),
         callbacks.MetricsLog(workdir.log("metrics.csv")),
         callbacks.SlopesLog(workdir.log("slopes.csv")),
         callbacks.Progress(
@@ -54,11 +55,57 @@ def followers(config, workdir):
     ]
 
 
+def from_scratch(config, strategy, workdir, train, validation):
+    """Returns the model, the one that takes the batches, and what trains them."""
+    steps = steps_per_epoch(config, train, strategy)
+    model, trained = build(config, len(train.class_names), strategy)
+    followed = [
+        schedule(config.schedule, config.optimizer.learning_rate),
+        *followers(config, workdir),
+    ]
+    resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
+    batches = training_data(config, train, strategy)
+    plain = validation_data(config, validation, strategy)
+    batches(0)  # what is wrong with its arguments shows here
+
+    def run():
+        callbacks.resumable_fit(
+            trained, batches, config.epochs, steps, resume, followed, plain
+        )
+        return model
+
+    return model, trained, run
+
+
+def from_a_trained_net(config, strategy, workdir, train, validation):
+    """Returns the model, twice, and what fine-tunes a copy of it."""
+    model = construct(config, len(train.class_names), strategy)
+
+    def run():
+        return fine_tune(
+            model,
+            train,
+            validation,
+            **config.finetune,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            scale=tuple(config.data.scale),
+            eval_scale=config.data.eval_scale,
+            directory=workdir.checkpoints,
+            callbacks=followers(config, workdir),
+            seed=config.seed,
+            verbose=False,
+        ).model
+
+    return model, model, run
+
+
 def describe(config, strategy, model, trained, sources):
     """Prints what is about to be trained, on what."""
     replicas = strategy.num_replicas_in_sync
     workers = distribution.worker(strategy)[1]
-    why = "asked for" if config.jit != "auto" else "Keras's choice (config.jit=auto)"
+    asked = config.get("jit", "auto") != "auto"
+    why = "asked for" if asked else "Keras's choice (config.jit=auto)"
     print(
         f"Devices: {', '.join(distribution.devices(strategy))}; "
         f"{replicas} replica(s) on {workers} worker(s)\n"
@@ -89,26 +136,14 @@ def main(_):
         keras.utils.set_random_seed(config.seed)
         strategy = distribution.strategy(config.distribution)
         workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
-        train, validation = sources = open_data(config.data)
-        steps = steps_per_epoch(config, train, strategy)
-        model, trained = build(config, len(train.class_names), strategy)
-        followed = followers(config, workdir)
-        resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
-        batches = training_data(config, train, strategy)
-        validation_batches = validation_data(config, validation, strategy)
-        batches(0)  # what is wrong with its arguments shows here
+        sources = open_data(config.data)
+        prepare = from_a_trained_net if "finetune" in config else from_scratch
+        model, trained, run = prepare(config, strategy, workdir, *sources)
         workdir.claim(config.to_dict())
     describe(config, strategy, model, trained, sources)
     try:
-        callbacks.resumable_fit(
-            trained,
-            batches,
-            config.epochs,
-            steps,
-            resume,
-            followed,
-            validation_data=validation_batches,
-        )
+        with errors.in_one_line((callbacks.CheckpointError,)):
+            model = run()
     except callbacks.NotFiniteError as error:
         logging.error("%s", error)
         sys.exit(errors.NOT_FINITE)
@@ -126,7 +161,7 @@ def main(_):
     if workdir.is_chief:
         with replacing(workdir.path / "model.keras") as aside:
             model.save(aside)
-        write_report(workdir.path, config, validation)
+        write_report(workdir.path, config, sources[1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Callbacks of Keras's `fit`: exact resume, the learning rate, logs and progress."""
 
-from keras_prelu.callbacks.checkpoints import Checkpoints
+from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 from keras_prelu.callbacks.logs import MetricsLog, SlopesLog, TensorBoardLog
 from keras_prelu.callbacks.plateau import PlateauSchedule
 from keras_prelu.callbacks.progress import Progress

@@ -13,6 +13,10 @@ from keras_prelu.files import PARTIAL, replacing
 _STATE = "state.json"
 
 
+class CheckpointError(ValueError):
+    """There are checkpoints, but the run cannot go on from them."""
+
+
 class Checkpoints:
     """A folder of checkpoints, each a file of arrays and of a small JSON state.
 
@@ -75,8 +79,8 @@ class Checkpoints:
         """Returns the steps, in order, whose checkpoints are whole.
 
         Raises:
-            ValueError: There are checkpoints, but none is whole. To begin again without
-                a word would lose a run that somebody may be able to repair.
+            CheckpointError: There are checkpoints, but none is whole. To begin again
+                without a word would lose a run that somebody may be able to repair.
         """
         good, steps = [], self._steps()
         for step in steps:
@@ -90,7 +94,7 @@ class Checkpoints:
             else:
                 logging.warning("Torn checkpoint %s: %s", self._path(step), torn)
         if steps and not good:
-            raise ValueError(
+            raise CheckpointError(
                 "At least one checkpoint should be whole: repair or delete them. "
                 f"Received: {', '.join(str(self._path(step)) for step in steps)}"
             )

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_prelu import distribution, keras_repairs
-from keras_prelu.callbacks.checkpoints import Checkpoints
+from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 
 # sysexits.h's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
 PREEMPTED = 75
@@ -38,7 +38,9 @@ class ExactResume(keras.callbacks.Callback):
     That is: the weights and the seeds of the model, the variables of the optimizer
     (velocities, learning rate, loss scale, accumulated gradients), the metrics so far
     in this epoch, the position in the data, and the state of every callback that has
-    the methods `get_state` and `set_state`. To be used with `resumable_fit`.
+    the methods `get_state` and `set_state` (what `json` can write), and perhaps
+    `get_arrays` and `set_arrays` (a dict of NumPy arrays). To be used with
+    `resumable_fit`.
 
     A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
     save that fails, for instance on a full disk, is logged, and training goes on.
@@ -79,6 +81,13 @@ class ExactResume(keras.callbacks.Callback):
             for number, callback in enumerate(stateful)
         }
 
+    def _with_arrays(self):
+        return [
+            (name, callback)
+            for name, callback in self._stateful.items()
+            if hasattr(callback, "get_arrays")
+        ]
+
     # What is saved -------------------------------------------------------------
 
     def _variables(self):
@@ -101,10 +110,14 @@ class ExactResume(keras.callbacks.Callback):
         if self.batch:
             metrics = self._metrics_before_evaluation or self._read_metrics()
             arrays.update({f"metric-{i}": m for i, m in enumerate(metrics)})
+        for name, callback in self._with_arrays():
+            owned = callback.get_arrays()
+            arrays.update({f"{name}/{key}": array for key, array in owned.items()})
         state = {
             "epoch": self.epoch,
             "batch": self.batch,
             "step": self.step,
+            "stopped": bool(self.model.stop_training),
             "callbacks": {
                 name: callback.get_state() for name, callback in self._stateful.items()
             },
@@ -149,7 +162,7 @@ class ExactResume(keras.callbacks.Callback):
             return
         arrays, state = self.checkpoints.load(step)
         if list(state["callbacks"]) != list(self._stateful):
-            raise ValueError(
+            raise CheckpointError(
                 f"The checkpoint in {self.checkpoints.directory} is of a run with the "
                 f"callbacks {list(state['callbacks'])}. "
                 f"Received: callbacks={list(self._stateful)}"
@@ -164,6 +177,16 @@ class ExactResume(keras.callbacks.Callback):
             self._restored_metrics = [arrays[f"metric-{i}"] for i in range(count)]
         for name, callback in self._stateful.items():
             callback.set_state(state["callbacks"][name])
+        for name, callback in self._with_arrays():
+            start = f"{name}/"
+            callback.set_arrays(
+                {
+                    k.removeprefix(start): a
+                    for k, a in arrays.items()
+                    if k.startswith(start)
+                }
+            )
+        self.model.stop_training = state["stopped"]
         self.checkpoints.drop_after(step)
         logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
 
@@ -290,7 +313,7 @@ def resumable_fit(
             _finish_epoch(model, resume, callbacks, validation_data)
         elif resume.batch:
             fit(steps_per_epoch - resume.batch, until=resume.epoch + 1)
-        if resume.epoch < epochs:
+        if resume.epoch < epochs and not model.stop_training:
             fit(steps_per_epoch, until=epochs)
         resume.save()
 
@@ -338,7 +361,7 @@ def _write(variable, array, source):
             copy.assign(part)
         return
     if array.shape != tuple(variable.shape):
-        raise ValueError(
+        raise CheckpointError(
             f"The checkpoint in {source} is of another model: {variable.path} should "
             f"have the shape {tuple(variable.shape)}. Received: shape={array.shape}"
         )

@@ -12,9 +12,11 @@ from keras_prelu.data.color import (
 )
 from keras_prelu.data.sources import (
     Source,
+    Subset,
     TooManyBadPicturesError,
     from_directory,
     from_files,
+    split,
 )
 
 # These load TensorFlow Datasets, which most users of the rest do without.

@@ -124,7 +124,7 @@ def train_batches(
     )
     if not on_device:
         batches = batches.map(_finish_on_host)
-    return batches.prefetch(_READY).with_options(_options())
+    return batches.prefetch(_READY).with_options(stream_options())
 
 
 def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
@@ -176,7 +176,7 @@ def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
         batches = _grouped_by_size(pictures, batch_size)
     else:
         batches = pictures.batch(batch_size)
-    return batches.prefetch(_READY).with_options(_options())
+    return batches.prefetch(_READY).with_options(stream_options())
 
 
 def _planner(image_size, scale, colors, seed):
@@ -295,7 +295,8 @@ def _size_key(image):
     return height * 2**31 + width
 
 
-def _options():
+def stream_options():
+    """Returns the `tf.data.Options` of all data sets of this package."""
     options = tf.data.Options()
     options.deterministic = True
     # Every number here is given, so there is nothing to tune; and TensorFlow's tuning

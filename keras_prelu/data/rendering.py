@@ -80,10 +80,7 @@ SHAPES = {
 
 
 def render(name, seed):
-    """Draws a picture of a shape.
-
-    Colours, textures, size, place, turn, stretch, clutter, light, blur and noise are
-    drawn from the seed; they say nothing about the shape.
+    """Draws a picture of a shape of the built-in set.
 
     Args:
         name: A key of `SHAPES`.
@@ -97,12 +94,34 @@ def render(name, seed):
         >>> picture.format, picture.mode
         ('JPEG', 'RGB')
     """
+    return render_parts(SHAPES[name], seed)
+
+
+def render_parts(parts, seed):
+    """Draws a picture of a shape that is made of polygons.
+
+    Colours, textures, size, place, turn, stretch, clutter, light, blur and noise are
+    drawn from the seed; they say nothing about the shape.
+
+    Args:
+        parts: List of `(polygon, filled)`, drawn in turn: a list of points in the unit
+            circle, and whether they add to the shape or cut from it.
+        seed: A sequence of two integers of at least 0.
+
+    Returns:
+        The bytes of a JPEG.
+
+    Examples:
+        >>> slab = [([(-1, -0.2), (1, -0.2), (1, 0.2), (-1, 0.2)], True)]
+        >>> render_parts(slab, (0, 7))[:2] == b"\\xff\\xd8"
+        True
+    """
     rng = np.random.Generator(np.random.Philox(key=seed))
     size = _size(rng)
     behind, front = _colors(rng)
     picture = _texture(rng, size, behind)
     _scatter(rng, picture)
-    picture.paste(_texture(rng, size, front), mask=_mask(rng, size, SHAPES[name]))
+    picture.paste(_texture(rng, size, front), mask=_mask(rng, size, parts))
     picture = ImageChops.multiply(picture, _light(rng, size))
     picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
     picture = _noise(rng, picture)

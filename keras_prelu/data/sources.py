@@ -1,5 +1,6 @@
 """Where pictures come from: a length, class names, bytes and label by index."""
 
+import functools
 import math
 import os
 import pathlib
@@ -60,6 +61,11 @@ class Source:
         """Returns the name of one picture for people to find it by."""
         return f"picture {index}"
 
+    @functools.cached_property
+    def labels(self):
+        """All labels, as an array of int32. Reads every picture, unless overridden."""
+        return np.array([self[i][1] for i in range(len(self))], np.int32)
+
     @property
     def max_bad(self):
         """How many bad pictures are skipped before the run stops."""
@@ -112,6 +118,77 @@ class FileSource(Source):
     def describe(self, index):
         """Returns the path of one picture."""
         return self.paths[index]
+
+
+class Subset(Source):
+    """Some of the pictures of a source, in a given order.
+
+    Args:
+        source: A source.
+        indices: Integers, the places of the pictures in it.
+        max_bad: See `Source`.
+
+    Examples:
+        >>> source = keras_prelu.data.from_directory("photos")
+        >>> subset = keras_prelu.data.Subset(source, [0, 3])
+        >>> len(subset), subset.class_names
+        (2, ['cat', 'dog'])
+    """
+
+    def __init__(self, source, indices, max_bad=None):
+        super().__init__(source.class_names, max_bad)
+        self._source = source
+        self._indices = [int(index) for index in indices]
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __getitem__(self, index):
+        return self._source[self._indices[index]]
+
+    def describe(self, index):
+        """Returns the name that the picture has in the source."""
+        return self._source.describe(self._indices[index])
+
+    @functools.cached_property
+    def labels(self):
+        """All labels, as an array of int32."""
+        return self._source.labels[self._indices]
+
+
+def split(source, share=0.2, seed=0):
+    """Divides a source at random, each class for itself, into two.
+
+    Args:
+        source: A source with at least two pictures of each class.
+        share: Float in (0, 1). The part of each class that goes into the second
+            source, rounded, but at least one picture and not all.
+        seed: Integer, at least 0. The same seed divides the same source the same way.
+
+    Returns:
+        Two `Subset`s, for instance to train and to validate on.
+
+    Examples:
+        >>> source = keras_prelu.data.from_directory("photos")
+        >>> train, validation = keras_prelu.data.split(source, share=0.25)
+        >>> len(train), len(validation)
+        (6, 2)
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"`share` must lie in (0, 1). Received: share={share}")
+    generator = np.random.default_rng(seed)
+    parts = [], []
+    for label, name in enumerate(source.class_names):
+        places = generator.permutation(np.flatnonzero(source.labels == label))
+        if len(places) < 2:
+            raise ValueError(
+                "`source` must have at least two pictures of each class. "
+                f"Received: {len(places)} of the class {name!r}"
+            )
+        count = min(max(round(share * len(places)), 1), len(places) - 1)
+        parts[0].extend(places[count:])
+        parts[1].extend(places[:count])
+    return tuple(Subset(source, sorted(part)) for part in parts)
 
 
 def from_directory(path, max_bad=None):

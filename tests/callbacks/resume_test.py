@@ -270,6 +270,48 @@ def test_other_callbacks_than_the_run_had_are_refused(tmp_path):
         callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, keeper)
 
 
+def test_a_run_that_was_stopped_early_stays_so(tmp_path):
+    def stop_at_once():
+        callback.model.stop_training = True
+
+    callback = InterruptAt("on_epoch_end", 2, stop_at_once)
+    _, resume = run(tmp_path, [callback])
+    assert resume.epoch == 2
+    model, resume = run(tmp_path)
+    assert resume.epoch == 2
+    assert model.optimizer.iterations == 2 * STEPS
+
+
+class _Remembers(keras.callbacks.Callback):
+    """Has an array for a state."""
+
+    def __init__(self):
+        super().__init__()
+        self.sums = np.zeros(3)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.sums = self.sums + epoch + 1
+
+    def get_state(self):
+        return {}
+
+    def set_state(self, state):
+        pass
+
+    def get_arrays(self):
+        return {"sums": self.sums}
+
+    def set_arrays(self, arrays):
+        self.sums = arrays["sums"]
+
+
+def test_arrays_of_callbacks_are_kept(tmp_path):
+    run(tmp_path, [_Remembers()])
+    again = _Remembers()
+    run(tmp_path, [again])
+    assert again.sums.tolist() == [1 + 2 + 3 + 4] * 3
+
+
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_refuses_a_share_that_is_none(share, tmp_path):
     with pytest.raises(ValueError, match=f"Received: share={share}"):

@@ -2,6 +2,7 @@ import os
 import pathlib
 import sqlite3
 
+import numpy as np
 import pytest
 
 from keras_prelu import data
@@ -142,3 +143,37 @@ def test_the_source_of_the_guide(tmp_path):
         (b"three", 0),
         (b"seven", 1),
     )
+
+
+def _numbered(root, **counts):
+    _tree(root, *(f"{c}/{i:02d}.jpg" for c, n in counts.items() for i in range(n)))
+    return data.from_directory(root)
+
+
+def test_a_subset_has_its_pictures_in_the_given_order(tmp_path):
+    source = _numbered(tmp_path, ant=3, bee=2)
+    subset = data.Subset(source, [4, 0])
+    assert [subset[i] for i in range(2)] == [(b"bee/01.jpg", 1), (b"ant/00.jpg", 0)]
+    assert subset.labels.tolist() == [1, 0]
+    assert subset.describe(0) == source.describe(4)
+    assert subset.class_names == ["ant", "bee"]
+
+
+def test_a_split_takes_its_share_of_each_class_and_every_picture_once(tmp_path):
+    source = _numbered(tmp_path, ant=10, bee=20, fly=2)
+    train, validation = data.split(source, share=0.2, seed=1)
+    assert np.bincount(validation.labels).tolist() == [2, 4, 1]
+    seen = [part[i] for part in (train, validation) for i in range(len(part))]
+    assert sorted(seen) == sorted(source[i] for i in range(len(source)))
+    again = data.split(source, share=0.2, seed=1)[1]
+    other = data.split(source, share=0.2, seed=2)[1]
+    names = [[part[i] for i in range(7)] for part in (validation, again, other)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_split_of_too_little_is_refused(tmp_path):
+    source = _numbered(tmp_path, ant=3, bee=1)
+    with pytest.raises(ValueError, match="Received: 1 of the class 'bee'"):
+        data.split(source)
+    with pytest.raises(ValueError, match="Received: share=1"):
+        data.split(source, share=1)

@@ -25,7 +25,7 @@ def workdir(tmp_path_factory, pictures):
     folder = tmp_path_factory.mktemp("run")
     model = ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
     model.save(folder / "model.keras")
-    config = {"directory": str(pictures), "validation": "validation", "eval_scale": 36}
+    config = {"path": str(pictures), "validation": "validation", "eval_scale": 36}
     (folder / "config.json").write_text(json.dumps({"data": config}))
     return folder
 

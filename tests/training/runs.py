@@ -11,6 +11,7 @@ from PIL import Image
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = ROOT / "training" / "train.py"
 RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
+FINE_TUNING = RECIPE.with_name("finetune_directory.py")
 
 
 def make_pictures(folder, train=24, validation=10):
@@ -26,13 +27,13 @@ def make_pictures(folder, train=24, validation=10):
     return folder
 
 
-def arguments(pictures, workdir, *more):
+def arguments(pictures, workdir, *more, recipe=RECIPE):
     """The command line of a run of two epochs of four steps."""
     return [
         str(PROGRAM),
-        f"--config={RECIPE}",
+        f"--config={recipe}",
         f"--workdir={workdir}",
-        f"--config.data.directory={pictures}",
+        f"--config.data.path={pictures}",
         "--config.data.image_size=32",
         "--config.data.scale=(32, 40)",
         "--config.data.eval_scale=36",

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from runs import RECIPE, arguments, finish, make_pictures, start
+from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
@@ -112,7 +112,8 @@ def refused(command_line, capsys):
         (["--config.model.name=model_x"], "Received: config.model.name='model_x'"),
         (["--config.schedule.name=never"], "Received: config.schedule.name='never'"),
         (["--config.batch_size=25"], "at most the 24 training pictures"),
-        (["--config.data.directory=/nowhere"], "Received: path=/nowhere/train"),
+        (["--config.data.path=/nowhere"], "Received: path=/nowhere"),
+        (["--config.model.weights=none.h5"], "Received: weights='none.h5'"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
         ([f"--config={RECIPE}x"], "No such file"),
     ],
@@ -137,8 +138,46 @@ def test_another_configuration_is_refused_and_the_difference_shown(
     Workdir(tmp_path, worker=2).claim(config)
 
 
+def test_checkpoints_that_cannot_be_used_are_told_in_a_line(
+    tmp_path, pictures, refused
+):
+    torn = tmp_path / "checkpoints" / "step-000000004.npz"
+    torn.parent.mkdir()
+    torn.write_bytes(b"torn")
+    line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
+    assert f"repair or delete them. Received: {torn}" in line
+    assert torn.exists()
+
+
 def test_a_second_process_in_the_folder_is_refused(tmp_path, pictures, refused):
     first = Workdir(tmp_path)
     line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
     assert f"another process. Received: workdir={tmp_path}" in line
     assert first.is_chief
+
+
+def test_a_folder_of_pictures_is_divided_and_fine_tuned(
+    tmp_path, pictures, command_line
+):
+    workdir = tmp_path / "run"
+    more = (
+        "--config.epochs=3",
+        "--config.model.weights=",
+        "--config.finetune.head_epochs=1",
+        "--config.finetune.class_weight=balanced",
+        "--config.finetune.unfreeze_from=fc1",
+    )
+    command_line(arguments(pictures / "train", workdir, *more, recipe=FINE_TUNING))
+    rows = list(csv.DictReader((workdir / "metrics.csv").open()))
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert rates == pytest.approx([1e-2, 1e-3, 1e-3])
+    evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
+    best = min(float(row["val_top1_error"]) for row in rows)
+    assert evaluation["examples"] == 4  # a fifth of twelve in each class
+    assert evaluation["top1_error"] == pytest.approx(best)
+
+
+def test_a_key_that_fine_tuning_does_not_have_is_refused(tmp_path, pictures, refused):
+    wrong = "--config.optimizer.momentum=0.5"
+    line = refused(arguments(pictures, tmp_path, wrong, recipe=FINE_TUNING))
+    assert "unknown key 'optimizer'" in line

@@ -12,12 +12,13 @@ def get_config():
             "activation": "prelu",  # prelu, prelu_shared, relu or leaky_relu
             "width": 1.0,  # of filters and units
             "dropout": 0.5,
+            "weights": "",  # to start from: a registered name, a URL or a file
         }
     )
     config.data = ml_collections.ConfigDict(
         {
             "name": "imagenet2012",  # of a TFDS set, "prelu_shapes" included
-            "directory": "",  # or a folder with a folder a class for each split
+            "path": "",  # or a folder of class folders, for each split or to divide
             "data_dir": "",  # where TFDS keeps its sets; empty: its own default
             "train": "train",  # a split of the set, or a folder in the directory
             "validation": "validation",

@@ -1,0 +1,210 @@
+"""What `fine_tune` is given, as what `fit` takes: sources, NumPy arrays, tf.data."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu import data
+from keras_prelu.data import drawing
+from keras_prelu.data.batches import stream_options
+
+
+class Prepared(NamedTuple):
+    """Training and validation data in one form.
+
+    `train` gives the endless batches from a step on; `labels` those of all examples;
+    `wrap` makes of a model the one that takes the batches.
+    """
+
+    train: Callable
+    steps: int
+    labels: np.ndarray
+    validation: tf.data.Dataset
+    class_names: list
+    wrap: Callable
+
+
+def prepare(
+    train, validation, class_names, batch_size, image_size, scale, eval_scale, seed
+):
+    """Returns the `Prepared` form; the arguments are those of `fine_tune`."""
+    kind = _kind("train", train)
+    if _kind("validation", validation) is not kind:
+        raise ValueError(
+            "Argument `validation` must be of the kind of `train`. Received: "
+            f"train={type(train).__name__}, validation={type(validation).__name__}"
+        )
+    if kind is data.Source:
+        return _sources(
+            train,
+            validation,
+            class_names,
+            batch_size,
+            image_size,
+            scale,
+            eval_scale,
+            seed,
+        )
+    if class_names is None:
+        raise ValueError(
+            "Argument `class_names` must name the classes, unless `train` is a source, "
+            "which has them. Received: class_names=None"
+        )
+    if scale is not None or eval_scale is not None:
+        raise ValueError(
+            "Arguments `scale` and `eval_scale` must be None, unless `train` is a "
+            "source: other data are taken as they are. "
+            f"Received: scale={scale}, eval_scale={eval_scale}"
+        )
+    make = _arrays if kind is tuple else _dataset
+    return make(train, validation, list(class_names), batch_size, seed)
+
+
+def _kind(argument, value):
+    for kind in (data.Source, tuple, tf.data.Dataset):
+        if isinstance(value, kind):
+            return kind
+    raise ValueError(
+        f"Argument `{argument}` must be a source of `keras_prelu.data`, a tuple of "
+        "NumPy arrays (images, labels) or a tf.data.Dataset of batches. "
+        f"Received: {argument}={value!r}"
+    )
+
+
+def _check_labels(labels, class_names):
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(
+            "Labels must be integers, one for each image. Received: labels of shape "
+            f"{labels.shape} and dtype {labels.dtype}"
+        )
+    if len(labels) == 0 or labels.min() < 0 or labels.max() >= len(class_names):
+        found = f"{labels.min()} ... {labels.max()}" if len(labels) else "none"
+        raise ValueError(
+            f"Labels must be in 0 ... {len(class_names) - 1}, the places of "
+            f"`class_names`. Received: labels={found}"
+        )
+    return labels
+
+
+def _sources(
+    train, validation, class_names, batch_size, image_size, scale, eval_scale, seed
+):
+    if train.class_names != validation.class_names:
+        raise ValueError(
+            "Arguments `train` and `validation` must have the same classes. Received: "
+            f"{train.class_names} and {validation.class_names}"
+        )
+    if class_names is not None and list(class_names) != train.class_names:
+        raise ValueError(
+            "Argument `class_names` must be None or that of the source. "
+            f"Received: class_names={list(class_names)}"
+        )
+    # The proportions of the paper's 224, 256 and 512.
+    scale = scale or (image_size * 8 // 7, image_size * 16 // 7)
+
+    def batches(step):
+        return data.train_batches(
+            train,
+            batch_size,
+            image_size=image_size,
+            scale=scale,
+            seed=seed,
+            start_step=step,
+        )
+
+    return Prepared(
+        batches,
+        data.steps_per_epoch(train, batch_size),
+        _check_labels(train.labels, train.class_names),
+        data.eval_batches(validation, batch_size, image_size, eval_scale or scale[0]),
+        train.class_names,
+        lambda model: data.augmented(model, image_size),
+    )
+
+
+def _arrays(train, validation, class_names, batch_size, seed):
+    """Arrays are shuffled, anew in each epoch, and not altered."""
+    images, labels = (np.asarray(part) for part in train)
+    if len(images) != len(labels):
+        raise ValueError(
+            "Argument `train` must hold as many labels as images. "
+            f"Received: {len(images)} images, {len(labels)} labels"
+        )
+    _check_labels(labels, class_names)
+
+    def pick(step):
+        _, indices = drawing.epochs_and_indices(
+            int(step), batch_size, len(images), seed
+        )
+        return images[indices], labels[indices].astype("int32")
+
+    def load(step):
+        x, y = tf.numpy_function(pick, [step], (images.dtype, tf.int32))
+        shape = (batch_size, *images.shape[1:])
+        return tf.ensure_shape(x, shape), tf.ensure_shape(y, (batch_size,))
+
+    def batches(step):
+        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
+        return steps.map(load).prefetch(2).with_options(stream_options())
+
+    plain = tf.data.Dataset.from_tensor_slices(validation).batch(batch_size)
+
+    return Prepared(
+        batches,
+        -(-len(images) // batch_size),
+        labels,
+        plain.with_options(stream_options()),
+        class_names,
+        lambda model: model,
+    )
+
+
+def _dataset(train, validation, class_names, batch_size, seed):
+    """Data sets are taken as they are: batched, shuffled and altered by their maker."""
+    labels = np.concatenate([np.atleast_1d(y) for _, y in train.as_numpy_iterator()])
+    steps = sum(1 for _ in train)
+    return Prepared(
+        lambda step: train.repeat().skip(step),
+        steps,
+        _check_labels(labels, class_names),
+        validation,
+        class_names,
+        lambda model: model,
+    )
+
+
+def weighted(prepared, class_weight):
+    """Adds a weight to each example of the training data.
+
+    Args:
+        prepared: A `Prepared`.
+        class_weight: `"balanced"`, or a dict from every label to its weight.
+
+    Returns:
+        The `Prepared` form with batches of `(x, y, weight)`.
+    """
+    weights = tf.constant(_weights(prepared, class_weight), keras.config.floatx())
+
+    def batches(step):
+        return prepared.train(step).map(lambda x, y: (x, y, tf.gather(weights, y)))
+
+    return prepared._replace(train=batches)
+
+
+def _weights(prepared, class_weight):
+    classes = len(prepared.class_names)
+    if class_weight == "balanced":
+        counts = np.bincount(prepared.labels, minlength=classes)
+        # An absent class is never looked up.
+        return len(prepared.labels) / (classes * np.maximum(counts, 1))
+    if not isinstance(class_weight, dict) or sorted(class_weight) != [*range(classes)]:
+        raise ValueError(
+            'Argument `class_weight` must be None, "balanced", or a dict with a weight '
+            f"for each label 0 ... {classes - 1}. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    return [class_weight[label] for label in range(classes)]

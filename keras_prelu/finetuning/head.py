@@ -1,0 +1,67 @@
+"""A trained body under a new head."""
+
+import keras
+from keras.src.models.functional import Functional
+
+
+def with_new_head(model, classes, seed=None):
+    """Copies a classifier, with a new last layer for other classes.
+
+    A model that ends in a `Dense` layer, with or without an activation after it, gets
+    another one in its place. To any other model one is added, after global average
+    pooling where its output is a map. The new layer starts as the classifier of the
+    paper's nets does: normal with deviation 0.01, bias 0.
+
+    Args:
+        model: A functional or sequential `keras.Model` with one output. It is left as
+            it is, and shares no weights with the copy.
+        classes: Integer, at least 2. Units of the new layer.
+        seed: Integer or None, for the new kernel.
+
+    Returns:
+        A functional `keras.Model` with softmax scores in float32, and the names of the
+        layers of its head.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(
+        ...     width=1 / 64, classes=10, input_shape=(32, 32, 3))
+        >>> copy, head = keras_prelu.finetuning.with_new_head(model, classes=3)
+        >>> copy.output_shape, head
+        ((None, 3), ['fc3', 'predictions'])
+    """
+    features, dense_name, scores_name = _features(model)
+    body = keras.Model(model.inputs, features)
+    copy = keras.models.clone_model(body)
+    copy.set_weights(body.get_weights())
+    pooled = copy.output
+    if len(pooled.shape) == 4:
+        pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(pooled)
+    kernel = keras.initializers.RandomNormal(stddev=0.01, seed=seed)
+    logits = keras.layers.Dense(classes, kernel_initializer=kernel, name=dense_name)
+    softmax = keras.layers.Activation("softmax", dtype="float32", name=scores_name)
+    outputs = softmax(logits(pooled))
+    return keras.Model(copy.inputs, outputs, name=model.name), [dense_name, scores_name]
+
+
+def _features(model):
+    """What goes into the head, and the names of its two layers."""
+    if not isinstance(model, (keras.Sequential, Functional)) or (
+        len(model.outputs) != 1
+    ):
+        raise ValueError(
+            "Argument `model` must be a functional or sequential Keras model with one "
+            f"output. Received: model={model}"
+        )
+    *_, before, last = [None, *model.layers]
+    if isinstance(last, keras.layers.Dense):
+        return last.input, last.name, f"{last.name}_softmax"
+    if isinstance(last, keras.layers.Activation) and isinstance(
+        before, keras.layers.Dense
+    ):
+        return before.input, before.name, last.name
+    if len(model.output_shape) not in (2, 4):
+        raise ValueError(
+            "Argument `model` must give a vector or a map of features for each image. "
+            f"Received: model.output_shape={model.output_shape}"
+        )
+    return model.outputs[0], "head", "predictions"

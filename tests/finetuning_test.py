@@ -1,0 +1,348 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_prelu
+from keras_prelu import applications, data
+from keras_prelu.data.batches import stream_options
+from keras_prelu.finetuning import fine_tune, with_new_head
+from keras_prelu.finetuning.best import BestWeights
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def _net(**arguments):
+    return applications.ModelA(
+        width=1 / 64, classes=10, input_shape=(32, 32, 3), **arguments
+    )
+
+
+def _small_net(dropout=0.0):
+    """A net with all kinds of weights that is quick to compile."""
+    x = images = keras.Input((32, 32, 3))
+    x = keras_prelu.layers.SubtractMean(name="mean")(x)
+    for name in ("1", "2"):
+        x = keras.layers.Conv2D(4, 3, strides=2, name=f"conv{name}")(x)
+        x = keras_prelu.layers.PReLU(name=f"prelu{name}")(x)
+    x = keras_prelu.layers.SpatialPyramidPooling((2, 1), name="spp")(x)
+    x = keras.layers.Dropout(dropout, name="drop")(x)
+    x = keras.layers.Dense(10, name="fc")(x)
+    return keras.Model(images, keras.layers.Activation("softmax", name="scores")(x))
+
+
+def _arrays(count=24, seed=0):
+    """Bright and dark images, which a net of any weights can tell apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = rng.uniform(0, 90, (count, 32, 32, 3)) + 150 * labels[:, None, None, None]
+    return images.astype("float32"), labels
+
+
+def _tune(model=None, **arguments):
+    return fine_tune(
+        model or _small_net(),
+        **{
+            "train": _arrays(),
+            "validation": _arrays(8, seed=1),
+            "class_names": ["dark", "bright"],
+            "head_epochs": 2,
+            "epochs": 4,
+            "batch_size": 8,
+            "verbose": False,
+            **arguments,
+        },
+    )
+
+
+class _Weights(keras.callbacks.Callback):
+    """The weights of every layer at the end of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.epochs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(
+            {
+                w.path: w.numpy().copy()
+                for w in self.model.weights
+                if "seed" not in w.path
+            }
+        )
+
+
+class _Stop(keras.callbacks.Callback):
+    """A process that dies in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+# The head ----------------------------------------------------------------------
+
+
+def test_the_copy_has_the_body_of_the_model_and_a_new_head():
+    model = _net()
+    before = [w.copy() for w in model.get_weights()]
+    copy, head = with_new_head(model, 3)
+    assert copy.output_shape == (None, 3)
+    for layer in copy.layers:
+        if layer.name not in head:
+            ours = model.get_layer(layer.name).get_weights()
+            for a, b in zip(ours, layer.get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
+    kernel, bias = copy.get_layer("fc3").get_weights()
+    # 192 values: the deviation's own error is 5 %, and Keras's default would be 0.17.
+    assert 0.008 < kernel.std() < 0.012
+    assert not bias.any()
+    copy.set_weights([w + 1 for w in copy.get_weights()])
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("pooling", [None, "avg"])
+def test_a_model_without_a_top_is_given_one(pooling):
+    model = _net(include_top=False, pooling=pooling)
+    copy, head = with_new_head(model, 3)
+    x = _arrays(2)[0]
+    features = model.predict(x, verbose=0)
+    features = features if pooling else features.mean(axis=(1, 2))
+    kernel, bias = copy.get_layer(head[0]).get_weights()
+    logits = features @ kernel + bias
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(copy.predict(x, verbose=0), scores, atol=1e-5)
+
+
+def test_a_model_of_keras_is_given_a_new_head_too():
+    model = keras.applications.MobileNetV3Small(
+        weights=None, input_shape=(32, 32, 3), include_top=False, pooling="avg"
+    )
+    copy, _ = with_new_head(model, 3)
+    assert copy.output_shape == (None, 3)
+    classifier = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(5, activation="softmax", name="a")]
+    )
+    copy, head = with_new_head(classifier, 3)
+    assert [layer.name for layer in copy.layers][1:] == head == ["a", "a_softmax"]
+
+
+def test_a_model_without_a_graph_is_refused():
+    class Own(keras.Model):
+        pass
+
+    with pytest.raises(ValueError, match="Argument `model` must be a functional"):
+        with_new_head(Own(), 3)
+    maps = keras.Sequential([keras.Input((4, 3)), keras.layers.ReLU()])
+    with pytest.raises(
+        ValueError, match=r"Received: model.output_shape=\(None, 4, 3\)"
+    ):
+        with_new_head(maps, 3)
+
+
+# The stages --------------------------------------------------------------------
+
+
+def test_stage_one_leaves_the_body_alone_and_stage_two_trains_it():
+    model, seen = _small_net(), _Weights()
+    _tune(model, callbacks=[seen], patience=None)
+    start = {w.path: w.numpy() for w in model.weights}
+    assert len(seen.epochs) == 4
+    for path, value in seen.epochs[1].items():
+        same = value.shape == start[path].shape and (value == start[path]).all()
+        assert same != path.startswith("fc/"), path
+    changed = {
+        path.split("/")[-2]
+        for path, value in seen.epochs[3].items()
+        if (value != seen.epochs[1][path]).any()
+    }
+    trainable = {layer.name for layer in model.layers if layer.trainable_weights}
+    assert changed == trainable
+
+
+def test_layers_before_the_named_one_stay_as_they_are():
+    seen = _Weights()
+    _tune(callbacks=[seen], unfreeze_from="conv2", patience=None)
+    changed = {
+        path.split("/")[-2]
+        for path, value in seen.epochs[3].items()
+        if (value != seen.epochs[1][path]).any()
+    }
+    assert changed == {"conv2", "prelu2", "fc"}
+
+
+def test_one_history_over_both_stages():
+    tuned = _tune(head_learning_rate=0.5, learning_rate=0.25, patience=None)
+    assert tuned.history["epoch"] == [1, 2, 3, 4]
+    assert tuned.history["stage"] == ["head", "head", "all", "all"]
+    assert tuned.history["learning_rate"] == [0.5, 0.5, 0.25, 0.25]
+    assert tuned.class_names == ["dark", "bright"]
+    assert len(tuned.history["val_top1_error"]) == 4
+
+
+def test_it_learns_and_the_model_has_the_weights_of_the_best_epoch():
+    seen = _Weights()
+    tuned = _tune(callbacks=[seen], epochs=6, patience=None)
+    images, labels = _arrays(8, seed=1)
+    scores = tuned.model.predict(images, verbose=0)
+    error = np.mean(scores.argmax(axis=1) != labels)
+    errors, losses = (tuned.history[f"val_{n}"] for n in ("top1_error", "loss"))
+    best = min(range(6), key=lambda i: (errors[i], losses[i]))
+    assert tuned.best_epoch == best + 1
+    assert error == pytest.approx(errors[best]) == 0.0
+    for weight in tuned.model.weights:
+        if weight.path in seen.epochs[best]:
+            np.testing.assert_array_equal(weight, seen.epochs[best][weight.path])
+
+
+def test_best_epoch_and_patience():
+    best = BestWeights(patience=2)
+    best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    best.model.stop_training = False  # as `fit` does
+
+    def epoch(number, error, loss):
+        best.model.set_weights([np.full((1, 1), number), np.zeros(1)])
+        best.on_epoch_end(number - 1, {"val_top1_error": error, "val_loss": loss})
+        return best.model.stop_training
+
+    assert not epoch(1, 0.5, 1.0)
+    assert not epoch(2, 0.5, 0.9)  # of equal errors, the least loss
+    assert not any(epoch(n, 0.6, 0.1) for n in (3, 4, 5, 6))
+    best.patient_from = 7  # from here on the wait counts
+    assert not epoch(7, 0.6, 0.1)
+    assert epoch(8, 0.6, 0.1)
+    assert best.epoch == 2
+    best.restore()
+    assert best.model.get_weights()[0] == 2
+
+
+def test_class_weights_weigh_the_loss():
+    rng = np.random.default_rng(0)
+    images, labels = rng.uniform(0, 255, (8, 32, 32, 3)), np.array([0] * 6 + [1] * 2)
+    images, net = images.astype("float32"), _small_net()
+
+    def first_loss(class_weight):
+        tuned = _tune(
+            net,
+            train=(images, labels),
+            head_epochs=1,
+            epochs=1,
+            head_learning_rate=1e-9,
+            class_weight=class_weight,
+        )
+        return tuned.history["loss"][0], tuned.model
+
+    plain, model = first_loss(None)
+    scores = model.predict(images, verbose=0)
+    losses = -np.log(scores[np.arange(8), labels])
+    assert plain == pytest.approx(losses.mean(), rel=1e-4)
+    for given, weights in (("balanced", [8 / 12, 8 / 4]), ({0: 3.0, 1: 5.0}, [3, 5])):
+        expected = (np.array(weights)[labels] * losses).mean()
+        # Keras divides by the number of examples, or by the sum of the weights.
+        divided = (np.array(weights)[labels] * losses).sum() / np.array(weights)[
+            labels
+        ].sum()
+        found = first_loss(given)[0]
+        assert found == pytest.approx(expected, rel=1e-4) or found == pytest.approx(
+            divided, rel=1e-4
+        )
+        assert abs(found - plain) > 1e-4
+
+
+# Data --------------------------------------------------------------------------
+
+
+def test_a_data_set_of_batches_is_taken_as_it_is():
+    images, labels = _arrays()
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
+    plain = tf.data.Dataset.from_tensor_slices(_arrays(8, seed=1)).batch(8)
+    batches, plain = (d.with_options(stream_options()) for d in (batches, plain))
+    tuned = _tune(train=batches, validation=plain, epochs=5)
+    assert tuned.history["val_top1_error"][tuned.best_epoch - 1] == 0.0
+
+
+def test_arrays_are_shuffled_each_image_once_an_epoch():
+    from keras_prelu.finetuning import datasets
+
+    images = np.arange(6, dtype="float32").reshape(6, 1)
+    prepared = datasets.prepare(
+        (images, np.arange(6) % 2), (images, np.arange(6) % 2),
+        ["a", "b"], 2, 32, None, None, seed=0,
+    )  # fmt: skip
+    assert prepared.steps == 3
+    seen = [x.numpy().ravel().tolist() for x, _ in prepared.train(0).take(6)]
+    first, second = sum(seen[:3], []), sum(seen[3:], [])
+    assert sorted(first) == sorted(second) == [0, 1, 2, 3, 4, 5]
+    assert first != second
+    assert next(iter(prepared.train(4)))[0].numpy().ravel().tolist() == seen[4]
+    for x, y in prepared.train(0).take(3):
+        assert (x.numpy().ravel() % 2 == y.numpy()).all()
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"train": [1, 2]}, "Argument `train` must be a source"),
+        ({"validation": data.Source(["a"])}, "must be of the kind of `train`"),
+        ({"class_names": None}, "Argument `class_names` must name the classes"),
+        (
+            {"class_names": ["one"]},
+            r"Labels must be in 0 ... 0.*Received: labels=0 ... 1",
+        ),
+        ({"scale": (32, 40)}, "Arguments `scale` and `eval_scale` must be None"),
+        ({"head_epochs": -1}, "Received: head_epochs=-1"),
+        ({"epochs": 1}, "Received: epochs=1, head_epochs=2"),
+        ({"patience": 0}, "Received: patience=0"),
+        ({"batch_size": 0}, "Received: batch_size=0"),
+        ({"unfreeze_from": "conv9"}, "Received: unfreeze_from='conv9'"),
+        ({"class_weight": {0: 1.0}}, "Argument `class_weight` must be None"),
+        ({"train": (_arrays()[0], np.eye(2)[_arrays()[1]])}, "Labels must be integers"),
+        ({"train": (_arrays()[0], [0])}, "Received: 24 images, 1 labels"),
+    ],
+)
+def test_bad_arguments_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        _tune(**wrong)
+
+
+# Resume ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, epoch):
+    model = _small_net(dropout=0.5)
+    arguments = {"epochs": 7, "patience": 2, "learning_rate": 1e-6}
+    keras.utils.set_random_seed(1)
+    whole = _tune(model, directory=tmp_path / "whole", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        keras.utils.set_random_seed(1)
+        with _often():
+            _tune(
+                model, directory=tmp_path / "cut", callbacks=[_Stop(epoch)], **arguments
+            )
+    keras.utils.set_random_seed(1)
+    again = _tune(model, directory=tmp_path / "cut", **arguments)
+    assert again.history == whole.history
+    assert again.best_epoch == whole.best_epoch
+    for a, b in zip(whole.model.weights, again.model.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    once_more = _tune(model, directory=tmp_path / "cut", **arguments)
+    assert once_more.history == whole.history
+    assert whole.history["epoch"] == [1, 2, 3, 4]  # the patience ended it
+
+
+def _often():
+    """Checkpoints after every step."""
+    from unittest import mock
+
+    original = keras_prelu.callbacks.ExactResume.__init__
+
+    def init(self, directory):
+        original(self, directory, seconds=0.0, share=1.0)
+
+    return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
