@@ -51,8 +51,8 @@ def _block(gradients):
     Of the information of a unit's weights and bias, a block of the matrix.
     """
     count, size, _ = gradients.shape
-    # The eigenvalues of the products over images are those over weights, but for 0.
-    by_unit = gradients.transpose(2, 0, 1)
+    # Products over images or over weights: their eigenvalues differ by zeros only.
+    by_unit = gradients.transpose((2, 0, 1) if count < size else (2, 1, 0))
     values = np.linalg.eigvalsh(by_unit @ by_unit.transpose(0, 2, 1))
     total = values.sum(axis=1)
     alive = total > 0

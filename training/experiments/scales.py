@@ -7,7 +7,6 @@ docs/images/scales.png. The full setting takes about 35 minutes on one core.
 """
 
 import _runs
-import keras
 from _program import fill, mean_and_spread, plt, program, write
 
 from keras_prelu.evaluation import evaluate
@@ -41,7 +40,6 @@ def evaluations(place):
     side = _runs.configuration(first, place.setting).data.image_size
 
     def measure(cell):
-        keras.backend.clear_session()
         found = evaluate(
             [_runs.load(run, place) for run in sets[cell["models"]]],
             source,

@@ -99,16 +99,17 @@ def step(net, machine, gpus, batch, number=FLOAT32, fc_on_one=False, hidden=0.0)
             communication can hide behind.
     """
     per_multiply_add = 6 * batch / machine.flops  # 2 operations, forward and back
-    compute = net.convolution_multiply_adds * per_multiply_add / gpus
-    fc = net.fc_multiply_adds * per_multiply_add
-    gradients = net.convolution_weights
-    others = (gpus - 1) / gpus  # share of the images that others than the one have
-    moved = 2 * batch * others * net.fc_inputs * number / machine.bandwidth(gpus)
-    if not fc_on_one:
-        fc, moved, gradients = fc / gpus, 0.0, gradients + net.fc_weights
-    communication = ring(machine, gpus, gradients * number)
+    if fc_on_one:
+        shared, weights = net.convolution_multiply_adds, net.convolution_weights
+        others = batch * (gpus - 1) / gpus  # images of which activations must move
+        waiting = net.fc_multiply_adds * per_multiply_add
+        waiting += 2 * others * net.fc_inputs * number / machine.bandwidth(gpus)
+    else:
+        shared, weights = net.multiply_adds, net.convolution_weights + net.fc_weights
+        waiting = 0.0
+    compute = shared * per_multiply_add / gpus
     behind = hidden * 2 / 3 * compute
-    return compute + fc + moved + max(0.0, communication - behind)
+    return compute + waiting + max(0.0, ring(machine, gpus, weights * number) - behind)
 
 
 STRATEGIES = {
@@ -121,8 +122,13 @@ NETWORKS = {"25 Gbit/s": P100, "100 Gbit/s": P100_FAST}
 
 # Published: net, machine, images a GPU, or in all with one GPU as with several; GPUs,
 # efficiency; whether fc layers are on one GPU; and where it is written.
-TF_BENCHMARKS = "tensorflow r1.x, docs_src/performance/benchmarks.md (DGX-1, synthetic)"
-HOROVOD_DOCS = "Horovod, README and docs/benchmarks (Pascal GPUs, 25 Gbit/s)"
+TF_BENCHMARKS = (
+    "[TensorFlow, synthetic data, DGX-1](https://github.com/tensorflow/tensorflow/blob/"
+    "5984ffefd320c5d71b801ee06079a51b91ea42c0/tensorflow/docs_src/performance/"
+    "benchmarks.md)"
+)
+HOROVOD_128 = "[Horovod's early README](https://github.com/bobohuang/horovod)"
+HOROVOD_512 = "[Horovod's README](https://github.com/horovod/horovod)"
 CHECKS = [
     ("model_a", PAPERS, 128 / 4, 4, 3.8 / 4, True, "the paper, section 3"),
     ("model_a", PAPERS, 128 / 8, 8, 6.0 / 8, True, "the paper, section 3"),
@@ -130,8 +136,8 @@ CHECKS = [
     ("VGG16", P100, 64, 4, 584 / 616, False, TF_BENCHMARKS),
     ("VGG16", P100, 64, 8, 1081 / 1232, False, TF_BENCHMARKS),
     ("VGG16", P100, 32, 8, 820 / 1152, False, TF_BENCHMARKS),
-    ("VGG16", HOROVOD, 64, 128, 0.79, False, HOROVOD_DOCS),
-    ("VGG16", HOROVOD, 64, 512, 0.68, False, HOROVOD_DOCS),
+    ("VGG16", HOROVOD, 64, 128, 0.79, False, HOROVOD_128),
+    ("VGG16", HOROVOD, 64, 512, 0.68, False, HOROVOD_512),
 ]
 
 
