@@ -54,6 +54,7 @@ def configuration(run, setting):
     config.schedule.epochs = (17, 20)
     config.epochs = 20
     config.seed = run.seed
+    config.deterministic = False  # it would slow what is timed in the same process
     with config.unlocked():
         config.slopes = run.slopes
         config.initializer = run.initializer
