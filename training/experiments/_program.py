@@ -107,10 +107,10 @@ def fill(path, cells, measure):
     return rows
 
 
-def write_config(path, config):
+def write_config(path, **config):
     """Writes what a table was measured with beside it."""
     with replacing(path) as aside:
-        aside.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        aside.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def mean_and_spread(values):

@@ -13,31 +13,38 @@ import math
 import _runs
 import keras
 import numpy as np
-from _program import fill, plt, program, write
+from _program import fill, plt, program, write, write_config
 from inputs import CONSTRUCTORS
 
 from keras_prelu import data
 from keras_prelu.analysis import signal_propagation
 from keras_prelu.initializers import HeNormal
 
+PICTURES = 2
+SEED = 0
 SLOPE = 0.25
-# Slope and mode of the initializer. A slope of 1 is Xavier's rule.
+# Arguments of the initializer. A slope of 1 is Xavier's rule.
 RULES = {
-    "He, fan in, a = 0.25": (SLOPE, "fan_in"),
-    "He, fan in, a = 0": (0.0, "fan_in"),
-    "He, fan out, a = 0.25": (SLOPE, "fan_out"),
-    "He, fan out, a = 0": (0.0, "fan_out"),
-    "Xavier": (1.0, "fan_in"),
+    "He, fan in, a = 0.25": {"slope": SLOPE, "mode": "fan_in"},
+    "He, fan in, a = 0": {"slope": 0.0, "mode": "fan_in"},
+    "He, fan out, a = 0.25": {"slope": SLOPE, "mode": "fan_out"},
+    "He, fan out, a = 0": {"slope": 0.0, "mode": "fan_out"},
+    "Xavier": {"slope": 1.0, "mode": "fan_in"},
 }
 # Of a VGG net of ten convolutions, as in section 2.2: filters, None for a pooling.
 EXAMPLE = (64, 64, None, 128, 128, None, 256, 256, None, 512, 512, None, 512, 512)
+
+
+def width(place):
+    """Returns the width of the nets."""
+    return 1 / 16 if place.is_small else 1.0
 
 
 def pictures(place):
     """Returns the pictures that go through, and their side."""
     side = 64 if place.is_small else 224
     _, source = _runs.sources(place.setting)
-    batches = data.eval_batches(source, 2, image_size=side, scale=side * 8 // 7)
+    batches = data.eval_batches(source, PICTURES, image_size=side, scale=side * 8 // 7)
     return next(iter(batches))[0].numpy(), side
 
 
@@ -60,20 +67,20 @@ def measure(cell, place):
     starts from the first layer forward, and from the last backward.
     """
     keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(SEED)
     x, side = pictures(place)
     model = CONSTRUCTORS[cell["net"]](
         input_shape=(side, side, 3),
-        width=1 / 16 if place.is_small else 1.0,
+        width=width(place),
         classifier_activation=None,
     )
-    slope, mode = RULES[cell["rule"]]
-    _runs.initialize(model, HeNormal(slope, mode))
+    rule = RULES[cell["rule"]]
+    _runs.initialize(model, HeNormal(**rule))
     found = [
         row for row in signal_propagation(model, x) if row.name[:2] in ("co", "fc")
     ]
     found = [row for row in found if row.name != "fc3"]  # has a rule of its own
-    gains = [factors(model.get_layer(r.name).kernel, slope, mode) for r in found]
+    gains = [factors(model.get_layer(r.name).kernel, **rule) for r in found]
     forward = found[0].forward * np.cumprod([1, *(gain for gain, _ in gains[1:])])
     back = [gain for _, gain in gains[:0:-1]]
     backward = (found[-1].backward * np.cumprod([1, *back]))[::-1]
@@ -161,6 +168,15 @@ def run(place):
     path = place.output / "propagation.csv"
     rows = fill(path, cells, lambda cell: measure(cell, place))
     write(place.output / "propagation_example.csv", [example(place)])
+    write_config(
+        place.output / "propagation.json",
+        pictures=PICTURES,
+        image_size=pictures(place)[1],
+        width=width(place),
+        slope=SLOPE,
+        seed=SEED,
+        rules=RULES,
+    )
     draw(rows, place)
 
 

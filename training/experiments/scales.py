@@ -7,7 +7,7 @@ docs/images/scales.png. The full setting takes about 35 minutes on one core.
 """
 
 import _runs
-from _program import fill, mean_and_spread, plt, program, write
+from _program import fill, mean_and_spread, plt, program, write, write_config
 
 from keras_prelu.evaluation import evaluate
 
@@ -129,6 +129,7 @@ def run(place):
     if _runs.train_all(needed, place):
         table = summary(evaluations(place), place)
         write(place.output / "scales.csv", table)
+        write_config(place.output / "scales.json", scales_of_input_size=PROTOCOLS)
         draw(table, place)
 
 

@@ -12,7 +12,7 @@ import math
 from typing import NamedTuple
 
 import keras
-from _program import plt, program, write
+from _program import plt, program, write, write_config
 from inputs import CONSTRUCTORS
 
 from keras_prelu.analysis import multiply_adds
@@ -233,6 +233,14 @@ def run(place):
     rows = predictions(nets)
     write(place.output / "scaling.csv", rows)
     write(place.output / "scaling_checks.csv", checks(nets))
+    machines = {"P100": P100, "Horovod's": HOROVOD, "the paper's": PAPERS}
+    write_config(
+        place.output / "scaling.json",
+        images_per_gpu=BATCH,
+        machines={name: machine._asdict() for name, machine in machines.items()},
+        networks={name: machine.network for name, machine in NETWORKS.items()},
+        strategies=STRATEGIES,
+    )
     draw(rows, place)
 
 

@@ -14,7 +14,7 @@ import _paths  # noqa: F401 (makes the next ones importable)
 import keras
 import numpy as np
 from _measure import interleaved, machine
-from _program import fill, plt, program
+from _program import fill, plt, program, write_config
 from inputs import CONSTRUCTORS
 
 from keras_prelu.analysis import multiply_adds
@@ -25,12 +25,17 @@ PHASES = ("training", "inference")
 REFERENCE = "VGG19"
 
 
+def size(is_small):
+    """Returns the side of the images, and the width of model A."""
+    return (48, 1 / 32) if is_small else (224, 1.0)
+
+
 @functools.lru_cache(maxsize=1)  # with the nets of the other policy there is no room
 def nets(policy, is_small):
     """Returns model A with ReLU and with PReLU, and VGG19, compiled."""
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
-    side, width = (48, 1 / 32) if is_small else (224, 1.0)
+    side, width = size(is_small)
     shape = (side, side, 3)
     model_a = CONSTRUCTORS["model_a"]
     found = {
@@ -112,7 +117,14 @@ def run(place):
         for batch in (BATCHES[:2] if place.is_small else BATCHES)
     ]
     path = place.output / f"vgg-{keras.backend.backend()}.csv"
-    draw(fill(path, cells, lambda cell: times(cell, place.is_small)), place)
+    rows = fill(path, cells, lambda cell: times(cell, place.is_small))
+    write_config(
+        path.with_suffix(".json"),
+        image_size=size(place.is_small)[0],
+        optimizer="SGD without momentum",
+        median_of="3 steps or more, after one",
+    )
+    draw(rows, place)
 
 
 if __name__ == "__main__":
