@@ -14,17 +14,19 @@ import numpy as np
 import propagation
 import pytest
 import rectifiers
+import responses
 import scales
 import scaling
 import slopes
 import tables
 import vgg
 from _program import SMALL, Place
-from runs import ROOT, finish, start
 from workdir import Workdir
 
+from keras_prelu import data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
+from runs import ROOT, finish, start
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -142,6 +144,30 @@ def test_slopes_stand_beside_the_papers(place):
         assert row["shared, without decay"] == "0.35"
         assert row["channel-wise, with decay"] == "0.15"
     assert (place.output / "slopes.png").stat().st_size > 5000
+
+
+def test_responses_of_trained_nets_are_those_of_analysis(place, monkeypatch):
+    for name in responses.RECTIFIERS:
+        for run in responses.runs(name, place):
+            pretend(run, place, [1, 1])
+    monkeypatch.setattr(_runs, "load", lambda run, place: _runs.build(run, SMALL)[0])
+    monkeypatch.setattr(responses, "PICTURES", 4)
+    responses.run(place)
+    found = rows_of(place.output / "responses.csv")
+    assert len(found) == 2 * 13
+    assert [row["layer"] for row in found][-2:] == ["fc1", "fc2"]
+    # By hand, from the outputs of the same fresh nets.
+    _, source = _runs.sources(SMALL)
+    x, _ = next(iter(data.eval_batches(source, 4, image_size=32, scale=36)))
+    offsets = []
+    for run in responses.runs("prelu", place):
+        model, _ = _runs.build(run, SMALL)
+        layer = model.get_layer("prelu3_6").output
+        values = keras.Model(model.inputs, layer).predict(x, verbose=0)
+        offsets.append(abs(values.mean()) / values.std())
+    row = next(r for r in found if (r["rectifier"], r["layer"]) == ("PReLU", "conv3_6"))
+    assert float(row["offset"]) == pytest.approx(np.mean(offsets), rel=1e-3)
+    assert (place.output / "responses.png").stat().st_size > 5000
 
 
 def test_depths_are_compared(place):

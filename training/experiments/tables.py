@@ -130,6 +130,23 @@ def slopes(results):
     return markdown(header, rows)
 
 
+def responses(results):
+    """Mean responses and conditioning by layer, ReLU beside PReLU."""
+    by_layer = {}
+    for row in read(results / "responses.csv"):
+        by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
+    names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
+    header = [
+        "layer",
+        *(f"{n}, {r}" for n in names.values() for r in ("ReLU", "PReLU")),
+    ]
+    rows = [
+        [layer, *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU"))]
+        for layer, found in by_layer.items()
+    ]
+    return markdown(header, rows)
+
+
 def depth(results):
     """Figures 2 and 3: loss and error by net and initializer."""
     rows = [
@@ -258,6 +275,7 @@ TABLES = {
         propagation_example,
         rectifiers,
         slopes,
+        responses,
         depth,
         scales,
         vgg,
