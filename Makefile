@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-backends lint docs package bench clean
+.PHONY: demo notebook test test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -13,11 +13,21 @@ BIN := .venv/bin
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@mkdir -p .make && touch $@
 
-# Trains the quickstart, evaluates it and draws its report.
-demo: .make/train
+# Trains the quickstart, evaluates it, draws its report and exports it.
+demo: .make/train .make/serving
 	$(BIN)/python training/train.py --config=training/recipes/quickstart.py \
 	  --workdir=runs/quickstart
-	@echo "What a run writes, and what to do next: docs/guides/training.md"
+	$(BIN)/python applications/serving/export.py --workdir=runs/quickstart \
+	  --output=runs/served/prelu
+	@echo "Pictures of the run: runs/quickstart/report/; its tables beside them"
+	@echo "Test it as the paper does: $(BIN)/python training/evaluate.py" \
+	  "--workdir=runs/quickstart --protocol=center,ten_view,dense --scales=54"
+	@echo "Serve it: applications/serving/README.md"
+	@echo "Fine-tune it on your pictures: applications/finetune/README.md"
+
+# Runs the notebook from top to bottom, as CI does.
+notebook: .make/notebook
+	cd applications/finetune && ../../$(BIN)/python -m jupyter execute finetune.ipynb
 
 test: .make/dev
 	$(BIN)/python -m pytest -n 2

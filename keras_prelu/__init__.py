@@ -19,6 +19,7 @@ _ON_USE = (
     "data",
     "distribution",
     "evaluation",
+    "export",
     "finetuning",
     "metrics",
 )

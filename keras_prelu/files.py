@@ -3,6 +3,8 @@
 import contextlib
 import os
 import pathlib
+import shutil
+import uuid
 
 PARTIAL = ".partial-"
 
@@ -35,6 +37,39 @@ def replacing(path):
         aside.unlink(missing_ok=True)
         raise
     _sync(path.parent)  # the renaming itself
+
+
+@contextlib.contextmanager
+def appearing(path):
+    """Gives a folder to fill, which then appears as `path`, all at once.
+
+    The folder lies beside `path`, under a name that is no number, so that a server
+    which looks for numbered versions passes it over. Where the block raises, it is
+    removed; a process that is killed leaves it.
+
+    Args:
+        path: The folder to make. Its parent must exist, itself must not.
+
+    Yields:
+        A `pathlib.Path` of an empty folder.
+
+    Examples:
+        >>> with keras_prelu.files.appearing("1") as aside:
+        ...     size = (aside / "notes.txt").write_text("all of it")
+    """
+    path = pathlib.Path(path)
+    # Not one name for all: two processes may be making the same folder.
+    aside = path.with_name(f"{PARTIAL}{path.name}-{uuid.uuid4().hex}")
+    aside.mkdir()
+    try:
+        yield aside
+        for written in (*aside.rglob("*"), aside):
+            _sync(written)
+        aside.rename(path)  # refused if `path` has been made since and is not empty
+    except BaseException:
+        shutil.rmtree(aside)
+        raise
+    _sync(path.parent)
 
 
 def _sync(path):

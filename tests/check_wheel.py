@@ -33,7 +33,8 @@ def check_contents(wheel):
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     if packages != {"keras_prelu"}:
         sys.exit(f"The wheel ships the packages {sorted(packages)}.")
-    for needed in ("keras_prelu/py.typed", "keras_prelu/applications/weights.json"):
+    data = ("py.typed", "applications/weights.json", "applications/shapes.weights.h5")
+    for needed in (f"keras_prelu/{name}" for name in data):
         if needed not in names:
             sys.exit(f"The wheel lacks {needed}.")
 

@@ -24,6 +24,7 @@ TENSORFLOW_ONLY = (
     "keras_prelu.callbacks",
     "keras_prelu.data",
     "keras_prelu.distribution",
+    "keras_prelu.export",
 )
 
 

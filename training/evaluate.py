@@ -16,9 +16,8 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 import errors
-import keras
 from absl import app, flags
-from inputs import CONSTRUCTORS, open_source, read_config
+from inputs import CONSTRUCTORS, load_model, open_source, read_config
 from report import write_evaluations
 
 from keras_prelu.evaluation import evaluate, table
@@ -75,17 +74,6 @@ def open_pictures(run):
     return open_source(config, _SPLIT.value or config["validation"])
 
 
-def load(workdir):
-    """Returns the model that a run has trained."""
-    path = pathlib.Path(workdir, "model.keras")
-    if not path.is_file():
-        raise ValueError(
-            "`workdir` must be the folder of a finished run, with its model.keras in "
-            f"it. Received: workdir={workdir}"
-        )
-    return keras.saving.load_model(path, compile=False)
-
-
 def construct(classes):
     """Returns the net that `--model` names, with the weights of `--weights`."""
     size = _IMAGE_SIZE.value
@@ -105,7 +93,7 @@ def main(_):
         workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
         run = read_config(workdirs[0])["data"] if workdirs else None
         source = open_pictures(run)
-        models = [load(workdir) for workdir in workdirs]
+        models = [load_model(workdir) for workdir in workdirs]
         models = models or [construct(len(source.class_names))]
         scales = _SCALES.value or [run["eval_scale"] if run else 256]
         beside = _WORKDIR.value or pathlib.Path(_WEIGHTS.value or "").parent

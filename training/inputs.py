@@ -1,7 +1,9 @@
-"""What the programs are given: nets by name, and data by configuration."""
+"""What programs are given: nets by name, data by configuration, models of runs."""
 
 import json
 import pathlib
+
+import keras
 
 from keras_prelu import applications, data
 
@@ -52,3 +54,14 @@ def read_config(workdir):
             f"Received: workdir={workdir}"
         )
     return json.loads(path.read_text())
+
+
+def load_model(workdir):
+    """Returns the model that the run in a folder has trained."""
+    path = pathlib.Path(workdir, "model.keras")
+    if not path.is_file():
+        raise ValueError(
+            "`workdir` must be the folder of a finished run, with its model.keras in "
+            f"it. Received: workdir={workdir}"
+        )
+    return keras.saving.load_model(path, compile=False)

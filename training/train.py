@@ -139,7 +139,7 @@ def main(_):
         sources = open_data(config.data)
         prepare = from_a_trained_net if "finetune" in config else from_scratch
         model, trained, run = prepare(config, strategy, workdir, *sources)
-        workdir.claim(config.to_dict())
+        workdir.claim(config.to_dict(), ["python", *sys.argv])
     describe(config, strategy, model, trained, sources)
     try:
         with errors.in_one_line((callbacks.CheckpointError,)):

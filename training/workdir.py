@@ -3,6 +3,7 @@
 import fcntl
 import json
 import pathlib
+import shlex
 
 from keras_prelu.files import replacing
 
@@ -51,11 +52,12 @@ class Workdir:
         """Returns the path of a file that the first worker writes, None for others."""
         return self.path / name if self.is_chief else None
 
-    def claim(self, config):
+    def claim(self, config, command):
         """Writes the configuration of a new run; refuses another than the run's.
 
         Args:
             config: Dict that `json` can write.
+            command: List of strings, the command line; kept in command.txt.
         """
         path = self.path / "config.json"
         text = json.dumps(config, indent=2, sort_keys=True)
@@ -67,6 +69,8 @@ class Workdir:
                     f"another run in another folder. Received: {'; '.join(differences)}"
                 )
         elif self.is_chief:
+            with replacing(self.path / "command.txt") as aside:
+                aside.write_text(shlex.join(command) + "\n")
             with replacing(path) as aside:
                 aside.write_text(text + "\n")
 

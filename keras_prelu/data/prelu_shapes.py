@@ -17,8 +17,12 @@ _SIZES = {"train": 8000, "validation": 2000}
 class PreluShapes(tfds.core.GeneratorBasedBuilder):
     """16 shapes told apart by shape alone."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {
+        "2.0.0": "Larger shapes, turned less, with more contrast: a net without batch "
+        "normalization learns them in minutes.",
+        "1.0.0": "First release.",
+    }
 
     def _info(self):
         return tfds.core.DatasetInfo(

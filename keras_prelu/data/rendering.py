@@ -15,7 +15,8 @@ ASPECT = 4 / 3  # the longer side is at most this much longer
 QUALITIES = (60, 95)  # of the JPEG
 
 _SUPERSAMPLING = 2
-_CONTRAST = 100  # least distance in RGB between the shape and what is behind it
+_TURN = math.radians(40)  # the shape turns by at most this, either way
+_CONTRAST = 140  # least distance in RGB between the shape and what is behind it
 
 
 def _circle(x, y, radius, start=0.0, stop=360.0):
@@ -149,7 +150,7 @@ def _colors(rng):
 def _texture(rng, size, color):
     """A field of a colour that varies a little: cloudy, in blocks, or striped."""
     cells = rng.integers(2, 25, 2) if rng.random() < 0.7 else (1, rng.integers(4, 25))
-    strength = rng.uniform(0, 30)
+    strength = rng.uniform(0, 25)
     field = color + rng.uniform(-strength, strength, (*cells, 3))
     field = np.clip(np.round(field), 0, 255).astype(np.uint8)
     soft = rng.random() < 0.6
@@ -163,9 +164,9 @@ def _texture(rng, size, color):
 def _scatter(rng, picture):
     """Clutter behind the shape: small discs, boxes, triangles and lines."""
     draw = ImageDraw.Draw(picture)
-    for _ in range(rng.integers(2, 13)):
+    for _ in range(rng.integers(2, 9)):
         color = tuple(rng.integers(0, 256, 3).tolist())
-        reach = rng.uniform(0.02, 0.09) * min(picture.size)
+        reach = rng.uniform(0.02, 0.07) * min(picture.size)
         x, y = rng.uniform(0, picture.size)
         kind = rng.integers(4)
         if kind == 0:
@@ -181,13 +182,13 @@ def _scatter(rng, picture):
 
 
 def _mask(rng, size, parts):
-    """Where the shape is: 0.4 to 0.8 of the shorter side across, and inside the
+    """Where the shape is: 0.6 to 0.85 of the shorter side across, and inside the
     square that a crop from the middle leaves.
     """
-    radius = rng.uniform(0.2, 0.4) * min(size)
+    radius = rng.uniform(0.3, 0.425) * min(size)
     wander = 0.45 * min(size) - radius
     center = np.array(size) / 2 + rng.uniform(-wander, wander, 2)
-    angle = rng.uniform(0, 2 * math.pi)
+    angle = rng.uniform(-_TURN, _TURN)
     turn = np.array(
         [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
     )
@@ -209,15 +210,15 @@ def _mask(rng, size, parts):
 
 
 def _light(rng, size):
-    """Uneven lighting: four corners between half and full."""
-    corners = rng.integers(110, 256, (2, 2)).astype(np.uint8)
+    """Uneven lighting: four corners between dim and full."""
+    corners = rng.integers(150, 256, (2, 2)).astype(np.uint8)
     light = Image.fromarray(corners).resize(size, Image.Resampling.BILINEAR)
     return Image.merge("RGB", [light] * 3)
 
 
 def _noise(rng, picture):
-    """Sensor noise, uniform, up to 16 levels either way."""
-    reach = int(rng.integers(0, 17))
+    """Sensor noise, uniform, up to 12 levels either way."""
+    reach = int(rng.integers(0, 13))
     pixels = np.asarray(picture).astype(np.int16)
     pixels += rng.integers(-reach, reach + 1, pixels.shape, dtype=np.int16)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

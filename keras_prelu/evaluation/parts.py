@@ -78,6 +78,23 @@ def softmax_scores(model):
     return keras.Model(model.inputs, scores, name=model.name)
 
 
+def any_size(model):
+    """Returns the layers of a model, not copies, on images of any size.
+
+    Args:
+        model: A functional model of images whose layers take any height and width.
+    """
+    first = is_channels_first(model)
+    channels = model.inputs[0].shape[1 if first else -1]
+    shape = (channels, None, None) if first else (None, None, channels)
+    images = keras.Input(shape, dtype=model.inputs[0].dtype, name="images")
+    return keras.models.clone_model(
+        keras.Model(model.inputs[0], model.output, name=model.name),
+        input_tensors=images,
+        clone_function=lambda layer: layer,
+    )
+
+
 def split(model):
     """Splits a net at its spatial pyramid pooling.
 
@@ -98,13 +115,8 @@ def split(model):
         )
     (pooling,) = pooling
     first = is_channels_first(model)
-    convolutions = keras.Model(model.inputs, pooling.input)
+    trunk = any_size(keras.Model(model.inputs, pooling.input))
     channels = model.inputs[0].shape[1 if first else -1]
-    shape = (channels, None, None) if first else (None, None, channels)
-    images = keras.Input(shape, dtype=model.inputs[0].dtype, name="images")
-    trunk = keras.models.clone_model(
-        convolutions, input_tensors=[images], clone_function=lambda layer: layer
-    )
     top = keras.Model(pooling.output, softmax_scores(model).output, name="top")
     size = input_size(model)
     own = (1, channels, *size) if first else (1, *size, channels)

@@ -3,14 +3,15 @@
 import csv
 import json
 import random
+import shlex
 import signal
 import time
 
 import pytest
-from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
+from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
@@ -44,10 +45,12 @@ def state(workdir):
     }
 
 
-def test_a_run_explains_itself(finished):
+def test_a_run_explains_itself(finished, pictures):
     workdir, printed = finished
     config = json.loads((workdir / "config.json").read_text())
     assert config["model"]["width"] == 0.03
+    command = shlex.split((workdir / "command.txt").read_text())
+    assert command == ["python", *arguments(pictures, workdir, *SAVING)]
     rows = list(csv.DictReader((workdir / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
@@ -56,8 +59,8 @@ def test_a_run_explains_itself(finished):
     assert evaluation["top1_error"] == pytest.approx(float(rows[1]["val_top1_error"]))
     speed = list(csv.DictReader((workdir / "speed.csv").open()))
     assert all(0 <= float(row["input_wait"]) <= 1 for row in speed)
-    pictures = {path.name for path in (workdir / "report").iterdir()}
-    assert pictures == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
+    drawn = {path.name for path in (workdir / "report").iterdir()}
+    assert drawn == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
     assert list((workdir / "tensorboard" / "validation").iterdir())
     for told in ("CPU", "1 replica(s)", "XLA off", "multiply-adds", "24 pictures"):
         assert told in printed
@@ -131,11 +134,11 @@ def test_another_configuration_is_refused_and_the_difference_shown(
     tmp_path,
 ):
     config = {"optimizer": {"momentum": 0.5, "learning_rate": 0.1}, "epochs": 3}
-    Workdir(tmp_path).claim(config)
+    Workdir(tmp_path).claim(config, ["train"])
     other = {"optimizer": {"momentum": 0.9, "learning_rate": 0.1}, "epochs": 3}
     with pytest.raises(ValueError, match=r"Received: optimizer.momentum=0.9 where the"):
-        Workdir(tmp_path, worker=1).claim(other)
-    Workdir(tmp_path, worker=2).claim(config)
+        Workdir(tmp_path, worker=1).claim(other, ["train"])
+    Workdir(tmp_path, worker=2).claim(config, ["train"])
 
 
 def test_checkpoints_that_cannot_be_used_are_told_in_a_line(

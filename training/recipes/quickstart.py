@@ -15,7 +15,7 @@ def get_config():
     """Returns the recipe."""
     config = defaults.get_config()
     config.model.width = 1 / 16
-    config.model.dropout = 0.0  # a net this small does not overfit in 34 epochs
+    config.model.dropout = 0.0  # a net this small does not overfit in 16 epochs
     config.data.name = "prelu_shapes"
     config.data.image_size = 48
     config.data.scale = (48, 60)
@@ -23,8 +23,9 @@ def get_config():
     config.optimizer.learning_rate = 3e-2
     config.optimizer.clip_norm = 1.0
     config.schedule.name = "fixed"
-    config.schedule.epochs = (29, 33)
-    config.batch_size = 32
-    config.epochs = 34
+    config.schedule.factor = 0.3
+    config.schedule.epochs = (9, 13, 15)
+    config.batch_size = 64
+    config.epochs = 16
     config.deterministic = True
     return config

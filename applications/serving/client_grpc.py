@@ -1,0 +1,49 @@
+"""Asks TF Serving about pictures over gRPC, with tensorflow-serving-api.
+
+    python applications/serving/client_grpc.py photo.jpg [another.png ...] \\
+        [--server=localhost:8500] [--model=prelu] [--output=answer.png]
+
+Prints the best classes of each and draws them beside it.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import answers
+import grpc
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+
+def ask(server, model, contents):
+    """Returns the best classes of pictures.
+
+    Args:
+        server: Address of the server, `host:port`.
+        model: Name of the model.
+        contents: A list of the bytes of pictures.
+
+    Returns:
+        For each a list of `(class, score)`, best first.
+    """
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = answers.SIGNATURE
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(contents))
+    try:
+        with grpc.insecure_channel(server) as channel:
+            service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            outputs = service.Predict(request, timeout=answers.SECONDS).outputs
+    except grpc.RpcError as error:
+        code = error.code().name
+        raise ValueError(f"The server refuses ({code}): {error.details()}") from error
+    classes, scores = (tf.make_ndarray(outputs[key]) for key in ("classes", "scores"))
+    return [
+        [(name.decode(), float(score)) for name, score in zip(*row, strict=True)]
+        for row in zip(classes, scores, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    answers.run(ask, "localhost:8500")

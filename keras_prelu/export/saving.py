@@ -1,0 +1,154 @@
+"""SavedModels for TF Serving."""
+
+import pathlib
+import tempfile
+
+import tensorflow as tf
+
+from keras_prelu.evaluation import parts
+from keras_prelu.export import cards, warmup
+from keras_prelu.export.models import check_class_names, check_model
+from keras_prelu.export.signatures import Served
+from keras_prelu.files import appearing
+
+# The paper resizes pictures to 256 for its crops of 224.
+_SCALE = 256 / 224
+_ON_ERROR = ("raise", "mark")
+
+
+def _check(model, top_k, scale, dense_scales, on_error, version):
+    side = parts.input_size(model)[0]
+    if not isinstance(top_k, int) or top_k < 1:
+        raise ValueError(
+            "Argument `top_k` must be an integer of at least 1. "
+            f"Received: top_k={top_k!r}"
+        )
+    for name, value, scales in (
+        ("scale", scale, (scale,)),
+        ("dense_scales", dense_scales, dense_scales),
+    ):
+        if any(not isinstance(scale, int) or scale < side for scale in scales):
+            raise ValueError(
+                f"Argument `{name}` must hold shorter sides, integers of at least the "
+                f"model's own, {side}. Received: {name}={value!r}"
+            )
+    if on_error not in _ON_ERROR:
+        raise ValueError(
+            f"Argument `on_error` must be one of {', '.join(map(repr, _ON_ERROR))}. "
+            f"Received: on_error={on_error!r}"
+        )
+    if version is not None and (not isinstance(version, int) or version < 1):
+        raise ValueError(
+            "Argument `version` must be an integer of at least 1, or None for the next "
+            f"one. Received: version={version!r}"
+        )
+
+
+def _new_version(path, version):
+    """Returns the folder of a version that is not there yet."""
+    taken = [int(entry.name) for entry in path.glob("*") if entry.name.isdigit()]
+    if version in taken:
+        raise ValueError(
+            f"Argument `version` must be a new one; {path} has {sorted(taken)}. "
+            f"Received: version={version!r}"
+        )
+    return path / str(version or max(taken, default=0) + 1)
+
+
+def saved_model(
+    model,
+    path,
+    class_names=None,
+    top_k=5,
+    scale=None,
+    dense_scales=(),
+    on_error="raise",
+    version=None,
+    card=None,
+):
+    """Writes a model for TF Serving, with all preprocessing inside.
+
+    A SavedModel of numbered versions, as TF Serving watches for: `path/1`, then
+    `path/2` and so on. A version appears whole or not at all. It loads with
+    `tf.saved_model.load`, without this package and without Keras, and answers:
+
+    - `serving_default`: `images`, float32 RGB in [0, 255], any batch and any size that
+      the net takes, to `scores`. Integers in JSON are taken too.
+    - `serving_uint8`: the same for uint8 images, a quarter of the bytes.
+    - `classify`: `image_bytes`, JPEG, PNG, GIF, BMP or WebP files of any sizes as a
+      string tensor, to the `classes` and `scores` of the best `top_k`. Pictures are
+      decoded, resized and cropped as `keras_prelu.data.eval_batches` does.
+    - `dense`, if `dense_scales` are given: the same by dense testing, averaged over the
+      scales and mirror images, as `keras_prelu.evaluation.evaluate` does.
+
+    `assets/labels.txt` holds the class names; `assets.extra/` the requests with which
+    the server warms up, and the model card.
+
+    Args:
+        model: A classifier of square RGB images that ends in a softmax, or in logits,
+            which get one. Nets of `keras_prelu.applications` are exported for images of
+            any size, others for images of their own.
+        path: Folder of the versions, made if need be.
+        class_names: Names of the classes; by default their numbers.
+        top_k: How many classes to name, if there are as many.
+        scale: The shorter side that pictures are resized to before the crop from the
+            middle; by default 256/224 of the model's own side.
+        dense_scales: The shorter sides of dense testing.
+        on_error: What pictures that cannot be decoded do. `"raise"`: the request is an
+            error that names their rows. `"mark"`: in their rows all classes are `""`
+            and all scores 0.
+        version: Number of the version; by default the next one.
+        card: Dict of what the model card is to state: `data`, `protocol`, `scores`,
+            `command`, `licence`, `intended_use`. What is left out is "not stated".
+
+    Returns:
+        The folder of the version, a `pathlib.Path`.
+
+    Examples:
+        >>> model = keras_prelu.applications.Model14(
+        ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
+        ... )
+        >>> version = keras_prelu.export.saved_model(model, "pets", ["cat", "dog"])
+        >>> served = tf.saved_model.load(version)
+        >>> photo = tf.io.read_file("photos/cat/0.jpg")
+        >>> best = served.signatures["classify"](image_bytes=photo[None])
+        >>> best["classes"].shape
+        TensorShape([1, 2])
+    """
+    model = check_model(model)
+    classes, side = model.output_shape[-1], parts.input_size(model)[0]
+    scale = round(_SCALE * side) if scale is None else scale
+    check_class_names(class_names, classes)
+    _check(model, top_k, scale, dense_scales, on_error, version)
+    cards.check(card)
+    warmup.require_protos()
+    path = pathlib.Path(path)
+    folder = _new_version(path, version)
+    names = [str(i) for i in range(classes)] if class_names is None else class_names
+    with tempfile.TemporaryDirectory() as temporary:
+        labels = pathlib.Path(temporary, "labels.txt")
+        labels.write_text("".join(f"{name}\n" for name in names))
+        top_k = min(top_k, classes)
+        served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
+        path.mkdir(parents=True, exist_ok=True)
+        with appearing(folder) as aside:
+            # It is for answers only: gradients would make the graph larger.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(served, str(aside), served.functions, options)
+            extra = aside / "assets.extra"
+            extra.mkdir()
+            warmup.write(extra / warmup.FILE, path.name, served.functions, side)
+            signatures = list(served.functions)
+            described = cards.describe(
+                model,
+                class_names,
+                card,
+                aside.rglob("*"),
+                format="TensorFlow SavedModel",
+                signatures=signatures,
+                scale=scale,
+                dense_scales=list(dense_scales),
+                on_error=on_error,
+            )
+            cards.write(described, extra / "model_card")
+    return folder

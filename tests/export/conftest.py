@@ -1,0 +1,47 @@
+"""One small net and its exports, which the tests of this folder share."""
+
+import keras
+import pytest
+
+from keras_prelu import export
+from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
+
+NAMES = [f"kind {i}" for i in range(7)]
+
+
+def build(*size, classes=7):
+    """The layers of a net of `keras_prelu.applications`, fewer of them."""
+    x = images = keras.Input((*size, 3))
+    for layer in (
+        SubtractMean(),
+        keras.layers.Conv2D(6, 5, strides=2, padding="same"),
+        PReLU(),
+        keras.layers.MaxPooling2D(2),
+        keras.layers.Conv2D(8, 3, padding="same"),
+        PReLU(alpha_initializer=-0.5),
+        SpatialPyramidPooling((3, 1)),
+        keras.layers.Dense(16),
+        PReLU(shared=True),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(classes, kernel_initializer="random_normal"),
+        keras.layers.Activation("softmax"),
+    ):
+        x = layer(x)
+    return keras.Model(images, x)
+
+
+@pytest.fixture(scope="package")
+def net():
+    keras.utils.set_random_seed(0)
+    return build(32, 32)
+
+
+@pytest.fixture(scope="package")
+def versions(net, tmp_path_factory):
+    """A SavedModel of two versions: 1 raises, 2 marks and tests densely."""
+    folder = tmp_path_factory.mktemp("served") / "net"
+    export.saved_model(net, folder, NAMES, top_k=3, scale=40, card={"licence": "MIT"})
+    export.saved_model(
+        net, folder, NAMES, scale=40, dense_scales=(40, 52), on_error="mark"
+    )
+    return folder

@@ -1,0 +1,204 @@
+"""ONNX and LiteRT files, run by their own runtimes."""
+
+import json
+import sys
+from collections import Counter
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_prelu import export
+from keras_prelu.applications import Model14
+from keras_prelu.export import onnx_graph
+from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
+
+pytestmark = pytest.mark.tensorflow_only
+SIZES = [(1, 32, 32), (3, 32, 32), (2, 20, 47)]  # the last: maps below the bins
+
+
+@pytest.fixture(scope="module")
+def net():
+    keras.utils.set_random_seed(0)
+    return Model14(width=1 / 16, classes=7, input_shape=(32, 32, 3))
+
+
+def drawn(*size):
+    rng = np.random.default_rng(sum(size))
+    return rng.integers(0, 256, (*size, 3)).astype("float32")
+
+
+def expected(net, images):
+    """The scores of the weights in a net that was built for that size."""
+    other = Model14(width=1 / 16, classes=7, input_shape=images.shape[1:])
+    other.set_weights(net.get_weights())
+    return other(images).numpy()
+
+
+def run_onnx(path, images):
+    session = onnxruntime.InferenceSession(path)
+    return session.run(["scores"], {"images": images})[0]
+
+
+def run_litert(path, images):
+    interpreter = Interpreter(str(path))
+    interpreter.resize_tensor_input(0, images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+@pytest.fixture(scope="module")
+def onnx_file(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    return path, export.onnx(net, path, card={"data": "random"})
+
+
+@pytest.fixture(scope="module")
+def litert_file(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("litert") / "net.tflite"
+    return path, export.litert(net, path)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_onnx_runtime_scores_as_the_net_does(net, onnx_file, size):
+    images = drawn(*size)
+    found = run_onnx(onnx_file[0], images)
+    np.testing.assert_allclose(found, expected(net, images), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_litert_scores_as_the_net_does(net, litert_file, size):
+    images = drawn(*size)
+    found = run_litert(litert_file[0], images)
+    np.testing.assert_allclose(found, expected(net, images), atol=1e-4)
+
+
+def test_each_prelu_is_one_operator(net, onnx_file, litert_file):
+    layers = Counter(type(layer) for layer in net.layers)
+    nodes = Counter(node.op_type for node in onnx.load(onnx_file[0]).graph.node)
+    details = Interpreter(str(litert_file[0]))._get_ops_details()
+    ops = Counter(detail["op_name"] for detail in details)
+    assert nodes["PRelu"] == ops["PRELU"] == layers[PReLU] == 13
+    assert nodes["Conv"] == ops["CONV_2D"] == layers[keras.layers.Conv2D] == 11
+    assert not {"Relu", "RELU", "Neg", "NEG"} & {*nodes, *ops}
+
+
+@pytest.mark.parametrize("which", ["onnx_file", "litert_file"])
+def test_the_check_is_returned_and_in_the_card(request, which):
+    path, check = request.getfixturevalue(which)
+    assert check.images == 8
+    assert check.same_best == 1
+    assert 0 < check.largest_error < 1e-4
+    card = json.loads(path.with_name(f"{path.name}.json").read_text())
+    assert card["export"]["check"] == check._asdict()
+    assert card["sizes"]["bytes"] == path.stat().st_size
+    assert f"largest_error: {check.largest_error}" in (
+        path.with_name(f"{path.name}.md").read_text()
+    )
+
+
+def test_8_bits_are_smaller_and_their_error_is_stated(net, litert_file, tmp_path):
+    images = drawn(9, 32, 32)
+    path = tmp_path / "net.tflite"
+    check = export.litert(net, path, images, quantize=True)
+    differences = np.abs(run_litert(path, images) - net.predict(images, verbose=0))
+    assert check.images == 9
+    assert check.largest_error == pytest.approx(differences.max(), rel=1e-3)
+    assert 1e-4 < check.largest_error < 0.3
+    assert path.stat().st_size < 0.5 * litert_file[0].stat().st_size
+    card = json.loads((tmp_path / "net.tflite.json").read_text())
+    assert card["export"]["numbers"] == "8-bit integers"
+    assert card["export"]["check"]["largest_error"] == check.largest_error
+
+
+def test_what_does_not_score_alike_is_not_written(net, tmp_path, monkeypatch):
+    wrong = {**onnx_graph.CONVERTERS, PReLU: onnx_graph.CONVERTERS[keras.layers.ReLU]}
+    monkeypatch.setattr(onnx_graph, "CONVERTERS", wrong)
+    with pytest.raises(ValueError, match="must score as `model` does"):
+        export.onnx(net, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_kind_of_layer_arrives(tmp_path):
+    layers = keras.layers
+    images = keras.Input((17, 17, 3))
+    x = SubtractMean(mean=drawn(9, 9))(images)  # an image, resized to 17x17
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    x = layers.Conv2D(4, 2, padding="same", use_bias=False)(x)
+    x = layers.LeakyReLU(0.1)(x)
+    x = layers.ReLU()(x)
+    x = PReLU(shared=True)(x)
+    maps = keras.Model(images, x)
+    for tail in (
+        [SpatialPyramidPooling((3, 1)), layers.Dropout(0.5)],
+        [layers.GlobalAveragePooling2D()],
+        [layers.GlobalMaxPooling2D()],
+    ):
+        x = maps.output
+        for layer in [*tail, layers.Dense(5), layers.Softmax()]:
+            x = layer(x)
+        model = keras.Model(maps.input, x)
+        export.onnx(model, tmp_path / "net.onnx")
+        pictures = drawn(2, 17, 17)
+        found = run_onnx(tmp_path / "net.onnx", pictures)
+        np.testing.assert_allclose(found, model(pictures).numpy(), atol=1e-4)
+
+
+def small(*layers, activation="softmax", dtype="float32"):
+    images = x = keras.Input((8, 8, 3))
+    for layer in (*layers, keras.layers.GlobalMaxPooling2D(dtype=dtype)):
+        x = layer(x)
+    head = keras.layers.Dense(2, activation=activation, name="head")
+    return keras.Model(images, head(x))
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (small(keras.layers.BatchNormalization()), "a model with <BatchNormalization"),
+        (small(keras.layers.Conv2D(2, 1, activation="gelu")), "the activation 'gelu'"),
+        (small(dtype="bfloat16"), "with layers in bfloat16"),
+        (small(activation="sigmoid"), "must end in a softmax"),
+    ],
+)
+def test_models_that_cannot_be_converted_are_refused(tmp_path, model, message):
+    with pytest.raises(ValueError, match=message):
+        export.onnx(model, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", [export.onnx, export.litert])
+def test_images_of_another_size_are_refused(net, tmp_path, writer):
+    with pytest.raises(
+        ValueError, match=r"of shape \(32, 32, 3\). Received: images of"
+    ):
+        writer(net, tmp_path / "net", drawn(2, 40, 40))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_8_bits_need_images(net, tmp_path):
+    with pytest.raises(ValueError, match="Received: images=None"):
+        export.litert(net, tmp_path / "net.tflite", quantize=True)
+
+
+@pytest.mark.parametrize(
+    "writer, module, extra",
+    [
+        (export.onnx, "onnxruntime", "onnx"),
+        (export.onnx, "onnx", "onnx"),
+        (export.litert, "ai_edge_litert.interpreter", "export"),
+    ],
+)
+def test_missing_extras_say_what_to_install(
+    net, tmp_path, monkeypatch, writer, module, extra
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"pip install 'keras-prelu\[{extra}\]'"):
+        writer(net, tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,325 @@
+"""SavedModels: what they answer, and how they come to lie where they lie."""
+
+import io
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_prelu import data, export
+from keras_prelu.applications import Model14
+from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.evaluation import evaluate
+from keras_prelu.export import encoded, saving, warmup
+from tests.data.conftest import broken_jpeg, picture
+from tests.data.conftest import encoded as encode
+from tests.export.conftest import NAMES, build
+
+pytestmark = pytest.mark.tensorflow_only
+
+# In a process of its own, which has TensorFlow and nothing of ours.
+USE = """
+import sys
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.tools import saved_model_cli
+
+folder, given, out = sys.argv[1:]
+given = dict(np.load(given))
+served = tf.saved_model.load(folder).signatures
+made = {name: served["serving_default"](images=images)["scores"]
+        for name, images in given.items() if name.startswith("size")}
+made["uint8"] = served["serving_uint8"](images=tf.constant(given["pixels"]))["scores"]
+np.savez(out + "/scores.npz", **made)
+np.save(out + "/bytes.npy", given["jpeg"])
+sys.argv[1:] = ["run", "--dir", folder, "--tag_set", "serve", "--signature_def",
+                "classify", "--inputs", f"image_bytes={out}/bytes.npy",
+                "--outdir", out]
+saved_model_cli.main()
+loaded = {"keras", "keras_prelu", "tf_keras"} & set(sys.modules)
+sys.exit(f"imported: {loaded}" if loaded else 0)
+"""
+JPEG = encode(picture(44, 60))
+
+
+class Bytes(data.Source):
+    """Encoded pictures as a source, all of the first class."""
+
+    def __init__(self, contents):
+        super().__init__(NAMES)
+        self.contents = contents
+
+    def __len__(self):
+        return len(self.contents)
+
+    def __getitem__(self, index):
+        return self.contents[index], 0
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """Pictures of many sizes and formats."""
+    grey = Image.fromarray(picture(60, 45)).convert("L")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return [
+        JPEG,
+        encode(picture(33, 90, 1), "PNG"),
+        encode(picture(200, 150, 2), "JPEG", exif=turned),
+        encode(picture(32, 32, 3), "BMP"),
+        encode(picture(57, 41, 4), "WEBP", lossless=True),
+        encode(grey, "JPEG"),
+        encode(picture(70, 64, 5), "GIF"),
+    ]
+
+
+def any_size(net):
+    """The weights of a net, in a net that was built for any size."""
+    other = build(None, None)
+    other.set_weights(net.get_weights())
+    return other
+
+
+def crops_of(contents, size=32, scale=40):
+    """The crops of the evaluator, which Pillow makes."""
+    return next(iter(data.eval_batches(Bytes(contents), len(contents), size, scale)))[0]
+
+
+def own_crops(contents, size=32, scale=40):
+    """The crops that a SavedModel makes, which a test compares with the evaluator's."""
+    pictures = [encoded.decode(tf.constant(content)) for content in contents]
+    return np.stack([encoded.resize(pixels, scale, size) for pixels in pictures])
+
+
+def loaded(versions, number):
+    return tf.saved_model.load(versions / str(number)).signatures
+
+
+@pytest.fixture(scope="module")
+def raising(versions):
+    return loaded(versions, 1)
+
+
+@pytest.fixture(scope="module")
+def marking(versions):
+    return loaded(versions, 2)
+
+
+def test_it_serves_where_neither_keras_nor_this_package_is(net, versions, tmp_path):
+    rng = np.random.default_rng(0)
+    given = {
+        f"size {size}": rng.integers(0, 256, (*size, 3)).astype("float32")
+        for size in ((7, 32, 32), (1, 45, 70), (2, 9, 33))  # a map below the bins too
+    }
+    given["pixels"] = rng.integers(0, 256, (2, 40, 40, 3), "uint8")
+    np.savez(tmp_path / "given.npz", **given, jpeg=np.array([JPEG]))
+    command = [sys.executable, "-c", USE, versions / "1", tmp_path / "given.npz"]
+    subprocess.run([*command, tmp_path], cwd=tmp_path, check=True, capture_output=True)
+    found = np.load(tmp_path / "scores.npz")
+    other = any_size(net)
+    given["uint8"] = given.pop("pixels")
+    for name, images in given.items():
+        expected = other(images).numpy()
+        assert (
+            np.abs(expected[0] - 1 / 7).max() > 0.01
+        )  # there is something to get wrong
+        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    expected = np.sort(net.predict(own_crops([JPEG]), verbose=0)[0])[:-4:-1]
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[0], expected, atol=1e-5)
+
+
+def test_numpy_images_of_either_kind_are_taken(net, raising):
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), "uint8")
+    for images in (pixels, pixels.astype("float64")):
+        found = raising["serving_default"](images=images)["scores"]
+        np.testing.assert_allclose(found, net.predict(pixels, verbose=0), atol=1e-5)
+
+
+def test_crops_are_those_of_the_evaluator_to_a_level(mixed):
+    expected = crops_of(mixed).numpy().astype(int)
+    # Pillow rounds after each of its two passes.
+    assert np.abs(own_crops(mixed) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_encoded_pictures_are_classified_as_the_evaluator_would(
+    net, raising, mixed, count
+):
+    found = raising["classify"](image_bytes=tf.constant(mixed[:count]))
+    scores = net.predict(own_crops(mixed[:count]), verbose=0)
+    best = np.argsort(-scores, axis=1)[:, :3]
+    assert found["classes"].shape == (count, 3)
+    expected = [[NAMES[i] for i in row] for row in best]
+    assert np.char.decode(found["classes"].numpy().astype(bytes)).tolist() == expected
+    expected = np.take_along_axis(scores, best, 1)
+    np.testing.assert_allclose(found["scores"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright(orientation, endian):
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "a maker"  # other tags about it
+    exif[0x0112] = orientation
+    exif[0x0132] = "2026:01:01 00:00:00"
+    content = encode(picture(24, 37), "JPEG", exif=exif)
+    found = encoded.decode(tf.constant(content)).numpy()
+    np.testing.assert_array_equal(found, decode_rgb(content))
+
+
+@pytest.mark.parametrize(
+    "mode, fmt",
+    [("CMYK", "JPEG"), ("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("L", "BMP")],
+)
+def test_all_modes_become_rgb(mode, fmt):
+    content = encode(Image.fromarray(picture(24, 37)).convert(mode), fmt)
+    found = encoded.decode(tf.constant(content)).numpy()
+    np.testing.assert_array_equal(found, decode_rgb(content))
+
+
+BAD = [b"no picture", broken_jpeg(JPEG), JPEG[: len(JPEG) // 2], b""]
+
+
+def test_what_cannot_be_decoded_is_an_error_that_names_the_rows(raising):
+    contents = [JPEG, *BAD[:2], JPEG, *BAD[2:]]
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        raising["classify"](image_bytes=tf.constant(contents))
+    assert "Cannot be decoded: rows] [1 2 4 5]" in str(raised.value)
+
+
+@pytest.mark.parametrize("signature", ["classify", "dense"])
+def test_what_cannot_be_decoded_is_marked_and_changes_no_other_row(marking, signature):
+    answer = marking[signature]
+    alone = answer(image_bytes=tf.constant([JPEG]))
+    found = answer(image_bytes=tf.constant([*BAD, JPEG]))
+    assert (found["classes"][:-1].numpy() == b"").all()
+    assert (found["scores"][:-1].numpy() == 0).all()
+    assert (found["classes"][-1].numpy() == alone["classes"][0].numpy()).all()
+    np.testing.assert_allclose(found["scores"][-1], alone["scores"][0], atol=1e-6)
+    nothing_good = answer(image_bytes=tf.constant(BAD))
+    assert (nothing_good["classes"].numpy() == b"").all()
+
+
+def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
+    found = marking["dense"](image_bytes=tf.constant(mixed))
+    expected = evaluate(net, Bytes(mixed), "dense", scales=(40, 52), verbose=0)
+    # Levels that differ by one move the scores; other views move them by more.
+    np.testing.assert_allclose(found["scores"], expected.best_scores, atol=5e-3)
+    center = marking["classify"](image_bytes=tf.constant(mixed))["scores"]
+    assert np.abs(center - expected.best_scores).max() > 2e-2
+    first = np.char.decode(found["classes"][:, 0].numpy().astype(bytes)).tolist()
+    assert first == [NAMES[i] for i in expected.best[:, 0]]
+
+
+def test_the_warm_up_asks_every_signature(versions, marking):
+    predict, logs = warmup.require_protos()
+    records = tf.data.TFRecordDataset(
+        str(versions / "2" / "assets.extra" / "tf_serving_warmup_requests")
+    )
+    requests = [
+        logs.PredictionLog.FromString(record.numpy()).predict_log.request
+        for record in records
+    ]
+    assert {request.model_spec.name for request in requests} == {"net"}
+    asked = {request.model_spec.signature_name for request in requests}
+    assert asked == {"serving_default", "serving_uint8", "classify", "dense"}
+    for request in requests:
+        ((name, value),) = request.inputs.items()
+        answer = marking[request.model_spec.signature_name]
+        scores = answer(**{name: tf.constant(tf.make_ndarray(value))})["scores"]
+        assert scores[0, 0] > 0
+
+
+def test_labels_and_card_lie_in_the_version(net, versions):
+    labels = (versions / "1" / "assets" / "labels.txt").read_text()
+    assert labels.splitlines() == NAMES
+    card = (versions / "1" / "assets.extra" / "model_card.md").read_text()
+    for row in (
+        "| activation | prelu, prelu_shared |",
+        "| licence | MIT |",
+        "| scores | not stated |",
+        f"| sizes | parameters: {net.count_params()}; image: 32x32; bytes: ",
+        "serving_default, serving_uint8, classify; scale: 40",
+    ):
+        assert row in card
+
+
+def test_nothing_is_visible_until_it_is_whole(net, tmp_path, monkeypatch):
+    seen = []
+
+    def fail(*_):
+        seen.extend(entry.name for entry in tmp_path.iterdir())
+        raise OSError("disk full")
+
+    monkeypatch.setattr(warmup, "write", fail)
+    with pytest.raises(OSError, match="disk full"):
+        export.saved_model(net, tmp_path)
+    assert len(seen) == 1
+    assert not seen[0].isdigit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_versions_are_counted_on(tmp_path):
+    for name in ("2", "10", "notes", ".partial-11"):
+        (tmp_path / name).mkdir()
+    assert saving._new_version(tmp_path, None).name == "11"
+    assert saving._new_version(tmp_path, 3).name == "3"
+    assert saving._new_version(tmp_path / "none", None).name == "1"
+    with pytest.raises(ValueError, match="Received: version=10"):
+        saving._new_version(tmp_path, 10)
+
+
+def test_other_classifiers_are_served_at_their_size_and_with_softmax(tmp_path):
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Dense(4)(keras.layers.Flatten()(images))
+    model = keras.Model(images, x)
+    served = tf.saved_model.load(export.saved_model(model, tmp_path))
+    pixels = np.random.default_rng(0).random((3, 8, 8, 3)).astype("float32")
+    found = served.signatures["serving_default"](images=pixels)["scores"]
+    expected = np.exp(model.predict(pixels, verbose=0))
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    blank = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(blank, "PNG")
+    best = served.signatures["classify"](image_bytes=tf.constant([blank.getvalue()]))
+    assert sorted(best["classes"].numpy()[0]) == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_missing_extra_says_what_to_install(net, tmp_path, monkeypatch):
+    for module in ("predict_pb2", "prediction_log_pb2"):
+        monkeypatch.setitem(sys.modules, f"tensorflow_serving.apis.{module}", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-prelu\[serving\]'"):
+        export.saved_model(net, tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"class_names": ["a", "b"]}, r"must hold 7 names.* Received: class_names=\["),
+        ({"class_names": "abcdefg"}, "Received: class_names='abcdefg'"),
+        ({"class_names": ["a\nb", *"cdefgh"]}, "strings of one line"),
+        ({"top_k": 0}, "at least 1. Received: top_k=0"),
+        ({"scale": 31}, "own, 32. Received: scale=31"),
+        ({"dense_scales": (40, 20)}, r"own, 32. Received: dense_scales=\(40, 20\)"),
+        ({"on_error": "skip"}, "Received: on_error='skip'"),
+        ({"version": 0}, "Received: version=0"),
+        ({"card": {"author": "me"}}, "Received: card with 'author'"),
+    ],
+)
+def test_wrong_arguments_write_nothing(net, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export.saved_model(net, tmp_path / "net", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_channels_first_is_refused(tmp_path):
+    keras.config.set_image_data_format("channels_first")
+    model = Model14(width=1 / 64, classes=2, input_shape=(3, 32, 32))
+    with pytest.raises(ValueError, match="channels last"):
+        export.saved_model(model, tmp_path)

@@ -1,0 +1,80 @@
+"""applications/serving/export.py as its users start it."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_prelu import data, evaluation
+from keras_prelu.export import encoded
+from tests.data.conftest import encoded as encode
+from tests.data.conftest import picture
+from tests.export.conftest import build
+
+pytestmark = pytest.mark.tensorflow_only
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "applications" / "serving" / "export.py", *arguments],
+        env={"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def make_run(folder):
+    """What a run leaves behind that an export needs; returns its model."""
+    for name in ("ant", "bee"):
+        (folder / "set" / "validation" / name).mkdir(parents=True)
+        path = folder / "set" / "validation" / name / "0.png"
+        path.write_bytes(encode(picture(50, 40), "PNG"))
+    config = {
+        "name": "",
+        "path": str(folder / "set"),
+        "data_dir": "",
+        "train": "train",
+        "validation": "validation",
+        "eval_scale": 36,
+    }
+    (folder / "config.json").write_text(json.dumps({"data": config}))
+    (folder / "command.txt").write_text("python train.py\n")
+    model = build(32, 32, classes=2)
+    model.save(folder / "model.keras")
+    return model
+
+
+def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
+    model = make_run(tmp_path)
+    source = data.from_directory(tmp_path / "set" / "validation")
+    found = evaluation.evaluate(model, source, scales=(36,), verbose=0).summary()
+    (tmp_path / "evaluation.json").write_text(json.dumps({"center": found}))
+    done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", "--licence=MIT")
+    assert done.returncode == 0, done.stderr
+    version = tmp_path / "out" / "1"
+    assert done.stdout.splitlines()[0] == f"Model: {version}"
+    content = (tmp_path / "set" / "validation" / "bee" / "0.png").read_bytes()
+    answer = tf.saved_model.load(version).signatures["classify"]
+    best = answer(image_bytes=tf.constant([content]))
+    crop = encoded.resize(encoded.decode(tf.constant(content)), 36, 32)
+    scores = model.predict(crop[None], verbose=0)[0]
+    names = np.array(["ant", "bee"])[np.argsort(-scores)]
+    assert best["classes"].numpy().astype(str).tolist() == [names.tolist()]
+    np.testing.assert_allclose(best["scores"][0], np.sort(scores)[::-1], atol=1e-5)
+
+    card = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    assert card["data"]["set"] == str(tmp_path / "set")
+    assert card["scores"]["center"] == {
+        "top1_error": found["top1_error"],
+        "top5_error": found["top5_error"],
+    }
+    assert card["protocol"]["center"]["scales"] == [36]
+    assert card["licence"] == "MIT"
+    assert card["command"] == "python train.py"
+    assert card["intended_use"] == "not stated"
+    assert card["export"]["scale"] == 36
