@@ -7,6 +7,7 @@ that no other is at. Experiments that need the same run share it.
 
 import json
 import shutil
+import sys
 from typing import NamedTuple
 
 from _program import SMALL, read  # isort: split
@@ -17,6 +18,7 @@ from recipes import quickstart
 from workdir import InUseError, Workdir
 
 from keras_prelu import callbacks, data, distribution
+from keras_prelu.data.prelu_shapes import PreluShapes
 from keras_prelu.data.rendering import SHAPES, render
 from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal
@@ -51,14 +53,16 @@ def configuration(run, setting):
     config.model.activation = run.rectifier
     config.model.width = WIDTHS[run.net]
     config.optimizer.learning_rate = 1e-2  # at the quickstart's 3e-2 some nets stall
-    config.schedule.epochs = (17, 20)
-    config.epochs = 20
+    config.schedule.factor = 0.3
+    config.schedule.epochs = (13, 15)
+    config.batch_size = 32
+    config.epochs = 16
     config.seed = run.seed
     config.deterministic = False  # it would slow what is timed in the same process
     with config.unlocked():
         config.slopes = run.slopes
         config.initializer = run.initializer
-        config.pictures = (8000, 2000)
+        config.data.version = str(PreluShapes.VERSION)  # its pictures may change
     if setting == SMALL:
         config.model.width = 1 / 32
         config.data.image_size = 32
@@ -67,7 +71,6 @@ def configuration(run, setting):
         config.schedule.epochs = (2,)
         config.batch_size = 16
         config.epochs = 2
-        config.pictures = (32, 16)
     return config
 
 
@@ -131,7 +134,7 @@ def train(run, place):
     """
     config = configuration(run, place.setting)
     workdir = Workdir(place.workdir / run.name)
-    workdir.claim(config.to_dict())
+    workdir.claim(config.to_dict(), ["python", *sys.argv])
     print(f"{run.name}: {config.epochs} epochs", flush=True)
     keras.backend.clear_session()
     model, trained = build(run, place.setting)

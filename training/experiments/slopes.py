@@ -3,7 +3,7 @@
     python training/experiments/slopes.py --output=training/results
 
 Writes slopes.csv and, with the full setting, docs/images/slopes.png. Takes the runs
-without decay from rectifiers.py if they are there; the full setting takes about 20
+without decay from rectifiers.py if they are there; the full setting takes about 15
 minutes more on one core.
 """
 
