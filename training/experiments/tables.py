@@ -47,25 +47,27 @@ def decimals(row, name, digits=2):
 
 
 def propagation(results):
-    """Last over first variance of the responses, and first over last of gradients."""
+    """Ratios of variances, forward to the last layers and back to the first one."""
     cells = {}
     for row in read(results / "propagation.csv"):
         cells.setdefault((row["net"], row["rule"]), []).append(row)
     rows = []
     for (net, rule), found in cells.items():
         first, last = found[0], found[-1]
-        rows.append(
-            [
-                net,
-                rule,
-                f"{last['forward'] / first['forward']:.2g}",
-                f"{last['forward_theory'] / first['forward_theory']:.2g}",
-                f"{first['backward'] / last['backward']:.2g}",
-                f"{first['backward_theory'] / last['backward_theory']:.2g}",
-            ]
-        )
-    header = ["net", "rule", "forward", "theory", "backward", "theory"]
-    return markdown(header, rows)
+        convolution = [row for row in found if row["layer"].startswith("conv")][-1]
+        ratios = [
+            to[f"{way}{kind}"] / start[f"{way}{kind}"]
+            for way, to, start in (
+                ("forward", convolution, first),
+                ("forward", last, first),
+                ("backward", first, last),
+            )
+            for kind in ("", "_theory")
+        ]
+        rows.append([net, rule, *(f"{ratio:.2g}" for ratio in ratios)])
+    ways = ["forward to the last convolution", "forward to fc2", "back from fc2"]
+    header = [name for way in ways for name in (way, "theory")]
+    return markdown(["net", "rule", *header], rows)
 
 
 def propagation_example(results):
