@@ -2,12 +2,14 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import keras
 import matplotlib
 import numpy as np
 
 from keras_prelu import data
+from keras_prelu.analysis import plots
 from keras_prelu.evaluation import evaluate
 from keras_prelu.files import replacing
 
@@ -105,22 +107,14 @@ def draw_curves(rows):
 
 def draw_slopes(rows):
     """Mean and spread of each layer's slopes, at the last epoch, by depth."""
-    last = [row for row in rows if row["epoch"] == rows[-1]["epoch"]]
-    places = np.arange(len(last))
-    mean, std, low, high = (
-        np.array([float(row[name]) for row in last])
-        for name in ("mean", "std", "min", "max")
+    numbers = ("mean", "std", "min", "max")
+    return plots.draw_slopes(
+        [
+            SimpleNamespace(name=row["layer"], **{n: float(row[n]) for n in numbers})
+            for row in rows
+            if row["epoch"] == rows[-1]["epoch"]
+        ]
     )
-    figure, axis = plt.subplots(figsize=(10, 4), layout="constrained")
-    axis.vlines(places, low, high, color="lightgrey", label="least to greatest")
-    axis.errorbar(places, mean, std, fmt="o", capsize=3, label="mean and deviation")
-    axis.axhline(0.25, color="grey", linestyle="--", linewidth=1, label="at the start")
-    axis.axhline(0, color="black", linewidth=0.8)
-    axis.set_xticks(places, [row["layer"] for row in last], rotation=60, ha="right")
-    axis.set(title="Learned slopes by depth", ylabel="slope")
-    axis.grid(axis="y", alpha=0.3)
-    axis.legend()
-    return figure
 
 
 def draw_confusions(counts, class_names):

@@ -8,6 +8,10 @@ import shlex
 from keras_prelu.files import replacing
 
 
+class InUseError(OSError):
+    """Another process is at work in the folder."""
+
+
 class Workdir:
     """The folder of one run.
 
@@ -33,7 +37,7 @@ class Workdir:
             # Freed by the system however the process ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OSError(
+            raise InUseError(
                 "`workdir` must not be in use by another process. "
                 f"Received: workdir={path}"
             ) from error

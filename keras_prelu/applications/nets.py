@@ -133,11 +133,17 @@ class Architecture(NamedTuple):
         for i, stage in enumerate(self.net.stages, start=1):
             for j in range(1, stage.depth + 1):
                 suffix = f"{i}_{j}" if stage.depth > 1 else f"{i}"
+                padding = "same"
+                if stage.kernel == 2 and j % 2 == 0:
+                    # "same" pads 2x2 at the end. In every layer, that would move the
+                    # map by a cell a layer, and in 22 layers out of the image.
+                    padding = "valid"
+                    x = layers.ZeroPadding2D(((1, 0), (1, 0)), name=f"pad{suffix}")(x)
                 x = layers.Conv2D(
                     self.units(stage.filters),
                     stage.kernel,
                     strides=stage.stride,
-                    padding="same",
+                    padding=padding,
                     kernel_initializer=self.kernel_initializer(),
                     name=f"conv{suffix}",
                 )(x)

@@ -4,9 +4,9 @@ import csv
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from keras_prelu.analysis.slopes import layer_slopes, slopes
 from keras_prelu.files import replacing
 
 
@@ -96,24 +96,15 @@ class SlopesLog(TableLog):
             [
                 {
                     "epoch": epoch + 1,
-                    "layer": layer,
-                    "mean": float(slopes.mean()),
-                    "std": float(slopes.std()),
-                    "min": float(slopes.min()),
-                    "max": float(slopes.max()),
+                    "layer": row.name,
+                    "mean": row.mean,
+                    "std": row.std,
+                    "min": row.min,
+                    "max": row.max,
                 }
-                for layer, slopes in layer_slopes(self.model).items()
+                for row in slopes(self.model)
             ]
         )
-
-
-def layer_slopes(model):
-    """Returns a dict from the names of the PReLU layers to their slopes, in order."""
-    return {
-        weight.path.split("/")[-2]: np.asarray(weight.numpy(), "float32")
-        for weight in model.trainable_variables
-        if weight.name == "alpha"
-    }
 
 
 class TensorBoardLog(keras.callbacks.Callback):
@@ -144,8 +135,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         with self._writer("train", number).as_default(step=number):
             for name, value in train.items():
                 tf.summary.scalar(name, value)
-            for layer, slopes in layer_slopes(self.model).items():
-                tf.summary.histogram(f"slopes/{layer}", slopes)
+            for layer, values in layer_slopes(self.model).items():
+                tf.summary.histogram(f"slopes/{layer}", values)
         with self._writer("validation", number).as_default(step=number):
             for name in logs.keys() - train.keys():
                 tf.summary.scalar(name.removeprefix("val_"), logs[name])

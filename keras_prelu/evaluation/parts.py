@@ -156,6 +156,10 @@ def margins(trunk):
             else:
                 after += (kernel - 1) * stride
             stride *= step
+        elif isinstance(layer, keras.layers.ZeroPadding2D):
+            # Only moves what the next layer's window looks at.
+            (top, _), (left, _) = layer.padding
+            before += max(top, left) * stride
         elif not _is_pointwise(layer):
             return None
     return stride, math.ceil(before / stride), math.ceil(after / stride)

@@ -80,6 +80,11 @@ def _convolution(graph, layer, x, shape):
     return _activation(graph, layer, x, shape)
 
 
+def _zero_padding(graph, layer, x, shape):
+    (top, bottom), (left, right) = layer.padding
+    return graph.add("Pad", x, _integers(0, 0, top, left, 0, 0, bottom, right))
+
+
 def _max_pooling(graph, layer, x, shape):
     return graph.add("MaxPool", x, **_windows(layer.pool_size, layer))
 
@@ -159,6 +164,7 @@ CONVERTERS = {
     keras.layers.Softmax: lambda graph, layer, x, shape: graph.add(
         "Softmax", x, axis=1
     ),
+    keras.layers.ZeroPadding2D: _zero_padding,
     PReLU: _prelu,
     SpatialPyramidPooling: _pyramid,
     SubtractMean: _subtract_mean,

@@ -269,3 +269,25 @@ def test_wrong_arguments_are_refused_before_anything_is_built(
     monkeypatch.setattr(keras.layers.Layer, "add_weight", built)
     with pytest.raises(ValueError, match=f"`{argument}`.*Received: {argument}="):
         CONSTRUCTORS["model_a"](**{"width": 1 / 32, argument: value})
+
+
+def test_thirty_layers_leave_a_map_where_it_is():
+    # Each convolution an average; padded at one end only, 22 would move it 11 cells.
+    model = keras_prelu.applications.Model30(
+        include_top=False,
+        include_preprocessing=False,
+        activation="relu",
+        input_shape=(192, 192, 3),
+        width=1 / 256,
+    )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel = np.full(layer.kernel.shape, 1 / np.prod(layer.kernel.shape[:3]))
+            layer.set_weights([kernel, np.zeros(layer.bias.shape)])
+    image = np.zeros((1, 192, 192, 3), "float32")
+    image[:, 80:112, 80:112] = 1
+    found = keras.ops.convert_to_numpy(model(image))[0, :, :, 0]
+    place = np.arange(len(found)) + 0.5
+    center = (found.sum(0) @ place / found.sum(), found.sum(1) @ place / found.sum())
+    assert len(found) == 16
+    np.testing.assert_allclose(center, (8, 8), atol=1)

@@ -6,7 +6,8 @@ import pytest
 from absl import flags
 from runs import PROGRAM
 
-sys.path.insert(0, str(PROGRAM.parent))  # as Python does when it runs the program
+# As Python does when it runs a program of these folders.
+sys.path[:0] = [str(PROGRAM.parent), str(PROGRAM.parent / "experiments")]
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+"""What the experiments share: their command line, tables that resume, figures."""
+
+import csv
+import json
+import pathlib
+import statistics
+from typing import NamedTuple
+
+import matplotlib
+from _paths import ROOT  # isort: split
+
+import errors
+from absl import app, flags
+
+from keras_prelu.files import replacing
+
+matplotlib.use("Agg")  # files only; there may be no screen
+import matplotlib.pyplot as plt
+
+FULL, SMALL = "full", "small"
+
+
+class Place(NamedTuple):
+    """Where an experiment keeps what it finds, and on which scale it runs."""
+
+    output: pathlib.Path  # tables and configurations, to be committed
+    workdir: pathlib.Path  # checkpoints and trained models
+    setting: str = FULL
+
+    @property
+    def is_small(self):
+        """Whether the run is only to show that the experiment works."""
+        return self.setting == SMALL
+
+    @property
+    def seeds(self):
+        """The seeds of the runs that are averaged."""
+        return range(2 if self.is_small else 3)
+
+    def save(self, figure, name):
+        """Writes a figure: of the full setting to where the documentation shows it."""
+        folder = self.output if self.is_small else ROOT / "docs" / "images"
+        with replacing(folder / f"{name}.png") as aside:
+            figure.savefig(aside, dpi=130)
+        plt.close(figure)
+
+
+def read(path):
+    """Returns the rows of a CSV file, dicts with numbers where there are numbers."""
+    with path.open(newline="") as file:
+        return [
+            {name: _parsed(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def write(path, rows):
+    """Writes rows, dicts of the same keys, to a CSV file."""
+    with replacing(path) as aside, aside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {name: _shown(value) for name, value in row.items()} for row in rows
+        )
+
+
+def _parsed(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _shown(value):
+    return f"{value:.5g}" if isinstance(value, float) else value
+
+
+def fill(path, cells, measure):
+    """Measures the cells that a table lacks, and writes it anew after each.
+
+    Args:
+        path: The CSV file.
+        cells: Dicts that name the cells, the first columns of their rows.
+        measure: Function from a cell to its further columns: a dict, or a list of
+            dicts where a cell has several rows.
+
+    Returns:
+        The rows, in the order of the cells.
+    """
+    rows = read(path) if path.exists() else []
+
+    def of(cell):
+        key = [str(_parsed(str(_shown(value)))) for value in cell.values()]
+        return [r for r in rows if [str(r.get(name)) for name in cell] == key]
+
+    for cell in cells:
+        if not of(cell):
+            found = measure(cell)
+            found = found if isinstance(found, list) else [found]
+            rows += [{**cell, **row} for row in found]
+            write(path, rows)
+            rows = read(path)
+    rows = [row for cell in cells for row in of(cell)]
+    write(path, rows)
+    return rows
+
+
+def write_config(path, **config):
+    """Writes what a table was measured with beside it."""
+    with replacing(path) as aside:
+        aside.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def mean_and_spread(values):
+    """Returns the mean, and the standard deviation over seeds."""
+    return statistics.mean(values), statistics.stdev(values)
+
+
+def band(axis, x, curves, **arguments):
+    """Draws the mean of curves, and their spread about it."""
+    pairs = [mean_and_spread(values) for values in zip(*curves, strict=True)]
+    (line,) = axis.plot(x, [mean for mean, _ in pairs], **arguments)
+    axis.fill_between(
+        x,
+        [mean - spread for mean, spread in pairs],
+        [mean + spread for mean, spread in pairs],
+        color=line.get_color(),
+        alpha=0.2,
+        linewidth=0,
+    )
+
+
+def program(run):
+    """Runs an experiment from the command line.
+
+    Args:
+        run: Function of a `Place`.
+    """
+    flags.DEFINE_string("output", None, "Where results are kept.", required=True)
+    flags.DEFINE_enum("setting", FULL, [FULL, SMALL], "Small: in seconds, for tests.")
+    flags.DEFINE_string(
+        "workdir", "runs/experiments", "Where checkpoints and trained models are kept."
+    )
+
+    def main(_):
+        values = flags.FLAGS
+        place = Place(
+            pathlib.Path(values.output), pathlib.Path(values.workdir), values.setting
+        )
+        with errors.in_one_line():
+            place.output.mkdir(parents=True, exist_ok=True)
+            run(place)
+
+    app.run(main)

@@ -1,0 +1,85 @@
+"""He against Xavier on 22 and 30 layers (Figures 2 and 3), and 14 against 30 layers.
+
+    python training/experiments/depth.py --output=training/results
+
+Writes depth.csv and, with the full setting, docs/images/depth.png. Takes the 14-layer
+runs from rectifiers.py if they are there; the full setting takes about 35 minutes more
+on one core.
+"""
+
+import math
+
+import _runs
+from _program import band, mean_and_spread, plt, program, write
+
+NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
+INITIALIZERS = {"he": "He", "xavier": "Xavier"}
+CASES = [
+    ("model14", "he"),
+    ("model_b", "he"),
+    ("model_b", "xavier"),
+    ("model30", "he"),
+    ("model30", "xavier"),
+]
+COLUMNS = ("loss", "top1_error", "val_top1_error")
+
+
+def runs(case, place):
+    """Returns the runs of a net and an initializer, one for each seed."""
+    net, initializer = case
+    return [
+        _runs.Run(net, "relu", seed, initializer=initializer) for seed in place.seeds
+    ]
+
+
+def row(case, place):
+    """Returns a case's row: means over the seeds after the first and last epoch."""
+    net, initializer = case
+    values = {"net": net, "initializer": initializer, "seeds": len(place.seeds)}
+    for when, epoch in (("first", 0), ("last", -1)):
+        for name in COLUMNS:
+            found = [_runs.column(run, place, name)[epoch] for run in runs(case, place)]
+            key = f"{when}_{name}"
+            values[key], values[f"{key}_spread"] = mean_and_spread(found)
+    return values
+
+
+def draw(place):
+    """Draws the training loss of each net, and the errors of 14 and 30 layers."""
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
+
+    def curves(axis, case, name, factor, label, **arguments):
+        found = [
+            [factor * value for value in _runs.column(run, place, name)]
+            for run in runs(case, place)
+        ]
+        band(axis, range(1, len(found[0]) + 1), found, label=label, **arguments)
+
+    for axis, net in zip(axes, ("model_b", "model30"), strict=False):
+        for initializer, label in INITIALIZERS.items():
+            curves(axis, (net, initializer), "loss", 1, label)
+        axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
+        axis.set(title=f"{NETS[net]}, ReLU", ylabel="training loss")
+    for net, color in (("model14", "tab:green"), ("model30", "tab:blue")):
+        for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
+            kind = "validation" if name.startswith("val") else "training"
+            label = f"{NETS[net]}, {kind}"
+            curves(axes[2], (net, "he"), name, 100, label, color=color, linestyle=style)
+    axes[2].set(title="14 against 30 layers, He", ylabel="top-1 error, %")
+    for axis in axes:
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.3)
+        axis.legend()
+    figure.suptitle(f"On shapes: mean and spread of {len(place.seeds)} seeds")
+    place.save(figure, "depth")
+
+
+def run(place):
+    """Trains what is missing, writes, draws."""
+    if _runs.train_all([r for case in CASES for r in runs(case, place)], place):
+        write(place.output / "depth.csv", [row(case, place) for case in CASES])
+        draw(place)
+
+
+if __name__ == "__main__":
+    program(run)

@@ -1,0 +1,106 @@
+"""Rectifiers compared (Table 2, Figure 4): the 14-layer net, alike but for them.
+
+    python training/experiments/rectifiers.py --output=training/results
+
+Writes rectifiers.csv (errors after the last epoch), rectifiers_step.csv (the time of a
+training step) and, with the full setting, docs/images/rectifiers.png. The full setting
+takes about 40 minutes on one core.
+"""
+
+import _runs
+import numpy as np
+from _measure import interleaved, machine
+from _program import band, mean_and_spread, plt, program, write
+
+# By the label in tables and figures: the activation, and what becomes of its slopes.
+RECTIFIERS = {
+    "ReLU": ("relu", "learned"),
+    "Leaky ReLU 0.01": ("leaky_relu", "learned"),
+    "Leaky ReLU 0.25": ("prelu", "fixed"),
+    "PReLU shared": ("prelu_shared", "learned"),
+    "PReLU channel-wise": ("prelu", "learned"),
+}
+COLUMNS = {
+    "loss": "loss",
+    "top1_error": "top-1 error",
+    "val_loss": "validation loss",
+    "val_top1_error": "validation top-1 error",
+    "val_top5_error": "validation top-5 error",
+}
+
+
+def runs(label, place):
+    """Returns the runs with a rectifier, one for each seed."""
+    activation, slopes = RECTIFIERS[label]
+    return [_runs.Run("model14", activation, seed, slopes) for seed in place.seeds]
+
+
+def errors(label, place):
+    """Returns a rectifier's row: means over the seeds after the last epoch."""
+    row = {"rectifier": label, "seeds": len(place.seeds)}
+    for name in COLUMNS:
+        last = [_runs.column(run, place, name)[-1] for run in runs(label, place)]
+        row[name], row[f"{name}_spread"] = mean_and_spread(last)
+    return row
+
+
+def step_times(place):
+    """Returns the seconds of a training step with each rectifier."""
+    rng = np.random.default_rng(0)
+    functions, config = {}, None
+    for label in RECTIFIERS:
+        run = runs(label, place)[0]
+        config = _runs.configuration(run, place.setting)
+        _, trained = _runs.build(run, place.setting)
+        side, batch = config.data.image_size, config.batch_size
+        x = rng.integers(0, 256, (batch, side, side, 3)).astype("float32")
+        y = rng.integers(0, 16, batch)
+        functions[label] = lambda m=trained, x=x, y=y: m.train_on_batch(x, y)
+    seconds = interleaved(functions, rounds=2 if place.is_small else 100, warmup=3)
+    return [
+        {
+            "rectifier": label,
+            "milliseconds": 1000 * value,
+            "of_relu": value / seconds["ReLU"],
+            "batch": config.batch_size,
+            "machine": machine(),
+        }
+        for label, value in seconds.items()
+    ]
+
+
+def draw(place):
+    """Draws the errors by epoch, in training and validation."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    for axis, name in zip(axes, ("top1_error", "val_top1_error"), strict=True):
+        for label in RECTIFIERS:
+            curves = [
+                [100 * error for error in _runs.column(run, place, name)]
+                for run in runs(label, place)
+            ]
+            band(axis, range(1, len(curves[0]) + 1), curves, label=label)
+        axis.set(title=COLUMNS[name], xlabel="epoch", ylabel="%")
+        axis.grid(alpha=0.3)
+    axes[1].legend()
+    seeds = len(place.seeds)
+    figure.suptitle(f"14-layer net on shapes: mean and spread of {seeds} seeds")
+    place.save(figure, "rectifiers")
+
+
+def run(place):
+    """Trains, measures, draws."""
+    if not _runs.train_all(
+        [run for label in RECTIFIERS for run in runs(label, place)], place
+    ):
+        return
+    write(
+        place.output / "rectifiers.csv", [errors(label, place) for label in RECTIFIERS]
+    )
+    times = place.output / "rectifiers_step.csv"
+    if not times.exists():
+        write(times, step_times(place))
+    draw(place)
+
+
+if __name__ == "__main__":
+    program(run)

@@ -1,0 +1,248 @@
+"""How training scales to many GPUs, on paper: a model of what a step costs.
+
+    python training/experiments/scaling.py --output=training/results
+
+Nothing is trained and nothing is timed here: the speed of one GPU is a published one,
+and the rest is arithmetic. Writes scaling.csv (models A, B and C on 1 to 1,024 GPUs),
+scaling_checks.csv (the same model beside published figures) and, with the full setting,
+docs/images/scaling.png. It takes seconds.
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+from _program import plt, program, write, write_config
+from inputs import CONSTRUCTORS
+
+from keras_prelu.analysis import multiply_adds
+from keras_prelu.applications.nets import shapes_only
+
+FLOAT32, BFLOAT16 = 4, 2
+GPUS = tuple(2**i for i in range(11))
+BATCH = 64  # images a GPU
+
+
+class Net(NamedTuple):
+    """What the cost of a step depends on."""
+
+    convolution_multiply_adds: int
+    fc_multiply_adds: int
+    convolution_weights: int
+    fc_weights: int
+    fc_inputs: int  # numbers that go from the convolutions to fc1 for an image
+
+    @property
+    def multiply_adds(self):
+        """Of all layers, for an image."""
+        return self.convolution_multiply_adds + self.fc_multiply_adds
+
+
+class Machine(NamedTuple):
+    """GPUs and what joins them."""
+
+    flops: float  # of one GPU in training, as the time of a step shows them
+    link: float  # bytes a second between two GPUs of a server, each way
+    network: float  # bytes a second between two servers, each way
+    gpus_per_server: int = 8
+    latency: float = 10e-6  # of one message
+
+    def bandwidth(self, gpus):
+        """Returns the bytes a second of the slowest link of a ring."""
+        return self.link if gpus <= self.gpus_per_server else self.network
+
+
+# Speeds are those of the checks below: 154 images/s of VGG-16 on a P100; and for the
+# paper's GPUs 2.6 s for 128 images of model A on four of them at a speedup of 3.8.
+P100 = Machine(flops=154 * 6 * 15.47e9, link=20e9, network=25e9 / 8)
+P100_FAST = P100._replace(network=100e9 / 8)
+HOROVOD = P100._replace(gpus_per_server=4)
+PAPERS = Machine(flops=128 * 6 * 1.9e10 / (2.6 * 3.8), link=6e9, network=6e9)
+
+
+def of_model(model):
+    """Returns the costs of a model of this package or of `keras.applications`."""
+    dense = [x for x in model.layers if isinstance(x, keras.layers.Dense)]
+    weights = sum(layer.count_params() for layer in dense)
+    multiply = sum(math.prod(layer.kernel.shape) for layer in dense)
+    return Net(
+        multiply_adds(model) - multiply,
+        multiply,
+        model.count_params() - weights,
+        weights,
+        dense[0].kernel.shape[0],
+    )
+
+
+def ring(machine, gpus, size):
+    """Returns the seconds in which a ring of GPUs sums `size` bytes of each.
+
+    Each GPU sends 2 (n - 1) parts of an n-th of them.
+    """
+    parts = 2 * (gpus - 1)
+    return parts * (size / gpus / machine.bandwidth(gpus) + machine.latency)
+
+
+def step(net, machine, gpus, batch, number=FLOAT32, fc_on_one=False, hidden=0.0):
+    """Returns the seconds of a step.
+
+    Args:
+        net: A `Net`.
+        machine: A `Machine`.
+        gpus: How many of them.
+        batch: Images over all of them.
+        number: Bytes of a number of a gradient on its way.
+        fc_on_one: Whether the fully connected layers are on one GPU, as the paper has
+            them: their gradients stay there, activations come and go, and the other
+            GPUs wait.
+        hidden: The share of the time of the backward pass, two thirds of all, that
+            communication can hide behind.
+    """
+    per_multiply_add = 6 * batch / machine.flops  # 2 operations, forward and back
+    if fc_on_one:
+        shared, weights = net.convolution_multiply_adds, net.convolution_weights
+        others = batch * (gpus - 1) / gpus  # images of which activations must move
+        waiting = net.fc_multiply_adds * per_multiply_add
+        waiting += 2 * others * net.fc_inputs * number / machine.bandwidth(gpus)
+    else:
+        shared, weights = net.multiply_adds, net.convolution_weights + net.fc_weights
+        waiting = 0.0
+    compute = shared * per_multiply_add / gpus
+    behind = hidden * 2 / 3 * compute
+    return compute + waiting + max(0.0, ring(machine, gpus, weights * number) - behind)
+
+
+STRATEGIES = {
+    "all-reduce, float32": {},
+    "all-reduce, bfloat16": {"number": BFLOAT16},
+    "all-reduce, bfloat16, overlapped": {"number": BFLOAT16, "hidden": 1.0},
+    "fc on one GPU, float32": {"fc_on_one": True},
+}
+NETWORKS = {"25 Gbit/s": P100, "100 Gbit/s": P100_FAST}
+
+# Published: net, machine, images a GPU, or in all with one GPU as with several; GPUs,
+# efficiency; whether fc layers are on one GPU; and where it is written.
+TF_BENCHMARKS = (
+    "[TensorFlow, synthetic data, DGX-1](https://github.com/tensorflow/tensorflow/blob/"
+    "5984ffefd320c5d71b801ee06079a51b91ea42c0/tensorflow/docs_src/performance/"
+    "benchmarks.md)"
+)
+HOROVOD_128 = "[Horovod's early README](https://github.com/bobohuang/horovod)"
+HOROVOD_512 = "[Horovod's README](https://github.com/horovod/horovod)"
+CHECKS = [
+    ("model_a", PAPERS, 128 / 4, 4, 3.8 / 4, True, "the paper, section 3"),
+    ("model_a", PAPERS, 128 / 8, 8, 6.0 / 8, True, "the paper, section 3"),
+    ("VGG16", P100, 64, 2, 295 / 308, False, TF_BENCHMARKS),
+    ("VGG16", P100, 64, 4, 584 / 616, False, TF_BENCHMARKS),
+    ("VGG16", P100, 64, 8, 1081 / 1232, False, TF_BENCHMARKS),
+    ("VGG16", P100, 32, 8, 820 / 1152, False, TF_BENCHMARKS),
+    ("VGG16", HOROVOD, 64, 128, 0.79, False, HOROVOD_128),
+    ("VGG16", HOROVOD, 64, 512, 0.68, False, HOROVOD_512),
+]
+
+
+def all_nets():
+    """Returns the costs of models A, B and C, and of VGG-16."""
+    with shapes_only():
+        found = {
+            name: of_model(CONSTRUCTORS[name]())
+            for name in ("model_a", "model_b", "model_c")
+        }
+        found["VGG16"] = of_model(keras.applications.VGG16(weights=None))
+    return found
+
+
+def efficiency(net, machine, gpus, per_gpu, **strategy):
+    """Returns the share of the GPUs' time that one GPU would need for all of it."""
+    batch = gpus * per_gpu
+    alone = step(net, machine, 1, batch)
+    return alone / (gpus * step(net, machine, gpus, batch, **strategy))
+
+
+def predictions(nets):
+    """Returns a row for each net, network, strategy and number of GPUs."""
+    return [
+        {
+            "net": name,
+            "network": network,
+            "strategy": strategy,
+            "gpus": gpus,
+            "step_seconds": step(nets[name], machine, gpus, gpus * BATCH, **arguments),
+            "efficiency": efficiency(nets[name], machine, gpus, BATCH, **arguments),
+        }
+        for name in ("model_a", "model_b", "model_c")
+        for network, machine in NETWORKS.items()
+        for strategy, arguments in STRATEGIES.items()
+        for gpus in GPUS
+    ]
+
+
+def checks(nets):
+    """Returns a row for each published figure, with what the model says.
+
+    Without overlap of communication and backward pass, and with the most there can be.
+    """
+    return [
+        {
+            "net": name,
+            "gpus": gpus,
+            "images_per_gpu": per_gpu,
+            "published": published,
+            "not_overlapped": efficiency(
+                nets[name], machine, gpus, per_gpu, fc_on_one=fc_on_one
+            ),
+            "overlapped": efficiency(
+                nets[name], machine, gpus, per_gpu, fc_on_one=fc_on_one, hidden=1.0
+            ),
+            "source": source,
+        }
+        for name, machine, per_gpu, gpus, published, fc_on_one, source in CHECKS
+    ]
+
+
+def draw(rows, place):
+    """Draws the efficiency by GPUs, a column a net, a row a network."""
+    figure, axes = plt.subplots(
+        2, 3, figsize=(13, 7.5), layout="constrained", sharex=True, sharey=True
+    )
+    for i, network in enumerate(NETWORKS):
+        for j, net in enumerate(("model_a", "model_b", "model_c")):
+            axis = axes[i, j]
+            for strategy in STRATEGIES:
+                values = [
+                    100 * row["efficiency"]
+                    for row in rows
+                    if (row["net"], row["network"], row["strategy"])
+                    == (net, network, strategy)
+                ]
+                axis.plot(GPUS, values, "o-", markersize=4, label=strategy)
+            axis.set(title=f"{net}, {network} between servers", xscale="log")
+            axis.set_xticks(GPUS, GPUS, rotation=60)
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+        axes[i, 0].set_ylabel("efficiency, %")
+    axes[0, 0].legend(fontsize=8)
+    figure.supxlabel("GPUs, 8 a server")
+    figure.suptitle(f"Predicted, not measured: P100s, {BATCH} images a GPU and step")
+    place.save(figure, "scaling")
+
+
+def run(place):
+    """Computes, writes, draws."""
+    nets = all_nets()
+    rows = predictions(nets)
+    write(place.output / "scaling.csv", rows)
+    write(place.output / "scaling_checks.csv", checks(nets))
+    machines = {"P100": P100, "Horovod's": HOROVOD, "the paper's": PAPERS}
+    write_config(
+        place.output / "scaling.json",
+        images_per_gpu=BATCH,
+        machines={name: machine._asdict() for name, machine in machines.items()},
+        networks={name: machine.network for name, machine in NETWORKS.items()},
+        strategies=STRATEGIES,
+    )
+    draw(rows, place)
+
+
+if __name__ == "__main__":
+    program(run)

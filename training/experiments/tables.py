@@ -1,0 +1,316 @@
+"""Writes the tables of docs/reproducing.md anew, from the results.
+
+    python training/experiments/tables.py
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`; what was not run says so.
+"""
+
+import pathlib
+import re
+
+from _paths import ROOT
+from _program import read
+
+RESULTS = ROOT / "training" / "results"
+PAGE = ROOT / "docs" / "reproducing.md"
+
+# Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
+TABLE_2 = {
+    "ReLU": "33.82 / 13.34",
+    "PReLU shared": "32.71 / 12.87",
+    "PReLU channel-wise": "32.64 / 12.75",
+}
+# Section 2.3, and Figures 2 and 3.
+DEPTH = {
+    ("model14", "he"): "33.82 top-1",
+    ("model_b", "he"): "converges, earlier",
+    ("model_b", "xavier"): "converges",
+    ("model30", "he"): "converges, 38.56 top-1",
+    ("model30", "xavier"): "stalls",
+}
+
+
+def markdown(header, rows):
+    """Returns a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
+
+
+def percent(row, name):
+    """Returns a mean and its spread in percent."""
+    return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
+
+
+def decimals(row, name, digits=2):
+    """Returns a mean and its spread."""
+    return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
+
+
+def propagation(results):
+    """Ratios of variances, forward to the last layers and back to the first one."""
+    cells = {}
+    for row in read(results / "propagation.csv"):
+        cells.setdefault((row["net"], row["rule"]), []).append(row)
+    rows = []
+    for (net, rule), found in cells.items():
+        first, last = found[0], found[-1]
+        convolution = [row for row in found if row["layer"].startswith("conv")][-1]
+        ratios = [
+            to[f"{way}{kind}"] / start[f"{way}{kind}"]
+            for way, to, start in (
+                ("forward", convolution, first),
+                ("forward", last, first),
+                ("backward", first, last),
+            )
+            for kind in ("", "_theory")
+        ]
+        rows.append([net, rule, *(f"{ratio:.2g}" for ratio in ratios)])
+    ways = ["forward to the last convolution", "forward to fc2", "back from fc2"]
+    header = [name for way in ways for name in (way, "theory")]
+    return markdown(["net", "rule", *header], rows)
+
+
+def propagation_example(results):
+    """The example of section 2.2."""
+    (row,) = read(results / "propagation_example.csv")
+    return markdown(
+        ["", "paper", "theory", "measured"],
+        [
+            [
+                "gradient lost by 0.01",
+                "1.7e+04",
+                *(f"{row[n]:.2g}" for n in list(row)[1:]),
+            ]
+        ],
+    )
+
+
+def rectifiers(results):
+    """Table 2: error by rectifier, and the time of a step."""
+    times = {row["rectifier"]: row for row in read(results / "rectifiers_step.csv")}
+    rows = [
+        [
+            row["rectifier"],
+            TABLE_2.get(row["rectifier"], "–"),
+            percent(row, "val_top1_error"),
+            percent(row, "val_top5_error"),
+            percent(row, "top1_error"),
+            decimals(row, "loss"),
+            f"{times[row['rectifier']]['of_relu']:.2f}",
+        ]
+        for row in read(results / "rectifiers.csv")
+    ]
+    return markdown(
+        [
+            "rectifier",
+            "paper, top-1 / top-5",
+            "ours, top-1",
+            "top-5",
+            "training top-1",
+            "training loss",
+            "time of ReLU's step",
+        ],
+        rows,
+    )
+
+
+def slopes(results):
+    """Table 1: slopes by layer."""
+    forms = ("shared", "channel-wise")
+    header = ["layer"]
+    for form in forms:
+        header += [f"{form}: paper", "ours", "with decay"]
+    rows = []
+    for row in read(results / "slopes.csv"):
+        cells = [row["layer"]]
+        for form in forms:
+            cells.append(f"{row[f'{form}, paper']:.3f}")
+            for case in ("without decay", "with decay"):
+                key = f"{form}, {case}"
+                cells.append(f"{row[key]:.3f} ± {row[f'{key}, spread']:.3f}")
+        rows.append(cells)
+    return markdown(header, rows)
+
+
+def responses(results):
+    """Mean responses and conditioning by layer, ReLU beside PReLU."""
+    by_layer = {}
+    for row in read(results / "responses.csv"):
+        by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
+    names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
+    header = [
+        "layer",
+        *(f"{n}, {r}" for n in names.values() for r in ("ReLU", "PReLU")),
+    ]
+    rows = [
+        [layer, *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU"))]
+        for layer, found in by_layer.items()
+    ]
+    return markdown(header, rows)
+
+
+def depth(results):
+    """Figures 2 and 3: loss and error by net and initializer."""
+    rows = [
+        [
+            row["net"],
+            row["initializer"],
+            DEPTH[row["net"], row["initializer"]],
+            decimals(row, "first_loss"),
+            decimals(row, "last_loss"),
+            percent(row, "last_top1_error"),
+            percent(row, "last_val_top1_error"),
+        ]
+        for row in read(results / "depth.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "initializer",
+            "paper",
+            "loss of the first epoch",
+            "of the last",
+            "training top-1",
+            "validation top-1",
+        ],
+        rows,
+    )
+
+
+def scales(results):
+    """Table 4: top-1 error by way of testing."""
+    rows = [
+        [
+            row["protocol"].replace("_", " "),
+            row["scale"],
+            "yes" if row["flip"] == "True" else "no",
+            percent(row, "relu_top1_error"),
+            percent(row, "prelu_top1_error"),
+            *(
+                f"{100 * row[f'{name}_ensemble_top1_error']:.1f}"
+                for name in ("relu", "prelu", "all")
+            ),
+        ]
+        for row in read(results / "scales.csv")
+    ]
+    return markdown(
+        [
+            "test",
+            "scale",
+            "mirrored too",
+            "ReLU",
+            "PReLU",
+            "3 ReLU nets",
+            "3 PReLU nets",
+            "all six",
+        ],
+        rows,
+    )
+
+
+def vgg(results):
+    """Section 3.1: the time of model A over that of VGG19."""
+    found = read(results / "vgg-tensorflow.csv")
+    ratios = {}
+    for row in found:
+        case = (row["policy"], row["phase"], row["batch"])
+        ratios.setdefault(case, {})[row["net"]] = row
+    nets = list(dict.fromkeys(row["net"] for row in found))  # VGG19 last
+    rows = [
+        [
+            *case,
+            *(f"{cells[net]['seconds_per_image']:.3f}" for net in nets),
+            *(f"{cells[net]['of_vgg19']:.2f}" for net in nets[:2]),
+        ]
+        for case, cells in ratios.items()
+    ]
+    seconds = [f"{net}, s" for net in nets]
+    of_vgg = [f"{net}, of VGG19" for net in nets[:2]]
+    return markdown(["dtype", "phase", "batch", *seconds, *of_vgg], rows)
+
+
+def scaling(results):
+    """The efficiencies that the model of costs predicts."""
+    cells = {}
+    for row in read(results / "scaling.csv"):
+        key = (row["net"], row["network"], row["strategy"])
+        cells.setdefault(key, {})[row["gpus"]] = f"{100 * row['efficiency']:.0f} %"
+    gpus = (1, 8, 16, 64, 256, 1024)
+    rows = [[*key, *(found[n] for n in gpus)] for key, found in cells.items()]
+    header = ["net", "network", "gradients", *(f"{n} GPUs" for n in gpus)]
+    return markdown(header, rows)
+
+
+def scaling_checks(results):
+    """The model of costs beside published efficiencies."""
+    rows = [
+        [
+            row["net"],
+            row["gpus"],
+            row["images_per_gpu"],
+            *(
+                f"{100 * row[name]:.0f} %"
+                for name in ("published", "not_overlapped", "overlapped")
+            ),
+            row["source"],
+        ]
+        for row in read(results / "scaling_checks.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "GPUs",
+            "images a GPU",
+            "published efficiency",
+            "predicted, no overlap",
+            "full overlap",
+            "source",
+        ],
+        rows,
+    )
+
+
+TABLES = {
+    table.__name__: table
+    for table in (
+        propagation,
+        propagation_example,
+        rectifiers,
+        slopes,
+        responses,
+        depth,
+        scales,
+        vgg,
+        scaling,
+        scaling_checks,
+    )
+}
+
+
+def block(name, results):
+    """Returns a table, or that there is none yet; and its figure."""
+    try:
+        text = TABLES[name](results)
+    except FileNotFoundError as error:
+        experiment = name.partition("_")[0]
+        return (
+            f"Not run: `python training/experiments/{experiment}.py "
+            f"--output=training/results` writes {pathlib.Path(error.filename).name}."
+        )
+    figures = sorted((ROOT / "docs" / "images").glob(f"{name}*.png"))
+    pictures = "".join(f"\n\n![{name}](images/{path.name})" for path in figures)
+    return text + pictures
+
+
+def filled(page, results):
+    """Returns the text of a page with its tables written anew."""
+    return re.sub(
+        r"(<!-- (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: f"{match[1]}\n{block(match[2], results)}\n\n{match[3]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text(), RESULTS))

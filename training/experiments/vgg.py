@@ -1,0 +1,131 @@
+"""Model A against keras VGG19, at nearly equal multiply-adds (Table 3).
+
+    python training/experiments/vgg.py --output=training/results
+
+Time per image in training and inference, in float32 and bfloat16, for batches of 1 to
+64, at 224x224; both nets are timed in turn. Writes vgg-BACKEND.csv and, with the full
+setting, docs/images/vgg-BACKEND.png: run it with KERAS_BACKEND=jax for JAX. The full
+setting takes about 40 minutes on two cores; each row is kept as soon as it is measured.
+"""
+
+import functools
+
+import _paths  # noqa: F401 (makes the next ones importable)
+import keras
+import numpy as np
+from _measure import interleaved, machine
+from _program import fill, plt, program, write_config
+from inputs import CONSTRUCTORS
+
+from keras_prelu.analysis import multiply_adds
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+POLICIES = ("float32", "mixed_bfloat16")
+PHASES = ("training", "inference")
+REFERENCE = "VGG19"
+
+
+def size(is_small):
+    """Returns the side of the images, and the width of model A."""
+    return (48, 1 / 32) if is_small else (224, 1.0)
+
+
+@functools.lru_cache(maxsize=1)  # with the nets of the other policy there is no room
+def nets(policy, is_small):
+    """Returns model A with ReLU and with PReLU, and VGG19, compiled."""
+    keras.backend.clear_session()
+    keras.config.set_dtype_policy(policy)
+    side, width = size(is_small)
+    shape = (side, side, 3)
+    model_a = CONSTRUCTORS["model_a"]
+    found = {
+        "model A, ReLU": model_a(input_shape=shape, width=width, activation="relu"),
+        "model A, PReLU": model_a(input_shape=shape, width=width),
+        REFERENCE: keras.applications.VGG19(weights=None, input_shape=shape),
+    }
+    for model in found.values():
+        model.compile(keras.optimizers.SGD(1e-6), "sparse_categorical_crossentropy")
+    return found
+
+
+def times(cell, is_small):
+    """Returns a row for each net: its time an image, and that over VGG19's."""
+    models = nets(cell["policy"], is_small)
+    batch, rng = cell["batch"], np.random.default_rng(0)
+    side = models[REFERENCE].input_shape[1]
+    x = rng.integers(0, 256, (batch, side, side, 3)).astype("float32")
+    y = rng.integers(0, 1000, batch)
+
+    def step(model):
+        if cell["phase"] == "training":
+            model.train_on_batch(x, y)
+        else:
+            model.predict_on_batch(x)
+
+    functions = {name: functools.partial(step, m) for name, m in models.items()}
+    # Small batches more often: theirs are short times.
+    seconds = interleaved(functions, 1 if is_small else max(3, 32 // batch))
+    return [
+        {
+            "net": name,
+            "multiply_adds": multiply_adds(models[name]),
+            "seconds_per_image": value / batch,
+            "of_vgg19": value / seconds[REFERENCE],
+            "machine": machine(),
+        }
+        for name, value in seconds.items()
+    ]
+
+
+def draw(rows, place):
+    """Draws the time an image, and how it stands to VGG19's, by batch."""
+    figure, axes = plt.subplots(
+        2, 4, figsize=(15, 7), layout="constrained", sharex=True, sharey="row"
+    )
+    cases = [(policy, phase) for phase in PHASES for policy in POLICIES]
+    for column, case in zip(axes.T, cases, strict=True):
+        for name in dict.fromkeys(row["net"] for row in rows):
+            chosen = [
+                row
+                for row in rows
+                if (row["policy"], row["phase"], row["net"]) == (*case, name)
+            ]
+            batches = [row["batch"] for row in chosen]
+            for axis, key in zip(
+                column, ("seconds_per_image", "of_vgg19"), strict=True
+            ):
+                axis.plot(batches, [row[key] for row in chosen], "o-", label=name)
+                axis.grid(alpha=0.3)
+        policy, phase = case
+        column[0].set(title=f"{phase}, {policy}", xscale="log", yscale="log")
+        column[1].set(xlabel="batch", xscale="log", xticks=BATCHES)
+        column[1].set_xticklabels(BATCHES)
+        column[1].minorticks_off()
+    axes[0, 0].set_ylabel("seconds an image")
+    axes[1, 0].set_ylabel("time, VGG19 = 1")
+    axes[0, 0].legend()
+    figure.suptitle(f"224x224, {rows[0]['machine']}", fontsize=10)
+    place.save(figure, f"vgg-{keras.backend.backend()}")
+
+
+def run(place):
+    """Measures, writes, draws."""
+    cells = [
+        {"policy": policy, "phase": phase, "batch": batch}
+        for policy in POLICIES
+        for phase in PHASES
+        for batch in (BATCHES[:2] if place.is_small else BATCHES)
+    ]
+    path = place.output / f"vgg-{keras.backend.backend()}.csv"
+    rows = fill(path, cells, lambda cell: times(cell, place.is_small))
+    write_config(
+        path.with_suffix(".json"),
+        image_size=size(place.is_small)[0],
+        optimizer="SGD without momentum",
+        median_of="3 steps or more, after one",
+    )
+    draw(rows, place)
+
+
+if __name__ == "__main__":
+    program(run)
