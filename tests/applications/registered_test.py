@@ -50,8 +50,9 @@ def test_the_evaluator_reproduces_the_score_of_the_registry():
     )
     assert found.examples == protocol["examples"]
     assert found.class_names == entry["class_names"]
-    # To the picture: at scale 60 two pictures more are right, with flips 14.
-    tolerance = 0.9 / found.examples
+    # Sums in another order may turn a picture; at scale 60 twelve more are wrong, and
+    # with flips 17 fewer.
+    tolerance = 2 / found.examples
     assert found.top1 == pytest.approx(entry["scores"]["top1_error"], abs=tolerance)
     assert found.top5 == pytest.approx(entry["scores"]["top5_error"], abs=tolerance)
 
