@@ -21,12 +21,12 @@ import slopes
 import tables
 import vgg
 from _program import SMALL, Place
+from runs import ROOT, finish, start
 from workdir import Workdir
 
 from keras_prelu import data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
-from runs import ROOT, finish, start
 
 pytestmark = pytest.mark.tensorflow_only
 

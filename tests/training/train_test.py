@@ -9,10 +9,10 @@ import time
 
 import numpy as np
 import pytest
+from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
-from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
