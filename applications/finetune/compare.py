@@ -70,6 +70,8 @@ def net(weights):
 def tune(method, parts, class_names, seed):
     """Top-1 error of a net, in percent; the methods differ in nothing but this."""
     train, validation, test = parts
+    is_source = not isinstance(train, tuple)
+    sizes = {"scale": (48, 60), "eval_scale": 54} if is_source else {}
     head_epochs = {"scratch": 0, "head": EPOCHS, "tuned": 5}[method]
     tuned = fine_tune(
         net(None if method == "scratch" else "shapes"),
@@ -80,6 +82,7 @@ def tune(method, parts, class_names, seed):
         epochs=EPOCHS,
         learning_rate=1e-2,
         patience=None,
+        **sizes,
         seed=seed,
         verbose=False,
     )

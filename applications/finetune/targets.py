@@ -92,6 +92,6 @@ def _enlarged(image):
 
 def as_arrays(source):
     """All centre crops of a source, and their labels."""
-    batches = data.eval_batches(source, len(source), SIDE, scale=SIDE * 9 // 8)
+    batches = data.eval_batches(source, len(source), SIDE, scale=54)
     images, labels = next(batches.as_numpy_iterator())
     return images, labels
