@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo notebook test test-backends lint docs package bench clean
+.PHONY: demo notebook test test-slow test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -30,7 +30,11 @@ notebook: .make/notebook
 	cd applications/finetune && ../../$(BIN)/python -m jupyter execute finetune.ipynb
 
 test: .make/dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# Those that start programs as processes: several workers, kills, evaluations.
+test-slow: .make/dev
+	$(BIN)/python -m pytest -n 2 -m slow
 
 # JAX always; PyTorch where it is installed.
 test-backends: .make/dev .make/jax

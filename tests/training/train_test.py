@@ -67,6 +67,7 @@ def test_a_run_explains_itself(finished, pictures):
         assert told in printed
 
 
+@pytest.mark.slow
 def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
     finished, pictures, tmp_path
 ):
