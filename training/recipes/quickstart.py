@@ -4,9 +4,9 @@
         --workdir=runs/quickstart
 
 Hardware: two cores of an AMD EPYC server (Zen 4), no GPU. Time: `make demo`, which runs
-this, draws the data set, evaluates and exports, took 2:58 minutes; the score: top-1 error
-2.10 %, top-5 error 0.10 % on the 2,000 validation pictures (centre crop); the weights
-of that run come with the package as `weights="shapes"`.
+this, draws the data set, evaluates and exports, took 2:58 minutes. The score: top-1
+error 2.10 %, top-5 error 0.10 % on the 2,000 validation pictures (centre crop); the
+weights of that run come with the package as `weights="shapes"`.
 """
 
 from recipes import defaults
