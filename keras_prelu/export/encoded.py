@@ -5,10 +5,11 @@ What comes out is what `data.eval_batches` makes with Pillow, to a grey level.
 
 import tensorflow as tf
 
+from keras_prelu.data.batches import stream_options
 from keras_prelu.data.windows import resized_length
 
 # Pictures of a batch that are decoded at a time. Given, not tuned: a server has its own
-# threads, and TensorFlow's tuning may hold up the end of an iterator.
+# threads.
 _AT_A_TIME = 8
 
 # The tag of the orientation in the header of a JPEG, little or big endian. The bytes in
@@ -107,10 +108,8 @@ def decoded(image_bytes, prepare, blank):
         .ignore_errors()
     )
     pictures = tf.data.Dataset.from_tensors((-1, blank)).concatenate(pictures)
-    options = tf.data.Options()
-    options.deterministic = True
-    options.autotune.enabled = False
-    batch = pictures.batch(tf.cast(count, tf.int64) + 1).with_options(options)
+    batch = pictures.batch(tf.cast(count, tf.int64) + 1)
+    batch = batch.with_options(stream_options())
     numbers, made = batch.get_single_element()
     # Where in `made` each picture is; 0, the blank, for those that are missing.
     places = tf.scatter_nd(

@@ -15,13 +15,13 @@ from keras_prelu.data.batches import stream_options
 class Prepared(NamedTuple):
     """Training and validation data in one form.
 
-    `train` gives the endless batches from a step on; `labels` those of all examples;
+    `train` gives the endless batches from a step on; `labels()` those of all examples;
     `wrap` makes of a model the one that takes the batches.
     """
 
     train: Callable
     steps: int
-    labels: np.ndarray
+    labels: Callable
     validation: tf.data.Dataset
     class_names: list
     wrap: Callable
@@ -119,7 +119,8 @@ def _sources(
     return Prepared(
         batches,
         data.steps_per_epoch(train, batch_size),
-        _check_labels(train.labels, train.class_names),
+        # Only when asked for: some sources read every picture to tell them.
+        lambda: _check_labels(train.labels, train.class_names),
         data.eval_batches(validation, batch_size, image_size, eval_scale or scale[0]),
         train.class_names,
         lambda model: data.augmented(model, image_size),
@@ -156,7 +157,7 @@ def _arrays(train, validation, class_names, batch_size, seed):
     return Prepared(
         batches,
         -(-len(images) // batch_size),
-        labels,
+        lambda: labels,
         plain.with_options(stream_options()),
         class_names,
         lambda model: model,
@@ -165,12 +166,12 @@ def _arrays(train, validation, class_names, batch_size, seed):
 
 def _dataset(train, validation, class_names, batch_size, seed):
     """Data sets are taken as they are: batched, shuffled and altered by their maker."""
-    labels = np.concatenate([np.atleast_1d(y) for _, y in train.as_numpy_iterator()])
-    steps = sum(1 for _ in train)
+    batches = [np.atleast_1d(y) for _, y in train.as_numpy_iterator()]
+    labels = _check_labels(np.concatenate(batches), class_names)
     return Prepared(
         lambda step: train.repeat().skip(step),
-        steps,
-        _check_labels(labels, class_names),
+        len(batches),
+        lambda: labels,
         validation,
         class_names,
         lambda model: model,
@@ -198,9 +199,10 @@ def weighted(prepared, class_weight):
 def _weights(prepared, class_weight):
     classes = len(prepared.class_names)
     if class_weight == "balanced":
-        counts = np.bincount(prepared.labels, minlength=classes)
+        labels = prepared.labels()
+        counts = np.bincount(labels, minlength=classes)
         # An absent class is never looked up.
-        return len(prepared.labels) / (classes * np.maximum(counts, 1))
+        return len(labels) / (classes * np.maximum(counts, 1))
     if not isinstance(class_weight, dict) or sorted(class_weight) != [*range(classes)]:
         raise ValueError(
             'Argument `class_weight` must be None, "balanced", or a dict with a weight '
