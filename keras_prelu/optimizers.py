@@ -26,7 +26,8 @@ class SGD(keras.optimizers.SGD):
         weight_decay: Float, at least 0. The L2 penalty's factor.
         **kwargs: What `keras.optimizers.SGD` takes besides, for instance
             `gradient_accumulation_steps`. Gradients are clipped before the decay is
-            added to them, as in Caffe.
+            added to them, as in Caffe, and after they are summed over the replicas, so
+            that the result does not depend on how many there are.
 
     Examples:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -72,6 +73,19 @@ class SGD(keras.optimizers.SGD):
                 ops.cast(gradient, variable.dtype), ops.multiply(decay, variable)
             )
         super().update_step(gradient, variable, learning_rate)
+
+    def _clip_gradients(self, grads):
+        """Clips, but on TensorFlow leaves it to the sum over the replicas."""
+        if keras.backend.backend() == "tensorflow":
+            return grads
+        return super()._clip_gradients(grads)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Sums over the replicas, then clips: Keras would clip each one's part."""
+        pairs = super()._all_reduce_sum_gradients(grads_and_vars)
+        gradients, variables = zip(*pairs, strict=True)
+        gradients = super()._clip_gradients(list(gradients))
+        return list(zip(gradients, variables, strict=True))
 
     def _apply_weight_decay(self, variables):
         """Does nothing: Keras would decay beside the momentum here."""

@@ -17,7 +17,7 @@ def make_data(examples):
     return images, rng.integers(0, 4, examples)
 
 
-def train(strategy, examples, batch_size=8):
+def train(strategy, examples, clip=None, batch_size=8):
     """Weights and metrics after an epoch, then an evaluation, under a strategy."""
     keras.utils.set_random_seed(5)
     with strategy.scope():
@@ -31,7 +31,8 @@ def train(strategy, examples, batch_size=8):
             ]
         )
         loss = "sparse_categorical_crossentropy"
-        model.compile(SGD(0.02), loss=loss, metrics=["accuracy"])
+        optimizer = SGD(0.02, global_clipnorm=clip)
+        model.compile(optimizer, loss=loss, metrics=["accuracy"])
     images, labels = make_data(examples)
     batches = tf.data.Dataset.from_tensor_slices((images, labels))
     batches = batches.batch(batch_size)
@@ -45,12 +46,15 @@ def train(strategy, examples, batch_size=8):
 
 
 # 29 leaves a last batch of 5, split 3 and 2; 26 one of 2, an example a replica.
-@pytest.mark.parametrize("examples", [32, 29, 26])
-def test_two_devices_equal_one(examples):
-    weights, metrics = train(distribution.strategy("one_device"), examples)
+# With a limit of 0.5, 3 to 5 times less than the gradients' norm here, each step clips.
+@pytest.mark.parametrize(
+    ("examples", "clip"), [(32, None), (29, None), (26, None), (29, 0.5)]
+)
+def test_two_devices_equal_one(examples, clip):
+    weights, metrics = train(distribution.strategy("one_device"), examples, clip)
     two = distribution.strategy("mirrored")
     assert two.num_replicas_in_sync == 2
-    mirrored_weights, mirrored_metrics = train(two, examples)
+    mirrored_weights, mirrored_metrics = train(two, examples, clip)
     for ours, theirs in zip(weights, mirrored_weights, strict=True):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
     assert mirrored_metrics == pytest.approx(metrics, abs=1e-5)

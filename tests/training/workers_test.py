@@ -12,13 +12,11 @@ from keras_prelu.callbacks import PREEMPTED, Checkpoints
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 # 16 training pictures and 8 for validation: whole batches of 4 a worker. 2 × 7 steps:
 # workers agree every ten on whether to save, so there are checkpoints in mid-run. No
-# dropout, because each replica drops its own units; no limit of the gradients' norm,
-# because Keras applies it to each replica's part.
+# dropout, because each replica drops its own units.
 COMMON = (
     "--config.batch_size=8",
     "--config.steps_per_epoch=7",
     "--config.model.dropout=0.0",
-    "--config.optimizer.clip_norm=0.0",
     "--config.optimizer.learning_rate=0.0003",
     "--config.data.color=False",
     "--config.checkpoint.seconds=0.0",
