@@ -1,18 +1,11 @@
 """From a recipe's configuration to what `fit` takes: model, batches, schedule."""
 
-import warnings
-
 import keras
 from inputs import CONSTRUCTORS, open_source
 
 from keras_prelu import callbacks, data, distribution
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
-
-# Keras's, about what is as it should be: the order of the data is ours, and a set of
-# which bad pictures are left out has no length to tell.
-for about in (".shuffle=True. was passed", "Your input ran out of data"):
-    warnings.filterwarnings("ignore", about)
 
 JIT = {"auto": "auto", "on": True, "off": False}
 

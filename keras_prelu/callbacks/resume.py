@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -266,6 +267,20 @@ class ExactResume(keras.callbacks.Callback):
             signal.signal(signal.SIGTERM, previous)
 
 
+@contextlib.contextmanager
+def without_needless_warnings():
+    """Holds back two warnings of Keras about what is as it should be.
+
+    The order of the data is ours, and a set of which bad pictures are left out has no
+    length to tell.
+    """
+    with warnings.catch_warnings():
+        for about in (".shuffle=True. was passed", "Your input ran out of data"):
+            warnings.filterwarnings("ignore", about)
+        yield
+
+
+@without_needless_warnings()
 def resumable_fit(
     model, train, epochs, steps_per_epoch, resume, callbacks=(), validation_data=None
 ):

@@ -1,13 +1,12 @@
 """Two stages: the new head alone, then all of the net at a lower rate."""
 
-import contextlib
 import pathlib
-import warnings
 from typing import NamedTuple
 
 import keras
 
 from keras_prelu import callbacks as followers
+from keras_prelu.callbacks.resume import without_needless_warnings
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
 from keras_prelu.finetuning.head import with_new_head
@@ -187,20 +186,7 @@ def _side(model):
     return sides[0] or 224
 
 
-@contextlib.contextmanager
-def _without_needless_warnings():
-    """Keras's, about what is as it should be.
-
-    The order of the data is ours, and a set of which bad pictures are left out has no
-    length to tell.
-    """
-    with warnings.catch_warnings():
-        for about in (".shuffle=True. was passed", "Your input ran out of data"):
-            warnings.filterwarnings("ignore", about)
-        yield
-
-
-@_without_needless_warnings()
+@without_needless_warnings()
 def _fit(model, prepared, learning_rate, between, callbacks, directory):
     """Trains from one epoch to another, which are counted over both stages."""
     begin, end = between
