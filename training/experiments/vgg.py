@@ -19,7 +19,7 @@ from inputs import CONSTRUCTORS
 
 from keras_prelu.analysis import multiply_adds
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)
+BATCHES = (1, 4, 16, 64)
 POLICIES = ("float32", "mixed_bfloat16")
 PHASES = ("training", "inference")
 REFERENCE = "VGG19"
