@@ -39,7 +39,13 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
     Examples:
         >>> from_tfds("imagenet2012", "train")  # doctest: +SKIP
     """
-    builder = tfds.builder(name, data_dir=data_dir)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:  # which lists every set there is
+        raise ValueError(
+            "`name` must be a set that TensorFlow Datasets knows. "
+            f"Received: name={name}"
+        ) from error
     if not builder.is_prepared():
         builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
         try:

@@ -118,6 +118,11 @@ def test_an_unknown_split_is_named(imagenet):
         data.from_tfds("imagenet2012", "dev", imagenet[0])
 
 
+def test_an_unknown_set_is_named_in_a_line(tmp_path):
+    with pytest.raises(ValueError, match="Received: name=imagenet2021$"):
+        data.from_tfds("imagenet2021", "train", tmp_path)
+
+
 def test_missing_tars_are_named(tmp_path):
     (tmp_path / "downloads" / "manual").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="ILSVRC2012_img_train.tar"):
