@@ -10,6 +10,7 @@ on one core.
 import math
 
 import _runs
+import numpy as np
 from _program import band, mean_and_spread, plt, program, write
 
 NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
@@ -48,29 +49,33 @@ def draw(place):
     """Draws the training loss of each net, and the errors of 14 and 30 layers."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
 
-    def curves(axis, case, name, factor, label, **arguments):
-        found = [
-            [factor * value for value in _runs.column(run, place, name)]
-            for run in runs(case, place)
-        ]
-        band(axis, range(1, len(found[0]) + 1), found, label=label, **arguments)
+    def curves(case, name):
+        return [_runs.column(run, place, name) for run in runs(case, place)]
 
+    # A line a seed: some of them stall, of which a mean would tell nothing.
     for axis, net in zip(axes, ("model_b", "model30"), strict=False):
-        for initializer, label in INITIALIZERS.items():
-            curves(axis, (net, initializer), "loss", 1, label)
+        for (initializer, title), color in zip(
+            INITIALIZERS.items(), ("tab:blue", "tab:orange"), strict=True
+        ):
+            for seed, losses in enumerate(curves((net, initializer), "loss")):
+                label = None if seed else title
+                axis.plot(range(1, len(losses) + 1), losses, color=color, label=label)
         axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
-        axis.set(title=f"{NETS[net]}, ReLU", ylabel="training loss")
+        axis.set(title=f"{NETS[net]}, ReLU, {len(place.seeds)} seeds")
+        axis.set_ylabel("training loss")
     for net, color in (("model14", "tab:green"), ("model30", "tab:blue")):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
             kind = "validation" if name.startswith("val") else "training"
             label = f"{NETS[net]}, {kind}"
-            curves(axes[2], (net, "he"), name, 100, label, color=color, linestyle=style)
-    axes[2].set(title="14 against 30 layers, He", ylabel="top-1 error, %")
+            percents = 100 * np.array(curves((net, "he"), name))
+            epochs = range(1, percents.shape[1] + 1)
+            band(axes[2], epochs, percents, label=label, color=color, linestyle=style)
+    axes[2].set(title="14 against 30 layers, He, mean and spread")
+    axes[2].set_ylabel("top-1 error, %")
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
         axis.legend()
-    figure.suptitle(f"On shapes: mean and spread of {len(place.seeds)} seeds")
     place.save(figure, "depth")
 
 
