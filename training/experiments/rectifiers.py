@@ -21,8 +21,8 @@ RECTIFIERS = {
     "PReLU channel-wise": ("prelu", "learned"),
 }
 COLUMNS = {
-    "loss": "loss",
-    "top1_error": "top-1 error",
+    "loss": "training loss",
+    "top1_error": "training top-1 error",
     "val_loss": "validation loss",
     "val_top1_error": "validation top-1 error",
     "val_top5_error": "validation top-5 error",
