@@ -55,19 +55,23 @@ class SGD(keras.optimizers.SGD):
         )
 
     def build(self, variables):
-        """Creates the velocities and notes which variables are kernels."""
+        """Creates the velocities and notes which variables decay."""
         if self.built:
             return
         super().build(variables)
         # By key, because `update_step` may be given a backend's own variable (on
         # TensorFlow one replica's copy), which no longer knows its Keras name.
-        self._kernel_keys = frozenset(
-            self._var_key(v) for v in variables if v.name.endswith("kernel")
+        self._decaying_keys = frozenset(
+            self._var_key(v) for v in variables if self.decays(v)
         )
 
+    def decays(self, variable):
+        """Returns whether a variable decays; a subclass may choose others."""
+        return variable.name.endswith("kernel")
+
     def update_step(self, gradient, variable, learning_rate):
-        """Adds the decay to a kernel's gradient, then takes a momentum step."""
-        if self.weight_decay and self._var_key(variable) in self._kernel_keys:
+        """Adds the decay to the gradient where there is one, then takes a step."""
+        if self.weight_decay and self._var_key(variable) in self._decaying_keys:
             decay = ops.cast(self.weight_decay, variable.dtype)
             gradient = ops.add(
                 ops.cast(gradient, variable.dtype), ops.multiply(decay, variable)

@@ -23,9 +23,18 @@ from keras_prelu.data.rendering import SHAPES, render
 from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal
 from keras_prelu.layers import PReLU
+from keras_prelu.optimizers import SGD
 
 WIDTHS = {"model_a": 1 / 16, "model_b": 1 / 16, "model14": 1 / 8, "model30": 1 / 8}
 TABLES = ("metrics.csv", "slopes.csv")
+
+
+class DecaysSlopesToo(SGD):
+    """The optimizer that the paper advises against."""
+
+    def decays(self, variable):
+        """Returns whether a variable is a kernel or a slope."""
+        return super().decays(variable) or variable.name == "alpha"
 
 
 class Run(NamedTuple):
@@ -103,14 +112,14 @@ def initialize(model, initializer):
             layer.kernel.assign(initializer(layer.kernel.shape))
 
 
-def vary(model, run, weight_decay):
-    """Changes what no constructor can: how kernels and slopes start and learn."""
-    for layer in model.layers:
-        if isinstance(layer, PReLU) and run.slopes == "fixed":
-            layer.trainable = False
-        if isinstance(layer, PReLU) and run.slopes == "decayed":
-            # Its gradient is the decay: weight_decay * slope.
-            layer.alpha.regularizer = keras.regularizers.L2(weight_decay / 2)
+def vary(model, trained, run):
+    """Changes what no recipe can: how kernels and slopes start and learn."""
+    if run.slopes == "fixed":
+        for layer in model.layers:
+            layer.trainable = not isinstance(layer, PReLU)
+    if run.slopes == "decayed":
+        settings = trained.optimizer.get_config()
+        trained.optimizer = DecaysSlopesToo.from_config(settings)
     if run.initializer == "xavier":
         # Eqn. 15 with a = 1: He's without the factor for the rectifier.
         initialize(model, HeNormal(slope=1.0, mode="fan_out"))
@@ -122,7 +131,7 @@ def build(run, setting):
     keras.utils.set_random_seed(config.seed)
     strategy = distribution.strategy("one_device")
     model, trained = fitting.build(config, len(SHAPES), strategy)
-    vary(model, run, config.optimizer.weight_decay)
+    vary(model, trained, run)
     return model, trained
 
 
