@@ -333,6 +333,25 @@ def test_nets_are_timed_beside_vgg(place, monkeypatch):
         assert row["of_vgg19"] == pytest.approx(ratio)
 
 
+def test_what_would_take_too_long_is_left_out(place, monkeypatch, capsys):
+    slow = ("mixed_bfloat16", "training")
+
+    def times(cell, is_small):
+        seconds = 100 if (cell["policy"], cell["phase"]) == slow else 10
+        row = {"seconds_per_image": seconds, "of_vgg19": 1, "machine": "two cores"}
+        return [{"net": vgg.REFERENCE, "multiply_adds": 1, **row}]
+
+    monkeypatch.setattr(vgg, "times", times)
+    vgg.run(place)
+    rows = rows_of(place.output / "vgg-tensorflow.csv")
+    # A batch of 4 takes 4 * 5 times the seconds an image: 200 and 2000, of 1800.
+    assert [row["batch"] for row in rows] == ["1", "4"] * 3 + ["1"]
+    assert "training, mixed_bfloat16: left out from a batch of 4" in (
+        capsys.readouterr().out
+    )
+    assert (place.output / "vgg-tensorflow.png").stat().st_size > 5000
+
+
 def test_a_program_writes_tables_and_a_figure(tmp_path):
     code, printed = finish(
         start(

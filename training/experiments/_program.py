@@ -78,7 +78,7 @@ def _shown(value):
 
 
 def fill(path, cells, measure):
-    """Measures the cells that a table lacks, and writes it anew after each.
+    """Measures the cells that a table lacks, and adds each to it at once.
 
     Args:
         path: The CSV file.
@@ -102,9 +102,7 @@ def fill(path, cells, measure):
             rows += [{**cell, **row} for row in found]
             write(path, rows)
             rows = read(path)
-    rows = [row for cell in cells for row in of(cell)]
-    write(path, rows)
-    return rows
+    return [row for cell in cells for row in of(cell)]
 
 
 def write_config(path, **config):
