@@ -4,6 +4,7 @@ import csv
 import inspect
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import _program
@@ -154,6 +155,8 @@ def test_slopes_stand_beside_the_papers(place):
     for row in found:
         assert row["shared, without decay"] == "0.35"
         assert row["channel-wise, with decay"] == "0.15"
+    for row in rows_of(place.output / "slopes_errors.csv"):
+        assert (row["without decay"], row["without decay_spread"]) == ("1", "0")
     assert (place.output / "slopes.png").stat().st_size > 5000
 
 
@@ -371,6 +374,16 @@ def test_tables_of_the_page_are_those_of_the_results():
     assert tables.filled(page, tables.RESULTS) == page
     for name in tables.TABLES:
         assert f"<!-- {name} -->" in page
+
+
+def test_what_is_said_of_the_tables_stands_in_them():
+    page = re.split(
+        r"<!-- \w+ -->(.*?)<!-- end -->", tables.PAGE.read_text(), flags=re.S
+    )
+    said, shown = ("\n".join(page[i::2]) for i in (0, 1))
+    figures = re.findall(r"\d+\.\d+ ± \d+\.\d+", said)
+    assert len(figures) > 5
+    assert [figure for figure in figures if figure not in shown] == []
 
 
 def test_published_runs_are_of_the_present_configuration():

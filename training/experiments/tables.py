@@ -132,6 +132,16 @@ def slopes(results):
     return markdown(header, rows)
 
 
+def slopes_errors(results):
+    """The validation top-1 error with and without decay of the slopes."""
+    cases = ("without decay", "with decay")
+    rows = [
+        [row["slopes"], *(percent(row, case) for case in cases)]
+        for row in read(results / "slopes_errors.csv")
+    ]
+    return markdown(["slopes", *(f"error {case}, %" for case in cases)], rows)
+
+
 def responses(results):
     """Mean responses and conditioning by layer, ReLU beside PReLU."""
     by_layer = {}
@@ -277,6 +287,7 @@ TABLES = {
         propagation_example,
         rectifiers,
         slopes,
+        slopes_errors,
         responses,
         depth,
         scales,

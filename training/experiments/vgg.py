@@ -87,10 +87,16 @@ def times(cell, is_small):
 
 def draw(rows, place):
     """Draws the time an image, and how it stands to VGG19's, by batch."""
+    cases = list(dict.fromkeys((row["policy"], row["phase"]) for row in rows))
     figure, axes = plt.subplots(
-        2, 4, figsize=(15, 7), layout="constrained", sharex=True, sharey="row"
+        2,
+        len(cases),
+        figsize=(1 + 3.5 * len(cases), 7),
+        layout="constrained",
+        sharex=True,
+        sharey="row",
+        squeeze=False,
     )
-    cases = list(itertools.product(POLICIES, PHASES))
     for column, case in zip(axes.T, cases, strict=True):
         for name in dict.fromkeys(row["net"] for row in rows):
             chosen = [
