@@ -3,7 +3,7 @@
     python training/experiments/depth.py --output=training/results
 
 Writes depth.csv and, with the full setting, docs/images/depth.png. Takes the 14-layer
-runs from rectifiers.py if they are there; the full setting takes about 35 minutes more
+runs from rectifiers.py if they are there; the full setting takes about 75 minutes more
 on one core.
 """
 

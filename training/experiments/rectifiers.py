@@ -4,7 +4,7 @@
 
 Writes rectifiers.csv (errors after the last epoch), rectifiers_step.csv (the time of a
 training step) and, with the full setting, docs/images/rectifiers.png. The full setting
-takes about 40 minutes on one core.
+takes about 75 minutes on one core.
 """
 
 import _runs

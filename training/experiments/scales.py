@@ -3,7 +3,7 @@
     python training/experiments/scales.py --output=training/results
 
 Trains model A with ReLU and with PReLU. Writes scales.csv and, with the full setting,
-docs/images/scales.png. The full setting takes about 30 minutes on one core.
+docs/images/scales.png. The full setting takes about an hour on one core.
 """
 
 import _runs
