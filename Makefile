@@ -32,7 +32,7 @@ notebook: .make/notebook
 test: .make/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-# Those that start programs as processes: several workers, kills, evaluations.
+# The long ones, and those that start processes: workers, kills, evaluations.
 test-slow: .make/dev
 	$(BIN)/python -m pytest -n 2 -m slow
 

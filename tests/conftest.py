@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(
 def pytest_configure(config):
     for marker in (
         "tensorflow_only: needs the TensorFlow backend of Keras",
-        "slow: starts programs as processes; run by `make test-slow`",
+        "slow: takes long, or starts processes; run by `make test-slow`",
         "requires_trainable_backend: set by Keras on the tests of its own suite",
     ):
         config.addinivalue_line("markers", marker)

@@ -20,12 +20,14 @@ pytestmark = pytest.mark.tensorflow_only
 SCRIPT = pathlib.Path(__file__).parent / "scripts" / "fit_on_workers.py"
 
 
+@pytest.mark.slow
 def test_stock_fit_cannot_build_on_workers():
     for printed in outputs(start_workers([SCRIPT, "none"])):
         assert "PerReplica" in printed
         assert "unsupported type" in printed
 
 
+@pytest.mark.slow
 def test_stock_fit_cannot_reduce_logs_of_workers():
     for printed in outputs(start_workers([SCRIPT, "build"])):
         assert "Invalid reduction dimension 0" in printed
@@ -35,6 +37,7 @@ def last_line(printed):
     return json.loads(printed.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_repaired_fit_on_two_workers_equals_one():
     [alone] = map(last_line, outputs(start_workers([SCRIPT, "all"], count=1)))
     first, second = map(last_line, outputs(start_workers([SCRIPT, "all"])))

@@ -37,6 +37,7 @@ def _shapes_net(**arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_evaluator_reproduces_the_score_of_the_registry():
     entry = registry()["shapes"]
     protocol = entry["protocol"]

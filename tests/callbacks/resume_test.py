@@ -90,6 +90,7 @@ def test_resumes_where_it_was_rather_than_at_the_start(tmp_path):
     assert counter.calls == EPOCHS * STEPS - 7  # the eighth step was not saved
 
 
+@pytest.mark.slow
 def test_killed_at_every_step(tmp_path, uninterrupted):
     for _ in range(EPOCHS * STEPS + EPOCHS):
         kill = InterruptAt("on_train_batch_begin", 2, interrupt)
@@ -227,6 +228,7 @@ def test_keeps_half_precision_weights(tmp_path):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
+@pytest.mark.slow
 def test_two_replicas_resume_with_the_same_bits(tmp_path):
     strategy = distribution.strategy("mirrored")
 

@@ -49,6 +49,7 @@ def make_run(folder):
     return model
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     model = make_run(tmp_path)
     source = data.from_directory(tmp_path / "set" / "validation")

@@ -355,6 +355,7 @@ def test_what_would_take_too_long_is_left_out(place, monkeypatch, capsys):
     assert (place.output / "vgg-tensorflow.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_a_program_writes_tables_and_a_figure(tmp_path):
     code, printed = finish(
         start(

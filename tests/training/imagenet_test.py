@@ -48,7 +48,15 @@ def data_dir(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "recipe", ["model_a", "model_b", "model_c", "model14", "model30"]
+    "recipe",
+    [
+        "model_a",
+        "model14",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("model_b", "model_c", "model30")
+        ),
+    ],
 )
 def test_an_imagenet_recipe_trains_evaluates_and_draws(
     recipe, data_dir, tmp_path, command_line
