@@ -6,7 +6,8 @@
 Hardware: two cores of an AMD EPYC server (Zen 4), no GPU. Time: `make demo`, which runs
 this, draws the data set, evaluates and exports, took 2:58 minutes. The score: top-1
 error 2.10 %, top-5 error 0.10 % on the 2,000 validation pictures (centre crop); the
-weights of that run come with the package as `weights="shapes"`.
+weights of that run come with the package as `weights="shapes"`. On another such server,
+without AVX-512, whose rounding differs, the same command gave 5.50 % and 1.05 %.
 """
 
 from recipes import defaults
