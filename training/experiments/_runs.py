@@ -10,7 +10,7 @@ import shutil
 import sys
 from typing import NamedTuple
 
-from _program import SMALL, read  # isort: split
+from _program import SMALL, mean_and_spread, read  # isort: split
 
 import fitting
 import keras
@@ -225,6 +225,11 @@ def table(run, place, name="metrics.csv"):
 def column(run, place, name):
     """Returns a column of the metrics of a finished run, a value an epoch."""
     return [row[name] for row in table(run, place)]
+
+
+def summary(runs, place, name, epoch=-1):
+    """Returns the mean of a metric after an epoch, the last one, and its spread."""
+    return mean_and_spread([column(run, place, name)[epoch] for run in runs])
 
 
 def load(run, place):

@@ -11,7 +11,7 @@ import math
 
 import _runs
 import numpy as np
-from _program import band, mean_and_spread, plt, program, write
+from _program import band, plt, program, write
 
 NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
 INITIALIZERS = {"he": "He", "xavier": "Xavier"}
@@ -39,9 +39,10 @@ def row(case, place):
     values = {"net": net, "initializer": initializer, "seeds": len(place.seeds)}
     for when, epoch in (("first", 0), ("last", -1)):
         for name in COLUMNS:
-            found = [_runs.column(run, place, name)[epoch] for run in runs(case, place)]
             key = f"{when}_{name}"
-            values[key], values[f"{key}_spread"] = mean_and_spread(found)
+            values[key], values[f"{key}_spread"] = _runs.summary(
+                runs(case, place), place, name, epoch
+            )
     return values
 
 

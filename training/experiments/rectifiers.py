@@ -10,7 +10,7 @@ takes about 75 minutes on one core.
 import _runs
 import numpy as np
 from _measure import interleaved, machine
-from _program import band, mean_and_spread, plt, program, write
+from _program import band, plt, program, write
 
 # By the label in tables and figures: the activation, and what becomes of its slopes.
 RECTIFIERS = {
@@ -39,8 +39,9 @@ def errors(label, place):
     """Returns a rectifier's row: means over the seeds after the last epoch."""
     row = {"rectifier": label, "seeds": len(place.seeds)}
     for name in COLUMNS:
-        last = [_runs.column(run, place, name)[-1] for run in runs(label, place)]
-        row[name], row[f"{name}_spread"] = mean_and_spread(last)
+        row[name], row[f"{name}_spread"] = _runs.summary(
+            runs(label, place), place, name
+        )
     return row
 
 

@@ -71,11 +71,9 @@ def errors(place):
     for form, title in FORMS.items():
         row = {"slopes": title}
         for case, name in CASES.items():
-            last = [
-                _runs.column(run, place, "val_top1_error")[-1]
-                for run in runs(form, case, place)
-            ]
-            row[name], row[f"{name}_spread"] = mean_and_spread(last)
+            row[name], row[f"{name}_spread"] = _runs.summary(
+                runs(form, case, place), place, "val_top1_error"
+            )
         table.append(row)
     return table
 
