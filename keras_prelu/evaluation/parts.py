@@ -14,6 +14,7 @@ _POINTWISE = (
     keras.layers.InputLayer,
     keras.layers.LeakyReLU,
     keras.layers.ReLU,
+    keras.layers.Rescaling,
     PReLU,
 )
 

@@ -113,6 +113,11 @@ def _subtract_mean(graph, layer, x, shape):
     return graph.add("Sub", x, mean.transpose(2, 0, 1))
 
 
+def _rescaling(graph, layer, x, shape):
+    x = graph.add("Mul", x, np.float32(layer.scale))
+    return graph.add("Add", x, np.float32(layer.offset)) if layer.offset else x
+
+
 def _max_over_bins(graph, x, axis, bins):
     """Replaces an axis by the maxima of its bins; its length is known at run time."""
     length = graph.add("Shape", x, start=axis, end=axis + 1)
@@ -161,6 +166,7 @@ CONVERTERS = {
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.MaxPooling2D: _max_pooling,
     keras.layers.ReLU: lambda graph, layer, x, shape: graph.add("Relu", x),
+    keras.layers.Rescaling: _rescaling,
     keras.layers.Softmax: lambda graph, layer, x, shape: graph.add(
         "Softmax", x, axis=1
     ),

@@ -1,0 +1,27 @@
+"""Model A at full width on the built-in shapes: the paper's settings learn.
+
+    python training/train.py --config=training/recipes/shapes_full_width.py \\
+        --workdir=runs/shapes_full_width
+
+The net, the optimizer and the dropout are the paper's, and nothing is clipped. The
+images are small (112x112, so that the last map has 7x7 cells) and the crops keep most
+of the shape, since the question is whether the net learns, not how well.
+
+Hardware, time and score: see docs/benchmarks.md.
+"""
+
+from recipes import defaults
+
+
+def get_config():
+    """Returns the recipe."""
+    config = defaults.get_config()
+    config.data.name = "prelu_shapes"
+    config.data.image_size = 112
+    config.data.scale = (112, 140)
+    config.data.eval_scale = 126
+    config.schedule.name = "fixed"
+    config.batch_size = 32
+    config.steps_per_epoch = 125  # half of the training images
+    config.epochs = 12
+    return config
