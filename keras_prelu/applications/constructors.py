@@ -1,6 +1,10 @@
 """Constructors in the manner of `keras.applications`, one for each net."""
 
+import functools
+import inspect
+
 from keras_prelu.applications import nets
+from keras_prelu.applications import weights as weights_files
 
 _DOCSTRING = """Instantiates {title}.
 
@@ -8,14 +12,15 @@ _DOCSTRING = """Instantiates {title}.
 
     The model takes RGB images in [0, 255], integers or floats, of any size from
     {smallest}x{smallest} on: spatial pyramid pooling makes the top independent of the
-    size, and the subtraction of the mean is part of the model.
+    size, and the model itself subtracts the mean and scales images to unit variance.
 
     Args:
         include_top: Whether to include spatial pyramid pooling and the three fully
             connected layers.
         weights: `None` (random initialization); the path of a `.weights.h5` or
             `.keras` file; a URL that ends in `#sha256=` and the hash of the file; or
-            the name of registered weights.
+            the name of registered weights, which bring their own `activation`,
+            `width`, `classes` and `input_shape`.
         input_tensor: Optional Keras tensor to use as the images.
         input_shape: Optional shape of an image. Height and width may be `None`, with
             the top too. By default (224, 224, 3) with the top, (None, None, 3) without.
@@ -29,8 +34,10 @@ _DOCSTRING = """Instantiates {title}.
         activation: `"prelu"`, `"prelu_shared"` (one slope for each layer), `"relu"` or
             `"leaky_relu"` (slope 0.01).
         width: Scales the numbers of filters and of fully connected units.
-        dropout: Share of the fully connected units dropped in training.
-        include_preprocessing: Whether the model subtracts the mean itself.
+        dropout: Fraction of the fully connected units dropped in training.
+        include_preprocessing: Whether the model takes images in [0, 255], subtracts the
+            mean and divides by 58. Without it, give images of about zero mean and unit
+            variance.
         name: Name of the model.
 
     Returns:
@@ -62,7 +69,7 @@ def constructor(constructor_name, module, net, title, about, reference):
         A function.
     """
 
-    def construct(
+    def build(
         include_top=True,
         weights=None,
         input_tensor=None,
@@ -87,10 +94,19 @@ def constructor(constructor_name, module, net, title, about, reference):
             classifier_activation=classifier_activation,
             dropout=dropout,
         )
-        return nets.build(name, net, architecture, weights, input_tensor, input_shape)
+        return nets.build(name, architecture, weights, input_tensor, input_shape)
+
+    signature = inspect.signature(build)
+
+    @functools.wraps(build)
+    def construct(*args, **kwargs):
+        # Only arguments that were given can contradict those of registered weights.
+        given = signature.bind(*args, **kwargs).arguments
+        return build(**weights_files.with_registered_arguments(net, given))
 
     construct.__name__ = construct.__qualname__ = constructor_name
     construct.__module__ = module
+    construct.__signature__ = signature
     construct.__doc__ = _DOCSTRING.format(
         constructor=constructor_name,
         title=title,

@@ -304,13 +304,12 @@ def _initial_mean(file, channels):
     return None if channels == 3 else (0.0,) * channels
 
 
-def build(name, net, architecture, weights, input_tensor, input_shape):
+def build(name, architecture, weights, input_tensor, input_shape):
     """Builds a net of the table.
 
     Args:
         name: Name of the model.
-        net: Key of `NETS`.
-        architecture: An `Architecture` of that net.
+        architecture: An `Architecture`.
         weights: See `constructor`.
         input_tensor: See `constructor`.
         input_shape: See `constructor`.
@@ -324,7 +323,7 @@ def build(name, net, architecture, weights, input_tensor, input_shape):
     input_shape, channels = _standardize_input_shape(
         input_shape, architecture.net, architecture.include_top
     )
-    file = weights_files.find(weights, net, architecture)
+    file = weights_files.find(weights)
     mean = _initial_mean(file, channels)
 
     def assemble(images):

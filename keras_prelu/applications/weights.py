@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 import ml_dtypes
 from absl import logging
 
@@ -32,13 +33,11 @@ def registry():
     return json.loads(text)
 
 
-def find(weights, net, architecture):
+def find(weights):
     """Returns the file that the argument `weights` of a constructor speaks of.
 
     Args:
         weights: `None`, a path, a URL with its hash, or a registered name.
-        net: Name of the net that is to be built.
-        architecture: Its `Architecture`.
 
     Returns:
         A `WeightsFile`, or `None` for `None`.
@@ -56,7 +55,7 @@ def find(weights, net, architecture):
     if urllib.parse.urlsplit(name).scheme in ("http", "https", "file"):
         return WeightsFile(_from_url(name))
     if name in registry():
-        return _from_registry(name, net, architecture)
+        return _from_registry(name)
     if name == "imagenet":
         raise ValueError(
             "No ImageNet weights of these nets exist: the authors published none, and "
@@ -82,7 +81,20 @@ def _from_url(url):
     return downloads.fetch(address, fragment.removeprefix("sha256="))
 
 
-def _from_registry(name, net, architecture):
+def with_registered_arguments(net, given):
+    """Completes a constructor's arguments with those of registered weights.
+
+    Args:
+        net: Name of the net that is to be built.
+        given: Dict of the arguments that the caller gave.
+
+    Returns:
+        A dict: `given`, and where `weights` is a registered name, the arguments that
+        these weights were trained with.
+    """
+    name = given.get("weights")
+    if not isinstance(name, str) or name not in registry() or Path(name).is_file():
+        return given
     entry = registry()[name]
     if entry["net"] != net:
         raise ValueError(
@@ -90,11 +102,23 @@ def _from_registry(name, net, architecture):
             f"Received: weights={name!r} for {net!r}"
         )
     for argument, value in entry["arguments"].items():
-        if getattr(architecture, argument) != value:
+        if given.get(argument, value) != value:
             raise ValueError(
-                f"The weights {name!r} are for {argument}={value!r}: pass it. "
-                f"Received: {argument}={getattr(architecture, argument)!r}"
+                f"The weights {name!r} are for {argument}={value!r}: leave it "
+                f"out. Received: {argument}={given[argument]!r}"
             )
+    brought = {**entry["arguments"], "classes": len(entry["class_names"])}
+    if given.get("include_top", True) and given.get("input_tensor") is None:
+        side, channels = entry["input_size"], len(entry["mean"])
+        first = keras.config.image_data_format() == "channels_first"
+        brought["input_shape"] = (
+            (channels, side, side) if first else (side, side, channels)
+        )
+    return {**brought, **given}
+
+
+def _from_registry(name):
+    entry = registry()[name]
     if "url" in entry:
         return WeightsFile(downloads.fetch(entry["url"], entry["sha256"]))
     path = Path(str(importlib.resources.files(__package__).joinpath(entry["file"])))

@@ -24,25 +24,12 @@ class Rendered(data.Source):
         return render(self.class_names[label], (1, index)), label
 
 
-def _shapes_net(**arguments):
-    entry = registry()["shapes"]
-    return applications.ModelA(
-        **{
-            "weights": "shapes",
-            "classes": len(entry["class_names"]),
-            "input_shape": (entry["input_size"],) * 2 + (3,),
-            **entry["arguments"],
-            **arguments,
-        }
-    )
-
-
 @pytest.mark.slow
 def test_the_evaluator_reproduces_the_score_of_the_registry():
     entry = registry()["shapes"]
     protocol = entry["protocol"]
     found = evaluation.evaluate(
-        _shapes_net(),
+        applications.ModelA(weights="shapes"),
         Rendered(),
         protocol["protocol"],
         scales=tuple(protocol["scales"]),
@@ -59,10 +46,6 @@ def test_the_evaluator_reproduces_the_score_of_the_registry():
 
 
 def test_the_weights_have_the_mean_of_the_registry():
-    mean = _shapes_net().get_layer("mean").get_weights()[0]
+    model = applications.ModelA(weights="shapes")
+    mean = model.get_layer("mean").get_weights()[0]
     np.testing.assert_allclose(mean, registry()["shapes"]["mean"], rtol=1e-6)
-
-
-def test_another_width_than_that_of_the_weights_is_told():
-    with pytest.raises(ValueError, match=r"are for width=0.0625: pass it"):
-        _shapes_net(width=0.125)

@@ -174,17 +174,36 @@ def registered(trained, monkeypatch):
         "arguments": {"width": 1 / 32, "activation": "prelu"},
         "url": trained[1].as_uri(),
         "sha256": downloads.sha256_of(trained[1]),
+        "input_size": 32,
+        "class_names": list("abcde"),
+        "mean": [0.0, 0.0, 0.0],
     }
     monkeypatch.setattr(weights, "registry", lambda: {"tiny": entry})
     return trained[0], entry
 
 
-def test_registered_weights(registered, cache):
+def test_registered_weights_bring_their_own_arguments(registered, cache):
+    model = ModelA(weights="tiny")
+    assert_equal_but_for(model, registered[0])
+    assert model.input_shape == (None, 32, 32, 3)
+    assert_equal_but_for(ModelA(True, "tiny", activation="prelu"), registered[0])
     assert_equal_but_for(small_a(weights="tiny"), registered[0])
+
+
+def test_arguments_that_say_otherwise_come_first_or_are_refused(registered, cache):
+    other = ModelA(weights="tiny", classes=3, input_shape=(48, 40, 3))
+    assert_equal_but_for(other, registered[0], layers=["fc3"])
+    assert (other.input_shape, other.output_shape) == ((None, 48, 40, 3), (None, 3))
+    images = keras.Input((40, 40, 3))
+    assert ModelA(weights="tiny", input_tensor=images).input_shape[1] == 40
+    trunk = ModelA(weights="tiny", include_top=False)
+    assert trunk.input_shape == (None, None, None, 3)
     with pytest.raises(ValueError, match="are for the net 'model_a'"):
         ModelB(weights="tiny")
-    with pytest.raises(ValueError, match="for width=0.03125: pass it. Received: width"):
-        ModelA(weights="tiny")
+    with pytest.raises(ValueError, match="width=0.03125: leave it out. Received: wid"):
+        ModelA(weights="tiny", width=1.0)  # the default, but given
+    with pytest.raises(ValueError, match="'prelu': leave it out. Received: activation"):
+        ModelA(weights="tiny", activation="relu")
     with pytest.raises(ValueError, match=r"registered name \('tiny'\)"):
         ModelA(weights="tinny")
 
@@ -288,5 +307,5 @@ def test_the_registry_is_complete():
         assert {"net", "arguments", "sha256", "class_names", "mean", "protocol"} <= set(
             entry
         )
-        assert {"scores", "command"} <= set(entry)
+        assert {"scores", "command", "input_size"} <= set(entry)
         assert ("url" in entry) != ("file" in entry)
