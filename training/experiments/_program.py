@@ -11,6 +11,7 @@ from _paths import ROOT  # isort: split
 
 import errors
 from absl import app, flags
+from scipy import stats
 
 from keras_prelu.files import replacing
 
@@ -35,7 +36,7 @@ class Place(NamedTuple):
     @property
     def seeds(self):
         """The seeds of the runs that are averaged."""
-        return range(2 if self.is_small else 3)
+        return range(2 if self.is_small else 5)
 
     def save(self, figure, name):
         """Writes a figure: of the full setting to where the documentation shows it."""
@@ -114,6 +115,42 @@ def write_config(path, **config):
 def mean_and_spread(values):
     """Returns the mean, and the standard deviation over seeds."""
     return statistics.mean(values), statistics.stdev(values)
+
+
+AS_IN_THE_PAPER, OPPOSITE = "as in the paper", "opposite"
+CANNOT_TELL, NOT_TESTED = "cannot tell", "not tested"
+
+
+def compare(claim, ours, other, expected):
+    """Compares two arms: does the difference of their means have the paper's sign?
+
+    The interval holds the difference with 95 % confidence (Welch's t, which lets the
+    arms have spreads of their own). If it holds 0, the answer is "cannot tell", which
+    is never counted for the paper.
+
+    Args:
+        claim: What the paper says.
+        ours: List of values, one for each seed.
+        other: List of values of the arm to compare with.
+        expected: -1 if the paper says that `ours` is lower, 1 if higher.
+
+    Returns:
+        A dict with the claim, the difference, its interval and the verdict.
+    """
+    test = stats.ttest_ind(ours, other, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    if not low <= high:  # neither arm varies at all
+        low = high = statistics.mean(ours) - statistics.mean(other)
+    verdict = CANNOT_TELL
+    if low > 0 or high < 0:
+        verdict = AS_IN_THE_PAPER if (low > 0) == (expected > 0) else OPPOSITE
+    return {
+        "claim": claim,
+        "difference": statistics.mean(ours) - statistics.mean(other),
+        "low": low,
+        "high": high,
+        "verdict": verdict,
+    }
 
 
 def band(axis, x, curves, **arguments):

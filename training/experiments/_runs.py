@@ -10,11 +10,11 @@ import shutil
 import sys
 from typing import NamedTuple
 
-from _program import SMALL, mean_and_spread, read  # isort: split
+from _program import SMALL, read  # isort: split
 
 import fitting
 import keras
-from recipes import quickstart
+from recipes import defaults
 from workdir import InUseError, Workdir
 
 from keras_prelu import callbacks, data, distribution
@@ -26,6 +26,12 @@ from keras_prelu.layers import PReLU
 from keras_prelu.optimizers import SGD
 
 WIDTHS = {"model_a": 1 / 16, "model_b": 1 / 16, "model14": 1 / 8, "model30": 1 / 8}
+# Of the training images: the last map has 8x8 cells.
+SIDES = {"model_a": 128, "model_b": 128, "model14": 96, "model30": 96}
+# Every arm of a comparison is trained at each rate with a seed that counts for nothing
+# else, and is then compared at its own best rate.
+RATES = (0.005, 0.01, 0.02)
+SWEEP_SEED = 99
 TABLES = ("metrics.csv", "slopes.csv")
 
 
@@ -37,41 +43,62 @@ class DecaysSlopesToo(SGD):
         return super().decays(variable) or variable.name == "alpha"
 
 
-class Run(NamedTuple):
-    """What tells a run from those that it is compared with."""
+class Arm(NamedTuple):
+    """One side of a comparison: what is the same in all its runs."""
 
     net: str
     rectifier: str  # an `activation` of keras_prelu.applications
-    seed: int
     slopes: str = "learned"  # or "fixed" where they start, or "decayed" as kernels are
-    initializer: str = "he"  # or "xavier"
+    initializer: str = "he"  # or a key of INITIALIZERS
+
+    @property
+    def name(self):
+        """The name of the arm, the first part of its runs' names."""
+        parts = [self.net, self.rectifier]
+        parts += [self.slopes] if self.slopes != "learned" else []
+        parts += [self.initializer] if self.initializer != "he" else []
+        return "-".join(parts)
+
+
+class Run(NamedTuple):
+    """One training: an arm, a learning rate and a seed."""
+
+    arm: Arm
+    rate: float
+    seed: int
 
     @property
     def name(self):
         """The name of the run's folder."""
-        parts = [self.net, self.rectifier]
-        parts += [self.slopes] if self.slopes != "learned" else []
-        parts += [self.initializer] if self.initializer != "he" else []
-        return "-".join([*parts, str(self.seed)])
+        return f"{self.arm.name}-{self.rate:g}-{self.seed}"
 
 
 def configuration(run, setting):
-    """Returns the recipe of a run: the quickstart's, slower, the same for all nets."""
-    config = quickstart.get_config()
-    config.model.name = run.net
-    config.model.activation = run.rectifier
-    config.model.width = WIDTHS[run.net]
-    config.optimizer.learning_rate = 1e-2  # at the quickstart's 3e-2 some nets stall
-    config.schedule.factor = 0.3
-    config.schedule.epochs = (13, 15)
+    """Returns the configuration of a run: the paper's, but for what stands here."""
+    arm = run.arm
+    side = SIDES[arm.net]
+    config = defaults.get_config()
+    config.model.name = arm.net
+    config.model.activation = arm.rectifier
+    config.model.width = WIDTHS[arm.net]
+    config.model.dropout = 0.0  # so narrow a net underfits, and with 0.5 stalls
+    config.data.name = "prelu_shapes"
+    config.data.image_size = side
+    # Model A is tested at several scales and is trained at the paper's; the others are
+    # trained and tested at one scale, as in the paper's Table 2.
+    jitter = (8, 16) if arm.net == "model_a" else (8, 8)
+    config.data.scale = tuple(side * sevenths // 7 for sevenths in jitter)
+    config.data.eval_scale = side * (12 if arm.net == "model_a" else 8) // 7
+    config.optimizer.learning_rate = run.rate
+    config.schedule.name = "fixed"
+    config.schedule.epochs = (15, 19)
     config.batch_size = 32
-    config.epochs = 16
+    config.epochs = 20
     config.seed = run.seed
-    config.deterministic = False  # it would slow what is timed in the same process
     with config.unlocked():
-        config.slopes = run.slopes
-        config.initializer = run.initializer
-        config.data.version = str(PreluShapes.VERSION)  # its pictures may change
+        config.slopes = arm.slopes
+        config.initializer = arm.initializer
+        config.data.version = str(PreluShapes.VERSION)  # its images may change
     if setting == SMALL:
         config.model.width = 1 / 32
         config.data.image_size = 32
@@ -105,6 +132,14 @@ def sources(setting):
     return data.shapes("train"), data.shapes("validation")
 
 
+# Xavier's rule has no factor for the rectifier, which is Eqn. 15 with a = 1; the paper
+# counts the inputs of a unit, our own nets count the outputs.
+INITIALIZERS = {
+    "xavier": {"slope": 1.0, "mode": "fan_in"},
+    "xavier_fan_out": {"slope": 1.0, "mode": "fan_out"},
+}
+
+
 def initialize(model, initializer):
     """Draws all kernels but the classifier's anew."""
     for layer in model.layers:
@@ -112,17 +147,16 @@ def initialize(model, initializer):
             layer.kernel.assign(initializer(layer.kernel.shape))
 
 
-def vary(model, trained, run):
+def vary(model, trained, arm):
     """Changes what no recipe can: how kernels and slopes start and learn."""
-    if run.slopes == "fixed":
+    if arm.slopes == "fixed":
         for layer in model.layers:
             layer.trainable = not isinstance(layer, PReLU)
-    if run.slopes == "decayed":
+    if arm.slopes == "decayed":
         settings = trained.optimizer.get_config()
         trained.optimizer = DecaysSlopesToo.from_config(settings)
-    if run.initializer == "xavier":
-        # Eqn. 15 with a = 1: He's without the factor for the rectifier.
-        initialize(model, HeNormal(slope=1.0, mode="fan_out"))
+    if arm.initializer != "he":
+        initialize(model, HeNormal(**INITIALIZERS[arm.initializer]))
 
 
 def build(run, setting):
@@ -131,7 +165,7 @@ def build(run, setting):
     keras.utils.set_random_seed(config.seed)
     strategy = distribution.strategy("one_device")
     model, trained = fitting.build(config, len(SHAPES), strategy)
-    vary(model, trained, run)
+    vary(model, trained, run.arm)
     return model, trained
 
 
@@ -217,6 +251,36 @@ def train_all(runs, place):
     return not left
 
 
+def sweep(arm, place):
+    """Returns the runs of an arm that its learning rate is chosen by."""
+    rates = RATES[:2] if place.is_small else RATES
+    return [Run(arm, rate, SWEEP_SEED) for rate in rates]
+
+
+def best_rate(arm, place):
+    """Returns the rate of the finished sweep with the lowest validation error."""
+    runs = sweep(arm, place)
+    return min(runs, key=lambda r: column(r, place, "val_top1_error")[-1]).rate
+
+
+def runs_of(arm, place):
+    """Returns the runs of an arm at its best rate, one for each seed."""
+    rate = best_rate(arm, place)
+    return [Run(arm, rate, seed) for seed in place.seeds]
+
+
+def train_arms(arms, place):
+    """Trains the sweep of every arm, then its seeds; says whether all is there.
+
+    An arm whose sweep another process is still at is left to a later call.
+    """
+    finished = [
+        train_all(sweep(arm, place), place) and train_all(runs_of(arm, place), place)
+        for arm in arms
+    ]
+    return all(finished)
+
+
 def table(run, place, name="metrics.csv"):
     """Returns the rows of a table of a finished run."""
     return read(place.output / "runs" / run.name / name)
@@ -227,9 +291,9 @@ def column(run, place, name):
     return [row[name] for row in table(run, place)]
 
 
-def summary(runs, place, name, epoch=-1):
-    """Returns the mean of a metric after an epoch, the last one, and its spread."""
-    return mean_and_spread([column(run, place, name)[epoch] for run in runs])
+def last(arm, place, name):
+    """Returns a metric after the last epoch, for each seed of an arm."""
+    return [column(run, place, name)[-1] for run in runs_of(arm, place)]
 
 
 def load(run, place):

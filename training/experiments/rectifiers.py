@@ -2,15 +2,16 @@
 
     python training/experiments/rectifiers.py --output=training/results
 
-Writes rectifiers.csv (errors after the last epoch), rectifiers_step.csv (the time of a
-training step) and, with the full setting, docs/images/rectifiers.png. The full setting
-takes about 75 minutes on one core.
+Each rectifier is trained at its own best learning rate. Writes rectifiers.csv (errors
+after the last epoch), rectifiers_sweep.csv (the rates), rectifiers_claims.csv,
+rectifiers_step.csv (the time of a training step) and, with the full setting,
+docs/images/rectifiers.png. The full setting takes about four hours on one core.
 """
 
 import _runs
 import numpy as np
 from _measure import interleaved, machine
-from _program import band, plt, program, write
+from _program import band, compare, mean_and_spread, plt, program, write
 
 # By the label in tables and figures: the activation, and what becomes of its slopes.
 RECTIFIERS = {
@@ -29,20 +30,64 @@ COLUMNS = {
 }
 
 
-def runs(label, place):
-    """Returns the runs with a rectifier, one for each seed."""
-    activation, slopes = RECTIFIERS[label]
-    return [_runs.Run("model14", activation, seed, slopes) for seed in place.seeds]
+ARMS = {
+    label: _runs.Arm("model14", activation, slopes)
+    for label, (activation, slopes) in RECTIFIERS.items()
+}
 
 
 def errors(label, place):
     """Returns a rectifier's row: means over the seeds after the last epoch."""
-    row = {"rectifier": label, "seeds": len(place.seeds)}
+    rate = _runs.best_rate(ARMS[label], place)
+    row = {"rectifier": label, "seeds": len(place.seeds), "rate": rate}
     for name in COLUMNS:
-        row[name], row[f"{name}_spread"] = _runs.summary(
-            runs(label, place), place, name
+        row[name], row[f"{name}_spread"] = mean_and_spread(
+            _runs.last(ARMS[label], place, name)
         )
     return row
+
+
+def sweep(place):
+    """Returns a row for each rectifier and rate: the errors of the sweep's seed."""
+    return [
+        {
+            "rectifier": label,
+            "rate": run.rate,
+            **{name: _runs.column(run, place, name)[-1] for name in COLUMNS},
+        }
+        for label, arm in ARMS.items()
+        for run in _runs.sweep(arm, place)
+    ]
+
+
+def claims(place):
+    """Returns what the paper says of rectifiers, each with our verdict."""
+    error = {
+        label: _runs.last(arm, place, "val_top1_error") for label, arm in ARMS.items()
+    }
+    loss = {label: _runs.last(arm, place, "loss") for label, arm in ARMS.items()}
+    prelu, shared, relu = "PReLU channel-wise", "PReLU shared", "ReLU"
+    return [
+        compare("PReLU has a lower error than ReLU", error[prelu], error[relu], -1),
+        compare(
+            "Shared PReLU has a lower error than ReLU", error[shared], error[relu], -1
+        ),
+        compare(
+            "PReLU has a lower training loss than ReLU", loss[prelu], loss[relu], -1
+        ),
+        compare(
+            "PReLU has a lower error than a slope fixed at 0.25",
+            error[prelu],
+            error["Leaky ReLU 0.25"],
+            -1,
+        ),
+        compare(
+            "Channel-wise slopes have a lower error than shared ones",
+            error[prelu],
+            error[shared],
+            -1,
+        ),
+    ]
 
 
 def step_times(place):
@@ -50,7 +95,7 @@ def step_times(place):
     rng = np.random.default_rng(0)
     functions, config = {}, None
     for label in RECTIFIERS:
-        run = runs(label, place)[0]
+        run = _runs.sweep(ARMS[label], place)[0]
         config = _runs.configuration(run, place.setting)
         _, trained = _runs.build(run, place.setting)
         side, batch = config.data.image_size, config.batch_size
@@ -77,7 +122,7 @@ def draw(place):
         for label in RECTIFIERS:
             curves = [
                 [100 * error for error in _runs.column(run, place, name)]
-                for run in runs(label, place)
+                for run in _runs.runs_of(ARMS[label], place)
             ]
             band(axis, range(1, len(curves[0]) + 1), curves, label=label)
         axis.set(title=COLUMNS[name], xlabel="epoch", ylabel="%")
@@ -90,13 +135,14 @@ def draw(place):
 
 def run(place):
     """Trains, measures, draws."""
-    if not _runs.train_all(
-        [run for label in RECTIFIERS for run in runs(label, place)], place
-    ):
+    if not _runs.train_arms(list(ARMS.values()), place):
         return
-    write(
-        place.output / "rectifiers.csv", [errors(label, place) for label in RECTIFIERS]
-    )
+    for name, rows in (
+        ("rectifiers", [errors(label, place) for label in ARMS]),
+        ("rectifiers_sweep", sweep(place)),
+        ("rectifiers_claims", claims(place)),
+    ):
+        write(place.output / f"{name}.csv", rows)
     times = place.output / "rectifiers_step.csv"
     if not times.exists():
         write(times, step_times(place))
