@@ -60,6 +60,9 @@ class Arm(NamedTuple):
         return "-".join(parts)
 
 
+COMPARED_AT_EQUAL_LOSS = (Arm("model14", "relu"), Arm("model14", "prelu"))
+
+
 class Run(NamedTuple):
     """One training: an arm, a learning rate and a seed."""
 
@@ -198,12 +201,29 @@ def train(run, place):
                 )
             ),
             callbacks.Progress(config.batch_size, config.epochs),
+            *_weights_by_epoch(run, workdir),
         ],
         validation_data=fitting.validation_data(config, validation, strategy),
     )
     with replacing(workdir.path / "model.keras") as aside:
         model.save(aside)
     _publish(run, place)
+
+
+def _weights_by_epoch(run, workdir):
+    """Returns the callback that keeps the weights of every epoch, where they are needed.
+
+    responses.py compares nets of different rectifiers at equal loss.
+    """
+    if run.arm not in COMPARED_AT_EQUAL_LOSS:
+        return []
+    (workdir.path / "epochs").mkdir(exist_ok=True)
+    return [
+        keras.callbacks.ModelCheckpoint(
+            str(workdir.path / "epochs" / "{epoch:02d}.weights.h5"),
+            save_weights_only=True,
+        )
+    ]
 
 
 def _publish(run, place):
@@ -263,19 +283,20 @@ def best_rate(arm, place):
     return min(runs, key=lambda r: column(r, place, "val_top1_error")[-1]).rate
 
 
-def runs_of(arm, place):
+def runs_of(arm, place, seeds=None):
     """Returns the runs of an arm at its best rate, one for each seed."""
     rate = best_rate(arm, place)
-    return [Run(arm, rate, seed) for seed in place.seeds]
+    return [Run(arm, rate, seed) for seed in seeds or place.seeds]
 
 
-def train_arms(arms, place):
+def train_arms(arms, place, seeds=None):
     """Trains the sweep of every arm, then its seeds; says whether all is there.
 
     An arm whose sweep another process is still at is left to a later call.
     """
     finished = [
-        train_all(sweep(arm, place), place) and train_all(runs_of(arm, place), place)
+        train_all(sweep(arm, place), place)
+        and train_all(runs_of(arm, place, seeds), place)
         for arm in arms
     ]
     return all(finished)
@@ -291,9 +312,9 @@ def column(run, place, name):
     return [row[name] for row in table(run, place)]
 
 
-def last(arm, place, name):
-    """Returns a metric after the last epoch, for each seed of an arm."""
-    return [column(run, place, name)[-1] for run in runs_of(arm, place)]
+def last(runs, place, name):
+    """Returns a metric of each run after its last epoch."""
+    return [column(run, place, name)[-1] for run in runs]
 
 
 def load(run, place):

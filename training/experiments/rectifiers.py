@@ -42,7 +42,7 @@ def errors(label, place):
     row = {"rectifier": label, "seeds": len(place.seeds), "rate": rate}
     for name in COLUMNS:
         row[name], row[f"{name}_spread"] = mean_and_spread(
-            _runs.last(ARMS[label], place, name)
+            _runs.last(_runs.runs_of(ARMS[label], place), place, name)
         )
     return row
 
@@ -62,10 +62,11 @@ def sweep(place):
 
 def claims(place):
     """Returns what the paper says of rectifiers, each with our verdict."""
-    error = {
-        label: _runs.last(arm, place, "val_top1_error") for label, arm in ARMS.items()
-    }
-    loss = {label: _runs.last(arm, place, "loss") for label, arm in ARMS.items()}
+    runs = {label: _runs.runs_of(arm, place) for label, arm in ARMS.items()}
+    error, loss = (
+        {label: _runs.last(runs[label], place, name) for label in ARMS}
+        for name in ("val_top1_error", "loss")
+    )
     prelu, shared, relu = "PReLU channel-wise", "PReLU shared", "ReLU"
     return [
         compare("PReLU has a lower error than ReLU", error[prelu], error[relu], -1),
