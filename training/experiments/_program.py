@@ -7,6 +7,7 @@ import statistics
 from typing import NamedTuple
 
 import matplotlib
+import numpy as np
 from _paths import ROOT  # isort: split
 
 import errors
@@ -37,6 +38,11 @@ class Place(NamedTuple):
     def seeds(self):
         """The seeds of the runs that are averaged."""
         return range(2 if self.is_small else 5)
+
+    @property
+    def few_seeds(self):
+        """The seeds of runs that are too long for all of them."""
+        return range(2 if self.is_small else 3)
 
     def save(self, figure, name):
         """Writes a figure: of the full setting to where the documentation shows it."""
@@ -114,7 +120,7 @@ def write_config(path, **config):
 
 def mean_and_spread(values):
     """Returns the mean, and the standard deviation over seeds."""
-    return statistics.mean(values), statistics.stdev(values)
+    return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 AS_IN_THE_PAPER, OPPOSITE = "as in the paper", "opposite"
@@ -132,7 +138,8 @@ def compare(claim, ours, other, expected):
         claim: What the paper says.
         ours: List of values, one for each seed.
         other: List of values of the arm to compare with.
-        expected: -1 if the paper says that `ours` is lower, 1 if higher.
+        expected: -1 if the paper says that `ours` is lower, 1 if higher, 0 if equal:
+            that no difference was seen is never evidence that there is none.
 
     Returns:
         A dict with the claim, the difference, its interval and the verdict.
@@ -143,7 +150,8 @@ def compare(claim, ours, other, expected):
         low = high = statistics.mean(ours) - statistics.mean(other)
     verdict = CANNOT_TELL
     if low > 0 or high < 0:
-        verdict = AS_IN_THE_PAPER if (low > 0) == (expected > 0) else OPPOSITE
+        agrees = expected and (low > 0) == (expected > 0)
+        verdict = AS_IN_THE_PAPER if agrees else OPPOSITE
     return {
         "claim": claim,
         "difference": statistics.mean(ours) - statistics.mean(other),

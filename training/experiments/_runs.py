@@ -7,6 +7,7 @@ that no other is at. Experiments that need the same run share it.
 
 import json
 import shutil
+import statistics
 import sys
 from typing import NamedTuple
 
@@ -201,7 +202,7 @@ def train(run, place):
                 )
             ),
             callbacks.Progress(config.batch_size, config.epochs),
-            *_weights_by_epoch(run, workdir),
+            *_weights_by_epoch(run, model, workdir),
         ],
         validation_data=fitting.validation_data(config, validation, strategy),
     )
@@ -210,20 +211,20 @@ def train(run, place):
     _publish(run, place)
 
 
-def _weights_by_epoch(run, workdir):
-    """Returns the callback that keeps the weights of every epoch, where they are needed.
+def _weights_by_epoch(run, model, workdir):
+    """Returns the callback that keeps the weights of every epoch, or none.
 
-    responses.py compares nets of different rectifiers at equal loss.
+    responses.py needs them: it compares nets of different rectifiers at equal loss.
     """
     if run.arm not in COMPARED_AT_EQUAL_LOSS:
         return []
-    (workdir.path / "epochs").mkdir(exist_ok=True)
-    return [
-        keras.callbacks.ModelCheckpoint(
-            str(workdir.path / "epochs" / "{epoch:02d}.weights.h5"),
-            save_weights_only=True,
-        )
-    ]
+    folder = workdir.path / "epochs"
+    folder.mkdir(exist_ok=True)
+
+    def save(epoch, logs):
+        model.save_weights(folder / f"{epoch + 1:02d}.weights.h5")
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=save)]
 
 
 def _publish(run, place):
@@ -315,6 +316,21 @@ def column(run, place, name):
 def last(runs, place, name):
     """Returns a metric of each run after its last epoch."""
     return [column(run, place, name)[-1] for run in runs]
+
+
+def is_flat(runs, place):
+    """Returns whether the training loss had stopped falling at the first rate.
+
+    It has if it fell by less than a tenth over the last five epochs before the rate was
+    lowered.
+    """
+    epochs = configuration(runs[0], place.setting).schedule.epochs[0] - 1
+    losses = [column(run, place, "loss") for run in runs]
+    before, after = (
+        statistics.mean(loss[max(0, epoch)] for loss in losses)
+        for epoch in (epochs - 6, epochs - 1)
+    )
+    return after > 0.9 * before
 
 
 def load(run, place):

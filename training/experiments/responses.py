@@ -1,19 +1,30 @@
-"""Mean responses and Fisher information of trained nets, ReLU against PReLU (2.1).
+"""Mean responses and Fisher information, ReLU against PReLU (section 2.1).
 
     python training/experiments/responses.py --output=training/results
 
-Takes the 14-layer nets that rectifiers.py has trained, or trains them. Writes
-responses.csv and, with the full setting, docs/images/responses.png. Besides the
-training it takes about two minutes on one core.
+The 14-layer nets that rectifiers.py has trained, or that are trained here, at three
+moments: before training; at equal loss, in the first epoch in which a net comes within
+a tenth of the worst net's last training loss; and at the end. Writes responses.csv,
+responses_claims.csv and, with the full setting, docs/images/responses.png. Besides the
+training it takes about half an hour on one core.
+
+Beside the mean response stands what the rectifier alone would give, on responses that
+are Gaussian with mean 0. The Fisher information of a unit is reported only where there
+are more images than it has weights.
 """
 
+import math
+import statistics
+
 import _runs
-from _program import mean_and_spread, plt, program, write, write_config
+from _program import compare, mean_and_spread, plt, program, write, write_config
 
 from keras_prelu import analysis, data
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-PICTURES = 128
+ARMS = {name: _runs.Arm("model14", name) for name in RECTIFIERS}
+IMAGES = 640  # fc2, 512 inputs and a bias, is the largest layer that is measured
+MOMENTS = ("at the start", "at equal loss", "at the end")
 COLUMNS = {
     "offset": "mean response over its deviation",
     "block": "Fisher information, block: largest over mean",
@@ -23,65 +34,153 @@ COLUMNS = {
 
 def runs(rectifier, place):
     """Returns the runs with a rectifier, one for each seed."""
-    return [_runs.Run("model14", rectifier, seed) for seed in place.seeds]
+    return _runs.runs_of(ARMS[rectifier], place)
+
+
+def gaussian_offset(slope):
+    """Returns mean over deviation of a rectified standard Gaussian.
+
+    With a slope a, the mean is (1 - a) / sqrt(2 pi), the second moment (1 + a**2) / 2.
+    """
+    mean = (1 - slope) / math.sqrt(2 * math.pi)
+    return abs(mean) / math.sqrt((1 + slope**2) / 2 - mean**2)
+
+
+def equal_loss(place):
+    """Returns the training loss that every net reaches."""
+    last = [_runs.last(runs(name, place), place, "loss") for name in RECTIFIERS]
+    return 1.1 * max(max(losses) for losses in last)
+
+
+def model_at(moment, run, place):
+    """Returns the net of a run at one of the moments."""
+    model, _ = _runs.build(run, place.setting)
+    if moment == "at the end":
+        model = _runs.load(run, place)
+    if moment == "at equal loss":
+        losses = _runs.column(run, place, "loss")
+        target = equal_loss(place)
+        epoch = next(i for i, loss in enumerate(losses, 1) if loss <= target)
+        folder = place.workdir / run.name / "epochs"
+        model.load_weights(folder / f"{epoch:02d}.weights.h5")
+    return model
+
+
+def weights_per_unit(layer):
+    """Returns the weights of one unit of a layer, its bias included."""
+    return math.prod(layer.kernel.shape[:-1]) + 1
 
 
 def measure(model, rectifier, images):
     """Returns what was measured of each hidden layer, by its name.
 
-    `offset` is of the rectifier's output; the Fisher information is of the weights
-    before it.
+    `offset` is of the rectifier's output, `gaussian` what the rectifier alone gives;
+    the Fisher information is of the weights before it.
     """
     answers = {row.name: row for row in analysis.responses(model, images)}
-    found = {}
+    measured = {}
     for row in analysis.fisher(model, images):
         prefix = "_" if row.name.startswith("fc") else ""
-        after = answers.get(f"{rectifier}{prefix}{row.name.removeprefix('conv')}")
-        if after is not None:  # the classifier has no rectifier
-            found[row.name] = {
-                "offset": abs(after.mean) / after.std,
-                "block": row.block,
-                "diagonal": row.diagonal,
-            }
-    return found
+        name = f"{rectifier}{prefix}{row.name.removeprefix('conv')}"
+        if name not in answers:
+            continue  # the classifier has no rectifier
+        after = answers[name]
+        alpha = getattr(model.get_layer(name), "alpha", None)
+        slopes = [0.0] if alpha is None else alpha.numpy().tolist()
+        enough = len(images) > weights_per_unit(model.get_layer(row.name))
+        measured[row.name] = {
+            "offset": abs(after.mean) / after.std,
+            "gaussian": statistics.mean(map(gaussian_offset, slopes)),
+            "block": row.block if enough else math.nan,
+            "diagonal": row.diagonal if enough else math.nan,
+        }
+    return measured
 
 
-def rows(place):
-    """Returns a row for each rectifier and layer: means over the seeds."""
+def measurements(place):
+    """Returns what was measured, by moment and rectifier: one dict for each seed."""
     _, source = _runs.sources(place.setting)
-    table = []
-    for rectifier, label in RECTIFIERS.items():
-        found = []
+    measured = {}
+    for rectifier in RECTIFIERS:
         for run in runs(rectifier, place):
             config = _runs.configuration(run, place.setting).data
             batches = data.eval_batches(
-                source, PICTURES, image_size=config.image_size, scale=config.eval_scale
+                source, IMAGES, image_size=config.image_size, scale=config.eval_scale
             )
             images = next(iter(batches))[0].numpy()
-            found.append(measure(_runs.load(run, place), rectifier, images))
-        for layer in found[0]:
-            row = {"rectifier": label, "layer": layer}
-            for name in COLUMNS:
-                values = [by_layer[layer][name] for by_layer in found]
+            for moment in MOMENTS:
+                model = model_at(moment, run, place)
+                measured.setdefault((moment, rectifier), []).append(
+                    measure(model, rectifier, images)
+                )
+    return measured
+
+
+def rows(measured):
+    """Returns a row for each moment, rectifier and layer: means over the seeds."""
+    table = []
+    for (moment, rectifier), by_seed in measured.items():
+        for layer in by_seed[0]:
+            row = {"moment": moment, "rectifier": RECTIFIERS[rectifier], "layer": layer}
+            for name in (*COLUMNS, "gaussian"):
+                values = [by_layer[layer][name] for by_layer in by_seed]
                 row[name], row[f"{name}_spread"] = mean_and_spread(values)
             table.append(row)
     return table
 
 
+def claims(measured):
+    """Returns what the paper says of responses, each with our verdict."""
+
+    def over_layers(moment, rectifier, name):
+        """One number for each seed: the geometric mean over the layers measured."""
+        return [
+            statistics.geometric_mean(
+                row[name] for row in by_layer.values() if not math.isnan(row[name])
+            )
+            for by_layer in measured[moment, rectifier]
+        ]
+
+    titles = {
+        "offset": "PReLU's mean responses are nearer to 0",
+        "block": "PReLU's Fisher information is better conditioned (blocks)",
+        "diagonal": "PReLU's Fisher information is better conditioned (diagonal)",
+    }
+    return [
+        compare(
+            f"{title}, {moment}",
+            over_layers(moment, "prelu", name),
+            over_layers(moment, "relu", name),
+            -1,
+        )
+        for name, title in titles.items()
+        for moment in MOMENTS
+    ]
+
+
 def draw(table, place):
-    """Draws each figure by depth."""
+    """Draws each figure by depth, at equal loss."""
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for axis, (name, title) in zip(axes, COLUMNS.items(), strict=True):
-        for label in RECTIFIERS.values():
-            chosen = [row for row in table if row["rectifier"] == label]
+        for label, color in zip(RECTIFIERS.values(), ("C0", "C1"), strict=True):
+            chosen = [
+                row
+                for row in table
+                if (row["rectifier"], row["moment"]) == (label, "at equal loss")
+            ]
+            layers = [row["layer"] for row in chosen]
             axis.errorbar(
-                [row["layer"] for row in chosen],
+                layers,
                 [row[name] for row in chosen],
                 [row[f"{name}_spread"] for row in chosen],
                 fmt="o-",
                 capsize=3,
+                color=color,
                 label=label,
             )
+            if name == "offset":
+                alone = [row["gaussian"] for row in chosen]
+                axis.plot(layers, alone, ":", color=color, label=f"{label} alone")
         axis.set_title(title, fontsize=10)
         axis.tick_params(axis="x", rotation=60)
         axis.grid(axis="y", alpha=0.3)
@@ -89,18 +188,19 @@ def draw(table, place):
     axes[2].set_yscale("log")
     axes[0].legend()
     figure.suptitle(
-        f"Trained 14-layer nets: mean and spread of {len(place.seeds)} seeds"
+        f"14-layer nets at equal loss: mean and spread of {len(place.seeds)} seeds"
     )
     place.save(figure, "responses")
 
 
 def run(place):
     """Trains what is missing, measures, writes, draws."""
-    needed = [r for rectifier in RECTIFIERS for r in runs(rectifier, place)]
-    if _runs.train_all(needed, place):
-        table = rows(place)
+    if _runs.train_arms(list(ARMS.values()), place):
+        measured = measurements(place)
+        table = rows(measured)
         write(place.output / "responses.csv", table)
-        write_config(place.output / "responses.json", pictures=PICTURES)
+        write(place.output / "responses_claims.csv", claims(measured))
+        write_config(place.output / "responses.json", images=IMAGES)
         draw(table, place)
 
 

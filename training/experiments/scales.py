@@ -2,25 +2,35 @@
 
     python training/experiments/scales.py --output=training/results
 
-Trains model A with ReLU and with PReLU. Writes scales.csv and, with the full setting,
-docs/images/scales.png. The full setting takes about an hour on one core.
+Trains model A with ReLU and with PReLU, each at its own best learning rate and with the
+paper's scale jitter, and tests both at the same scales in every way. Writes scales.csv,
+scales_claims.csv and, with the full setting, docs/images/scales.png. The full setting
+takes about four hours on one core.
 """
 
 import _runs
-from _program import fill, mean_and_spread, plt, program, write, write_config
+from _program import compare, fill, mean_and_spread, plt, program, write, write_config
 
 from keras_prelu.evaluation import evaluate
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ALL = "all"
-# Scales as multiples of the net's input size; 256 is 8 / 7 of 224.
-PROTOCOLS = {"center": (9 / 8,), "ten_view": (9 / 8,), "dense": (1, 9 / 8, 5 / 4)}
+ARMS = {name: _runs.Arm("model_a", name) for name in RECTIFIERS}
+# Name of a way to test: protocol, and whether flipped images are tested too.
+WAYS = {
+    "centre crop": ("center", False),
+    "five views": ("ten_view", False),
+    "ten views": ("ten_view", True),
+    "dense": ("dense", False),
+    "dense, flipped too": ("dense", True),
+}
+SCALES = (8 / 7, 12 / 7, 15 / 7)  # of the crop: 256, 384 and 480 where it is 224
 ALL_SCALES = "all"
+ALL = "all"
 
 
 def runs(rectifier, place):
     """Returns the runs with a rectifier, one for each seed."""
-    return [_runs.Run("model_a", rectifier, seed) for seed in place.seeds]
+    return _runs.runs_of(ARMS[rectifier], place)
 
 
 def ensembles(place):
@@ -32,76 +42,122 @@ def ensembles(place):
     return {**alone, **together, f"{ALL}, ensemble": every}
 
 
+def sides(place):
+    """Returns the shorter sides to test at."""
+    config = _runs.configuration(runs("relu", place)[0], place.setting)
+    return tuple(round(config.data.image_size * scale) for scale in SCALES)
+
+
 def evaluations(place):
-    """Returns the rows of all evaluations, a row for each scale and their average."""
+    """Returns the rows of all evaluations, one for each scale and their average."""
     sets = ensembles(place)
     _, source = _runs.sources(place.setting)
-    first = sets[f"{ALL}, ensemble"][0]
-    side = _runs.configuration(first, place.setting).data.image_size
 
     def measure(cell):
-        found = evaluate(
+        protocol, flip = WAYS[cell["way"]]
+        evaluation = evaluate(
             [_runs.load(run, place) for run in sets[cell["models"]]],
             source,
-            cell["protocol"],
-            tuple(round(side * factor) for factor in PROTOCOLS[cell["protocol"]]),
-            flip=cell["flip"],
+            protocol,
+            sides(place),
+            flip=flip,
             batch_size=64,
         )
-        errors = dict(found.by_scale)
-        if len(errors) > 1:
-            errors[ALL_SCALES] = (found.top1, found.top5)
+        errors = dict(evaluation.by_scale)
+        errors[ALL_SCALES] = (evaluation.top1, evaluation.top5)
         return [
             {"scale": scale, "top1_error": top1, "top5_error": top5}
             for scale, (top1, top5) in errors.items()
         ]
 
-    cells = [
-        {"models": name, "protocol": protocol, "flip": flip}
-        for name in sets
-        for protocol in PROTOCOLS
-        for flip in (False, True)
-    ]
+    cells = [{"models": name, "way": way} for name in sets for way in WAYS]
     return fill(place.output / "scales_by_model.csv", cells, measure)
+
+
+def by_seed(rows, place, rectifier, way, scale):
+    """Returns the top-1 errors of a rectifier's nets, tested in one way."""
+    names = [run.name for run in runs(rectifier, place)]
+    found = {
+        row["models"]: row["top1_error"]
+        for row in rows
+        if (row["way"], str(row["scale"])) == (way, str(scale))
+    }
+    return [found[name] for name in names]
 
 
 def summary(rows, place):
     """Returns a row for each way to test: single nets by rectifier, and ensembles."""
     errors = {}
     for row in rows:
-        way = (row["protocol"], str(row["flip"]), row["scale"])
-        errors.setdefault(way, {})[row["models"]] = row
+        errors.setdefault((row["way"], row["scale"]), {})[row["models"]] = row
     table = []
-    for (protocol, flip, scale), found in errors.items():
-        row = {"protocol": protocol, "flip": flip, "scale": scale}
+    for (way, scale), by_models in errors.items():
+        row = {"way": way, "scale": scale}
         for name in RECTIFIERS:
             for kind in ("top1_error", "top5_error"):
-                values = [found[run.name][kind] for run in runs(name, place)]
+                values = [by_models[run.name][kind] for run in runs(name, place)]
                 key = f"{name}_{kind}"
                 row[key], row[f"{key}_spread"] = mean_and_spread(values)
         for name in (*RECTIFIERS, ALL):
             for kind in ("top1_error", "top5_error"):
-                row[f"{name}_ensemble_{kind}"] = found[f"{name}, ensemble"][kind]
+                key = f"{name}_ensemble_{kind}"
+                row[key] = by_models[f"{name}, ensemble"][kind]
         table.append(row)
     return table
+
+
+def claims(rows, place):
+    """Returns what the paper says of ways to test, each with our verdict."""
+    smallest, middle, largest = sides(place)
+
+    def errors(rectifier, way, scale):
+        return by_seed(rows, place, rectifier, way, scale)
+
+    flipped = "dense, flipped too"
+    table = [
+        compare(
+            f"PReLU has a lower error than ReLU, dense at {scale}",
+            errors("prelu", flipped, scale),
+            errors("relu", flipped, scale),
+            -1,
+        )
+        for scale in (smallest, middle, largest, ALL_SCALES)
+    ]
+    return [
+        *table,
+        compare(
+            "Several scales have a lower error than the middle one (PReLU, dense)",
+            errors("prelu", flipped, ALL_SCALES),
+            errors("prelu", flipped, middle),
+            -1,
+        ),
+        *(
+            compare(
+                f"Dense has a lower error than ten views at {scale} (PReLU)",
+                errors("prelu", flipped, scale),
+                errors("prelu", "ten views", scale),
+                -1,
+            )
+            for scale in (middle, largest)
+        ),
+    ]
 
 
 def label(row):
     """Returns a way to test in words."""
     scale = "all scales" if row["scale"] == ALL_SCALES else f"at {row['scale']}"
-    mirrored = ", mirrored too" if row["flip"] == "True" else ""
-    return f"{row['protocol'].replace('_', ' ')} {scale}{mirrored}"
+    return f"{row['way']}, {scale}"
 
 
 def draw(table, place):
     """Draws the top-1 error of each way to test."""
     figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
-    places = range(len(table))
+    rows = range(len(table))
     for name, title in RECTIFIERS.items():
         key = f"{name}_top1_error"
         axis.errorbar(
             [100 * row[key] for row in table],
-            places,
+            rows,
             xerr=[100 * row[f"{key}_spread"] for row in table],
             fmt="o",
             capsize=3,
@@ -111,13 +167,13 @@ def draw(table, place):
         members = (2 if name == ALL else 1) * len(place.seeds)
         axis.plot(
             [100 * row[f"{name}_ensemble_top1_error"] for row in table],
-            places,
+            rows,
             "d",
             label=f"{title}, {members} nets",
         )
-    axis.set_yticks(places, [label(row) for row in table])
+    axis.set_yticks(rows, [label(row) for row in table])
     axis.invert_yaxis()
-    axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way of testing")
+    axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way to test")
     axis.grid(alpha=0.3)
     axis.legend()
     place.save(figure, "scales")
@@ -125,11 +181,12 @@ def draw(table, place):
 
 def run(place):
     """Trains, evaluates, writes, draws."""
-    needed = [r for name in RECTIFIERS for r in runs(name, place)]
-    if _runs.train_all(needed, place):
-        table = summary(evaluations(place), place)
+    if _runs.train_arms(list(ARMS.values()), place):
+        rows = evaluations(place)
+        table = summary(rows, place)
         write(place.output / "scales.csv", table)
-        write_config(place.output / "scales.json", scales_of_input_size=PROTOCOLS)
+        write(place.output / "scales_claims.csv", claims(rows, place))
+        write_config(place.output / "scales.json", scales_of_input_size=SCALES)
         draw(table, place)
 
 

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/reproducing.md anew, from the results.
+"""Writes the tables of the documentation anew, from the results.
 
     python training/experiments/tables.py
 
@@ -12,7 +12,8 @@ from _paths import ROOT
 from _program import read
 
 RESULTS = ROOT / "training" / "results"
-PAGE = ROOT / "docs" / "reproducing.md"
+PAGES = [ROOT / "docs" / name for name in ("reproducing.md", "differences.md")]
+EXPERIMENTS = ("rectifiers", "slopes", "responses", "depth", "scales")
 
 # Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
 TABLE_2 = {
@@ -20,9 +21,10 @@ TABLE_2 = {
     "PReLU shared": "32.71 / 12.87",
     "PReLU channel-wise": "32.64 / 12.75",
 }
-# Section 2.3, and Figures 2 and 3.
+# Section 2.3.
 DEPTH = {
     ("model14", "he"): "33.82 top-1",
+    ("model14", "xavier"): "33.90 top-1",
     ("model_b", "he"): "converges, earlier",
     ("model_b", "xavier"): "converges",
     ("model30", "he"): "converges, 38.56 top-1",
@@ -44,6 +46,51 @@ def percent(row, name):
 def decimals(row, name, digits=2):
     """Returns a mean and its spread."""
     return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
+
+
+def claims(results):
+    """Every claim with the difference we measured, its interval and the verdict."""
+    rows = []
+    for experiment in EXPERIMENTS:
+        path = results / f"{experiment}_claims.csv"
+        if not path.exists():
+            rows.append([f"(`{experiment}.py`)", "–", "not run"])
+            continue
+        for row in read(path):
+            numbers = (row["difference"], row["low"], row["high"])
+            difference, low, high = (f"{number:+.3g}" for number in numbers)
+            interval = f"{difference} ({low} to {high})"
+            rows.append([row["claim"], interval, row["verdict"]])
+    header = ["The paper says", "difference (95 % interval)", "here"]
+    return markdown(header, rows)
+
+
+def start(results):
+    """The first losses at full width from each start."""
+    rows = [
+        [
+            row["net"],
+            row["rectifier"],
+            row["remedy"],
+            f"{row['logits_std']:.2g}",
+            ", ".join(str(row["losses"]).split()[:6]),
+            row["steps"],
+            row["verdict"],
+        ]
+        for row in read(results / "start.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "rectifier",
+            "start",
+            "std of the first logits",
+            "first losses",
+            "steps",
+            "verdict",
+        ],
+        rows,
+    )
 
 
 def propagation(results):
@@ -92,6 +139,7 @@ def rectifiers(results):
         [
             row["rectifier"],
             TABLE_2.get(row["rectifier"], "–"),
+            row["rate"],
             percent(row, "val_top1_error"),
             percent(row, "val_top5_error"),
             percent(row, "top1_error"),
@@ -104,6 +152,7 @@ def rectifiers(results):
         [
             "rectifier",
             "paper, top-1 / top-5",
+            "learning rate",
             "ours, top-1",
             "top-5",
             "training top-1",
@@ -143,17 +192,21 @@ def slopes_errors(results):
 
 
 def responses(results):
-    """Mean responses and conditioning by layer, ReLU beside PReLU."""
+    """Mean responses and conditioning by layer at equal loss, ReLU beside PReLU."""
     by_layer = {}
     for row in read(results / "responses.csv"):
-        by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
+        if row["moment"] == "at equal loss":
+            by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
     names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
-    header = [
-        "layer",
-        *(f"{n}, {r}" for n in names.values() for r in ("ReLU", "PReLU")),
-    ]
+    header = ["layer"]
+    header += [f"{n}, {r}" for n in names.values() for r in ("ReLU", "PReLU")]
+    header += [f"{r} alone, mean in deviations" for r in ("ReLU", "PReLU")]
     rows = [
-        [layer, *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU"))]
+        [
+            layer,
+            *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU")),
+            *(f"{found[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
+        ]
         for layer, found in by_layer.items()
     ]
     return markdown(header, rows)
@@ -165,11 +218,13 @@ def depth(results):
         [
             row["net"],
             row["initializer"],
-            DEPTH[row["net"], row["initializer"]],
+            DEPTH.get((row["net"], row["initializer"]), "–"),
+            row["rate"],
             decimals(row, "first_loss"),
             decimals(row, "last_loss"),
             percent(row, "last_top1_error"),
             percent(row, "last_val_top1_error"),
+            "yes" if row["flat"] == "True" else "no",
         ]
         for row in read(results / "depth.csv")
     ]
@@ -178,10 +233,12 @@ def depth(results):
             "net",
             "initializer",
             "paper",
+            "learning rate",
             "loss of the first epoch",
             "of the last",
             "training top-1",
             "validation top-1",
+            "loss was flat",
         ],
         rows,
     )
@@ -191,9 +248,8 @@ def scales(results):
     """Table 4: top-1 error by way of testing."""
     rows = [
         [
-            row["protocol"].replace("_", " "),
+            row["way"],
             row["scale"],
-            "yes" if row["flip"] == "True" else "no",
             percent(row, "relu_top1_error"),
             percent(row, "prelu_top1_error"),
             *(
@@ -205,14 +261,13 @@ def scales(results):
     ]
     return markdown(
         [
-            "test",
+            "way to test",
             "scale",
-            "mirrored too",
-            "ReLU",
-            "PReLU",
-            "3 ReLU nets",
-            "3 PReLU nets",
-            "all six",
+            "one ReLU net",
+            "one PReLU net",
+            "all ReLU nets",
+            "all PReLU nets",
+            "all nets",
         ],
         rows,
     )
@@ -244,8 +299,10 @@ def scaling(results):
     cells = {}
     for row in read(results / "scaling.csv"):
         key = (row["net"], row["network"], row["strategy"])
-        cells.setdefault(key, {})[row["gpus"]] = f"{100 * row['efficiency']:.0f} %"
-    gpus = (1, 8, 16, 64, 256, 1024)
+        low, high = (f"{100 * row[n]:.0f}" for n in ("not_overlapped", "overlapped"))
+        text = low if low == high else f"{low} to {high}"
+        cells.setdefault(key, {})[row["gpus"]] = f"{text} %"
+    gpus = (8, 16, 64, 256, 1024)
     rows = [[*key, *(found[n] for n in gpus)] for key, found in cells.items()]
     header = ["net", "network", "gradients", *(f"{n} GPUs" for n in gpus)]
     return markdown(header, rows)
@@ -270,7 +327,7 @@ def scaling_checks(results):
         [
             "net",
             "GPUs",
-            "images a GPU",
+            "images per GPU",
             "published efficiency",
             "predicted, no overlap",
             "full overlap",
@@ -283,6 +340,8 @@ def scaling_checks(results):
 TABLES = {
     table.__name__: table
     for table in (
+        claims,
+        start,
         propagation,
         propagation_example,
         rectifiers,
@@ -309,8 +368,8 @@ def block(name, results):
             f"--output=training/results` writes {pathlib.Path(error.filename).name}."
         )
     figures = sorted((ROOT / "docs" / "images").glob(f"{name}*.png"))
-    pictures = "".join(f"\n\n![{name}](images/{path.name})" for path in figures)
-    return text + pictures
+    images = "".join(f"\n\n![{name}](images/{path.name})" for path in figures)
+    return text + images
 
 
 def filled(page, results):
@@ -324,4 +383,5 @@ def filled(page, results):
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text(), RESULTS))
+    for page in PAGES:
+        page.write_text(filled(page.read_text(), RESULTS))
