@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import _program
 import _runs
 import depth
+import first_try
 import keras
 import numpy as np
 import propagation
@@ -271,6 +272,19 @@ def test_slopes_that_fall_with_depth_are_seen(place):
     row = rows_of(place.output / "slopes_claims.csv")[0]
     assert row["claim"] == "Slopes fall with depth (shared)"
     assert (row["difference"], row["verdict"]) == ("-1", "as in the paper")
+
+
+def test_a_first_try_with_the_defaults_of_sgd_learns():
+    curve = first_try.losses("sgd", 0.01, 1 / 16, 96)
+    assert first_try.verdict(curve) == "learns", curve
+
+
+def test_a_first_try_with_the_defaults_of_adam_stays_finite(monkeypatch):
+    curve = first_try.losses("adam", 0.001, 1 / 16, 96, epochs=2)
+    assert np.isfinite(curve).all(), curve
+    assert first_try.verdict([1.4, float("nan")]) == "diverges"
+    assert first_try.verdict([1.4, 0.8]) == "does not learn"
+    assert first_try.verdict([1.4, 0.1, 0.8]) == "learns, then loses it"
 
 
 def test_a_gaussian_moves_as_far_as_its_rectifier_says():

@@ -93,6 +93,23 @@ def start(results):
     )
 
 
+def first_try(results):
+    """The losses of a fresh net on easy images, by optimizer, width and size."""
+    rows = [
+        [
+            row["optimizer"],
+            row["rate"],
+            row["width"],
+            row["side"],
+            row["verdict"],
+            ", ".join(str(row["losses"]).split()),
+        ]
+        for row in read(results / "first_try.csv")
+    ]
+    header = ["optimizer", "learning rate", "width", "image size", "verdict"]
+    return markdown([*header, "loss of each epoch"], rows)
+
+
 def propagation(results):
     """Ratios of variances, forward to the last layers and back to the first one."""
     cells = {}
@@ -342,6 +359,7 @@ TABLES = {
     for table in (
         claims,
         start,
+        first_try,
         propagation,
         propagation_example,
         rectifiers,
