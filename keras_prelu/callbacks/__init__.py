@@ -1,6 +1,7 @@
 """Callbacks of Keras's `fit`: exact resume, the learning rate, logs and progress."""
 
 from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
+from keras_prelu.callbacks.fit import resumable_fit
 from keras_prelu.callbacks.logs import MetricsLog, SlopesLog, TensorBoardLog
 from keras_prelu.callbacks.plateau import PlateauSchedule
 from keras_prelu.callbacks.progress import Progress
@@ -9,5 +10,4 @@ from keras_prelu.callbacks.resume import (
     ExactResume,
     NotFiniteError,
     Preempted,
-    resumable_fit,
 )

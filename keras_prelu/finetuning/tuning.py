@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu import callbacks as followers
-from keras_prelu.callbacks.resume import without_needless_warnings
+from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
 from keras_prelu.finetuning.head import with_new_head
