@@ -5,6 +5,8 @@ import warnings
 
 import keras
 
+from keras_prelu.callbacks.checkpoints import CheckpointError
+
 
 @contextlib.contextmanager
 def without_needless_warnings():
@@ -46,10 +48,17 @@ def resumable_fit(
         >>> resume.step
         6
     """
+    if steps_per_epoch % model.steps_per_execution:
+        raise ValueError(
+            "Argument `steps_per_epoch` must be a multiple of the model's "
+            f"`steps_per_execution`, {model.steps_per_execution}. "
+            f"Received: steps_per_epoch={steps_per_epoch}"
+        )
     resume.set_model(model)
     resume.follow(callbacks)
     callbacks = [*callbacks, resume]  # last: it saves what the others have done
     resume.restore(train(0).element_spec)
+    _refuse_other_epochs(resume, steps_per_epoch)
 
     def fit(steps, until):
         model.fit(
@@ -62,7 +71,7 @@ def resumable_fit(
             verbose=0,
         )
 
-    with resume.ending_on_sigterm():
+    with resume.in_resumable_fit():
         if resume.batch == steps_per_epoch:
             _finish_epoch(model, resume, callbacks, validation_data)
         elif resume.batch:
@@ -70,6 +79,18 @@ def resumable_fit(
         if resume.epoch < epochs and not model.stop_training:
             fit(steps_per_epoch, until=epochs)
         resume.save()
+
+
+def _refuse_other_epochs(resume, steps_per_epoch):
+    """Refuses epochs of another length, in which the run's step would not lie there."""
+    where = resume.epoch * steps_per_epoch + resume.batch
+    if resume.step != where or resume.batch > steps_per_epoch:
+        raise CheckpointError(
+            "Argument `steps_per_epoch` must be that of the run: the checkpoint in "
+            f"{resume.checkpoints.directory} is of step {resume.step}, after "
+            f"{resume.epoch} epochs and {resume.batch} steps. "
+            f"Received: steps_per_epoch={steps_per_epoch}"
+        )
 
 
 def _finish_epoch(model, resume, callbacks, validation_data):

@@ -72,6 +72,7 @@ class ExactResume(keras.callbacks.Callback):
         self._restored_metrics = None
         self._metrics_before_evaluation = None
         self._asked_to_end = False
+        self._in_resumable_fit = False
 
     def follow(self, callbacks):
         """Names the callbacks whose state belongs to the run."""
@@ -222,14 +223,26 @@ class ExactResume(keras.callbacks.Callback):
 
     # Called by fit -------------------------------------------------------------
 
+    def on_train_begin(self, logs=None):
+        """Refuses a plain `fit`, in which nothing would ever be restored."""
+        if not self._in_resumable_fit:
+            raise ValueError(
+                "`ExactResume` must be given to `keras_prelu.callbacks.resumable_fit`, "
+                "which restores the run before it goes on. Received: `ExactResume` "
+                "among the callbacks of `fit`"
+            )
+
     def on_epoch_begin(self, epoch, logs=None):
         """Keras has just reset the metrics."""
+        self._batch_at_start = self.batch
         self.restore_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts the step, looks at the loss, saves when it is time."""
-        self.step += 1
-        self.batch += 1
+        """Counts the steps, looks at the loss, saves when it is time."""
+        # Keras may run several steps at a time, and counts from where `fit` began.
+        over = self._batch_at_start + batch + 1
+        self.step += over - self.batch
+        self.batch = over
         loss = logs["loss"]
         if not np.isfinite(loss):
             self._stop(f"The loss is {loss}")
@@ -270,8 +283,17 @@ class ExactResume(keras.callbacks.Callback):
             raise Preempted
 
     @contextlib.contextmanager
-    def ending_on_sigterm(self):
-        """Within the block SIGTERM ends the process after the present step."""
+    def in_resumable_fit(self):
+        """Within the block `fit` may be called, and SIGTERM ends it after a step."""
+        self._in_resumable_fit = True
+        try:
+            with self._ending_on_sigterm():
+                yield
+        finally:
+            self._in_resumable_fit = False
+
+    @contextlib.contextmanager
+    def _ending_on_sigterm(self):
         if threading.current_thread() is not threading.main_thread():
             yield  # Python lets only the main thread handle signals
             return
