@@ -1,9 +1,13 @@
 """Two logical devices train as one does, and their dropout masks differ."""
 
+import json
+import socket
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from loopback import free_ports
 
 from keras_prelu import distribution
 from keras_prelu.optimizers import SGD
@@ -102,6 +106,38 @@ def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(ValueError, match="Received: neither TF_CONFIG"):
         distribution.strategy("multi_worker")
+
+
+def test_waits_for_the_other_workers_and_names_them(monkeypatch):
+    mine, there, missing = (f"localhost:{port}" for port in free_ports(3))
+    told = []
+    monkeypatch.setattr("absl.logging.warning", lambda *args: told.append(args[1]))
+    cluster = {"worker": [mine, there, missing]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    with (
+        socket.create_server(("localhost", int(there.split(":")[1]))),
+        pytest.raises(distribution.WorkersMissingError) as stopped,
+    ):
+        distribution.strategy("multi_worker", wait=0.2)
+    assert told == [missing]
+    assert str(stopped.value) == (
+        "The other workers must start within 0.2 seconds. "
+        f"Received: nothing from {missing}"
+    )
+
+
+def test_gathers_texts_of_all_lengths(monkeypatch):
+    rows = [b"seed 0", "größer".encode()]
+
+    def gather(strategy, numbers):
+        padded = [row.ljust(len(numbers)) for row in rows]
+        if len(numbers) == 1:
+            padded = [[len(row)] for row in rows]
+        return np.array([[*row] for row in padded], float)
+
+    monkeypatch.setattr(distribution, "gather", gather)
+    assert distribution.gather_texts(None, "seed 0") == ["seed 0", "größer"]
 
 
 def test_two_models_train_in_one_process():

@@ -11,3 +11,4 @@ from keras_prelu.callbacks.resume import (
     NotFiniteError,
     Preempted,
 )
+from keras_prelu.callbacks.same_run import SameRun

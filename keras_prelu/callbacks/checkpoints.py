@@ -111,6 +111,11 @@ class Checkpoints:
                 arrays[name] = array.view(dtypes[name])
         return arrays, state
 
+    def state(self, step):
+        """Returns the state saved at a step, without reading the arrays."""
+        with np.load(self._path(step), allow_pickle=False) as archive:
+            return _described(archive[_STATE])[1]
+
     def drop_after(self, step):
         """Deletes the checkpoints of later steps, which are to be trained again."""
         for later in self._steps():

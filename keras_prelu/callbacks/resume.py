@@ -16,6 +16,8 @@ from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 # sysexits.h's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
 PREEMPTED = 75
 
+# On several machines each worker tells the others its newest steps: no more are kept.
+_STEPS_TOLD = 4
 # On several machines the first worker tells the others every so many steps whether to
 # save: they must all save at the same step, and their clocks differ.
 _STEPS_BETWEEN_AGREEMENTS = 10
@@ -66,6 +68,7 @@ class ExactResume(keras.callbacks.Callback):
         self.batch = 0  # steps of the present epoch that are over
         self.step = 0  # steps that are over
         self.seconds_saving = 0.0
+        self._saved_step = None  # the last one that was saved, by an earlier run too
         self._stateful = {}
         self._cost = 0.0
         self._saved_at = time.monotonic()
@@ -121,6 +124,7 @@ class ExactResume(keras.callbacks.Callback):
             "epoch": self.epoch,
             "batch": self.batch,
             "step": self.step,
+            "is_first": self._saved_step is None,
             "stopped": bool(self.model.stop_training),
             "callbacks": {
                 name: callback.get_state() for name, callback in self._stateful.items()
@@ -128,6 +132,7 @@ class ExactResume(keras.callbacks.Callback):
         }
         try:
             self.checkpoints.save(self.step, arrays, state)
+            self._saved_step = self.step
         except OSError as error:
             logging.error(
                 "Could not save step %d: %s. Older checkpoints stay.", self.step, error
@@ -160,9 +165,9 @@ class ExactResume(keras.callbacks.Callback):
                 built yet must be, before it can be given its values.
         """
         keras_repairs.build_from_specification(self.model, batch_specification)
-        good = self.checkpoints.good_steps()
-        step = distribution.newest_common(self.model.distribute_strategy, good)
+        step = self._newest_common_step()
         if step is None:
+            self.checkpoints.drop_after(-1)
             return
         arrays, state = self.checkpoints.load(step)
         if list(state["callbacks"]) != list(self._stateful):
@@ -192,7 +197,38 @@ class ExactResume(keras.callbacks.Callback):
             )
         self.model.stop_training = state["stopped"]
         self.checkpoints.drop_after(step)
+        self._saved_step = step
         logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
+
+    def _newest_common_step(self):
+        """Returns the newest step that all workers have saved, or None at the start."""
+        try:
+            good, flaw = self.checkpoints.good_steps()[-_STEPS_TOLD:], None
+        except CheckpointError as error:
+            good, flaw = [], error
+        is_late = bool(good) and not self.checkpoints.state(good[-1])["is_first"]
+        told = [flaw is not None, is_late, *good, *[-1] * (_STEPS_TOLD - len(good))]
+        rows = distribution.gather(self.model.distribute_strategy, told)
+        if flaw is not None:
+            raise flaw
+        steps = [{int(step) for step in row if step >= 0} for row in rows[:, 2:]]
+        common = set.intersection(*steps)
+        listing = "; ".join(
+            f"worker {number}: {', '.join(map(str, sorted(own))) or 'none'}"
+            for number, own in enumerate(steps)
+        )
+        if not common and rows[:, :2].any():
+            raise CheckpointError(
+                "All workers must have a checkpoint of the same step. To begin again "
+                f"delete the checkpoints of all of them. Received: steps of {listing}"
+            )
+        if not common and any(steps):
+            logging.warning(
+                "BEGINS AGAIN at step 0: the first save was not finished everywhere "
+                "(steps of %s).",
+                listing,
+            )
+        return max(common, default=None)
 
     def _refuse_another_model(self, arrays, state):
         """Compares names, shapes and types before any variable is written."""
