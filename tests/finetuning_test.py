@@ -5,6 +5,7 @@ import tensorflow as tf
 
 import keras_prelu
 from keras_prelu import applications, data
+from keras_prelu.callbacks import CheckpointError
 from keras_prelu.data.batches import stream_options
 from keras_prelu.finetuning import fine_tune, with_new_head
 from keras_prelu.finetuning.best import BestWeights
@@ -365,3 +366,14 @@ def test_the_progress_of_a_caller_is_told_the_wait_too():
     progress = keras_prelu.callbacks.Progress(8, epochs=2, show=False)
     _tune(callbacks=[progress], head_epochs=1, epochs=2)
     assert [0 <= row["input_wait"] <= 1 for row in progress.rows] == [True, True]
+
+
+def test_other_data_or_settings_are_not_resumed(tmp_path):
+    _tune(directory=tmp_path, head_epochs=1, epochs=1)
+    images, labels = _arrays()
+    again = {"directory": tmp_path, "head_epochs": 1, "epochs": 2}
+    with pytest.raises(CheckpointError, match="data.labels: .* before, .* now"):
+        _tune(train=(images, 1 - labels), **again)
+    with pytest.raises(CheckpointError, match="settings.seed: 0 before, 1 now"):
+        _tune(seed=1, **again)
+    assert _tune(**again).history["epoch"] == [1, 2]

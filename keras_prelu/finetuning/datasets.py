@@ -10,13 +10,15 @@ import tensorflow as tf
 from keras_prelu import data
 from keras_prelu.data import drawing
 from keras_prelu.data.batches import stream_options
+from keras_prelu.data.fingerprints import digest
 
 
 class Prepared(NamedTuple):
     """Training and validation data in one form.
 
     `train` gives the endless batches from a step on; `labels()` those of all examples;
-    `wrap` makes of a model the one that takes the batches.
+    `wrap` makes of a model the one that takes the batches; `fingerprint` is a dict that
+    tells these data from others.
     """
 
     train: Callable
@@ -25,6 +27,7 @@ class Prepared(NamedTuple):
     validation: tf.data.Dataset
     class_names: list
     wrap: Callable
+    fingerprint: dict
 
 
 def prepare(
@@ -124,6 +127,7 @@ def _sources(
         data.eval_batches(validation, batch_size, image_size, eval_scale or scale[0]),
         train.class_names,
         lambda model: data.augmented(model, image_size),
+        {"train": train.fingerprint(), "validation": validation.fingerprint()},
     )
 
 
@@ -161,6 +165,11 @@ def _arrays(train, validation, class_names, batch_size, seed):
         plain.with_options(stream_options()),
         class_names,
         lambda model: model,
+        {
+            "class_names": class_names,
+            "shape": list(images.shape),
+            "labels": digest([labels.tobytes()]),
+        },
     )
 
 
@@ -175,6 +184,7 @@ def _dataset(train, validation, class_names, batch_size, seed):
         validation,
         class_names,
         lambda model: model,
+        {"class_names": class_names, "batches": len(batches)},
     )
 
 

@@ -92,7 +92,8 @@ def fine_tune(
         eval_scale: Integer, for sources: the shorter side in validation. By default
             the least in training.
         directory: A folder for checkpoints. The same call then goes on where an earlier
-            one was stopped, exactly as in training.
+            one was stopped, exactly as in training; with other data, another seed or
+            another setting than `epochs` and `patience` it is refused.
         callbacks: List of Keras callbacks, which see both stages.
         seed: Integer, of the order, the augmentation and the new head.
         verbose: Boolean. Whether to show progress.
@@ -135,7 +136,20 @@ def fine_tune(
         trained = prepared.wrap(tuned)
     log, best = followers.MetricsLog(), BestWeights(patience)
     progress = followers.Progress(batch_size, epochs, show=verbose)
-    callbacks = [*callbacks, log, progress, best]
+    settings = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "scale": scale,
+        "eval_scale": eval_scale,
+        "head_epochs": head_epochs,
+        "head_learning_rate": head_learning_rate,
+        "learning_rate": learning_rate,
+        "unfreeze_from": unfreeze_from,
+        "class_weight": class_weight,
+    }
+    settings = {name: str(value) for name, value in settings.items()}
+    same_run = followers.SameRun({"data": prepared.fingerprint, "settings": settings})
+    callbacks = [same_run, *callbacks, log, progress, best]
     for callback in callbacks:
         if isinstance(callback, followers.Progress):
             prepared = datasets.watched(prepared, callback)
