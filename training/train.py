@@ -141,6 +141,7 @@ def describe(config, strategy, model, trained, sources):
 
 def finish(config, workdir, model, followed, validation):
     """Writes what a finished run shows; all of it again where some was missing."""
+    print("Trained. Writing the model and the report.", flush=True)
     with errors.when_not_written("make room, and the same command finishes the run"):
         workdir.keep()
         for follower in followed:

@@ -39,9 +39,10 @@ def resumable_fit(
         validation_data: A `tf.data.Dataset`, run through after each epoch.
 
     Examples:
+        >>> import tensorflow as tf
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> model.compile(keras_prelu.optimizers.SGD(), loss="mse")
-        >>> batch = (np.ones((4, 2)), np.ones((4, 1)))
+        >>> batch = (tf.ones((4, 2)), tf.ones((4, 1)))
         >>> data = tf.data.Dataset.from_tensors(batch).repeat()
         >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints")
         >>> keras_prelu.callbacks.resumable_fit(model, data.skip, 2, 3, resume)

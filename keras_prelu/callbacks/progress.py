@@ -29,8 +29,9 @@ class Progress(TableLog):
         show: Boolean. False on all workers but the first.
 
     Examples:
+        >>> import tensorflow as tf
         >>> progress = keras_prelu.callbacks.Progress(batch_size=4, epochs=80)
-        >>> batches = tf.data.Dataset.from_tensors(np.ones((4, 2))).repeat()
+        >>> batches = tf.data.Dataset.range(100).batch(4)
         >>> batches = progress.watch(batches)  # to be given to `fit`
     """
 

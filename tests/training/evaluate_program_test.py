@@ -121,7 +121,7 @@ def test_a_bug_is_not_reported_as_wrong_input(workdir):
     assert code == 1
     assert "Traceback" in printed
     assert "KeyError: 'class_names'" in printed
-    assert "error: " not in printed
+    assert "--traceback shows where" not in printed
 
 
 def test_a_broken_configuration_and_wrong_scales_end_in_one_line(workdir, tmp_path):
