@@ -4,8 +4,8 @@ import csv
 import pathlib
 
 import keras
-import tensorflow as tf
 
+from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
 from keras_prelu.files import replacing
 
@@ -122,10 +122,13 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def __init__(self, directory):
         super().__init__()
+        on_use.imported("tensorflow", "keras_prelu.callbacks.TensorBoardLog")
         self.directory = pathlib.Path(directory)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's values under its number, counted from 1."""
+        import tensorflow as tf
+
         number = epoch + 1
         for file in self.directory.glob("*/events.*.epoch-*"):
             if int(file.name.rpartition("-")[2]) >= number:
@@ -142,6 +145,8 @@ class TensorBoardLog(keras.callbacks.Callback):
                 tf.summary.scalar(name.removeprefix("val_"), logs[name])
 
     def _writer(self, name, number):
+        import tensorflow as tf
+
         return tf.summary.create_file_writer(
             str(self.directory / name), filename_suffix=f".epoch-{number:05d}"
         )

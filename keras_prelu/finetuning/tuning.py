@@ -1,5 +1,6 @@
 """Two stages: the new head alone, then all of the net at a lower rate."""
 
+import contextlib
 import pathlib
 from typing import NamedTuple
 
@@ -128,7 +129,7 @@ def fine_tune(
     )
     if class_weight is not None:
         prepared = datasets.weighted(prepared, class_weight)
-    with model.distribute_strategy.scope():
+    with _scope(model):
         tuned, head = with_new_head(model, len(prepared.class_names), seed)
         trained = prepared.wrap(tuned)
     log, best = followers.MetricsLog(), BestWeights(patience)
@@ -184,6 +185,12 @@ def _side(model):
     first = keras.config.image_data_format() == "channels_first"
     sides = model.input_shape[2:] if first else model.input_shape[1:-1]
     return sides[0] or 224
+
+
+def _scope(model):
+    """The scope of a model's strategy, which only TensorFlow's models have."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 @without_needless_warnings()
