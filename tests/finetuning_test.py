@@ -353,3 +353,15 @@ def _often():
         original(self, directory, seconds=0.0, share=1.0)
 
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
+
+
+def test_several_workers_are_refused(monkeypatch):
+    monkeypatch.setattr("keras_prelu.distribution.worker", lambda strategy: (1, 2))
+    with pytest.raises(ValueError, match="one machine.*Received: a model of 2 workers"):
+        _tune()
+
+
+def test_the_progress_of_a_caller_is_told_the_wait_too():
+    progress = keras_prelu.callbacks.Progress(8, epochs=2, show=False)
+    _tune(callbacks=[progress], head_epochs=1, epochs=2)
+    assert [0 <= row["input_wait"] <= 1 for row in progress.rows] == [True, True]

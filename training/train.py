@@ -41,17 +41,20 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def followers(config, workdir):
+def make_progress(config, workdir):
+    """Returns the callback that shows and keeps the speed."""
+    path, show = workdir.log("speed.csv"), workdir.is_chief
+    return callbacks.Progress(config.batch_size, config.epochs, path, show)
+
+
+def followers(workdir, progress):
     """Returns the callbacks of a run, in the order in which they need each other."""
-    chief = workdir.is_chief
-    board = [callbacks.TensorBoardLog(workdir.path / "tensorboard")] if chief else []
+    folder = workdir.path / "tensorboard"
     return [
         callbacks.MetricsLog(workdir.log("metrics.csv")),
         callbacks.SlopesLog(workdir.log("slopes.csv")),
-        callbacks.Progress(
-            config.batch_size, config.epochs, workdir.log("speed.csv"), show=chief
-        ),
-        *board,
+        progress,
+        *([callbacks.TensorBoardLog(folder)] if workdir.is_chief else []),
     ]
 
 
@@ -59,12 +62,13 @@ def from_scratch(config, strategy, workdir, train, validation):
     """Returns the model, the one that takes the batches, and what trains them."""
     steps = steps_per_epoch(config, train, strategy)
     model, trained = build(config, len(train.class_names), strategy)
+    progress = make_progress(config, workdir)
     followed = [
         schedule(config.schedule, config.optimizer.learning_rate),
-        *followers(config, workdir),
+        *followers(workdir, progress),
     ]
     resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
-    batches = training_data(config, train, strategy)
+    batches = training_data(config, train, strategy, progress.watch)
     plain = validation_data(config, validation, strategy)
     batches(0)  # what is wrong with its arguments shows here
 
@@ -92,7 +96,7 @@ def from_a_trained_net(config, strategy, workdir, train, validation):
             scale=tuple(config.data.scale),
             eval_scale=config.data.eval_scale,
             directory=workdir.checkpoints,
-            callbacks=followers(config, workdir),
+            callbacks=followers(workdir, make_progress(config, workdir)),
             seed=config.seed,
             verbose=False,
         ).model

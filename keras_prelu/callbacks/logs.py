@@ -55,12 +55,17 @@ def _shown(value):
     return f"{value:.7g}" if isinstance(value, float) else value
 
 
-def _learning_rate(model):
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+def _learning_rate(logs, model):
+    """The rate that the epoch was trained with.
+
+    Keras's schedules put it into the logs before they change it.
+    """
+    now = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return logs.get("learning_rate", now)
 
 
 class MetricsLog(TableLog):
-    """Writes an epoch's loss, errors and learning rate to a CSV file.
+    """Writes an epoch's loss, errors and the learning rate it used to a CSV file.
 
     Args:
         path: The file, or None.
@@ -71,7 +76,7 @@ class MetricsLog(TableLog):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the epoch's row; epochs are counted from 1."""
-        rate = _learning_rate(self.model)
+        rate = _learning_rate(logs, self.model)
         self.add([{"epoch": epoch + 1, **logs, "learning_rate": rate}])
 
 
@@ -134,7 +139,7 @@ class TensorBoardLog(keras.callbacks.Callback):
             if int(file.name.rpartition("-")[2]) >= number:
                 file.unlink()
         train = {k: v for k, v in logs.items() if not k.startswith("val_")}
-        train["learning_rate"] = _learning_rate(self.model)
+        train["learning_rate"] = _learning_rate(logs, self.model)
         with self._writer("train", number).as_default(step=number):
             for name, value in train.items():
                 tf.summary.scalar(name, value)

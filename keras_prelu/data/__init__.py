@@ -7,6 +7,7 @@ from keras_prelu.data.color import (
     ColorComponents,
     color_components,
 )
+from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.sources import (
     Source,
     Subset,

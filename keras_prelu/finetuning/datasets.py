@@ -178,6 +178,11 @@ def _dataset(train, validation, class_names, batch_size, seed):
     )
 
 
+def watched(prepared, progress):
+    """Returns the `Prepared` form whose training batches a `Progress` times."""
+    return prepared._replace(train=lambda step: progress.watch(prepared.train(step)))
+
+
 def weighted(prepared, class_weight):
     """Adds a weight to each example of the training data.
 

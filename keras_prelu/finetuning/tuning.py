@@ -7,7 +7,8 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu import callbacks as followers
-from keras_prelu.callbacks.resume import without_needless_warnings
+from keras_prelu import distribution
+from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
 from keras_prelu.finetuning.head import with_new_head
@@ -117,6 +118,7 @@ def fine_tune(
       optimizer and the augmentation).
     """
     _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size)
+    _refuse_several_workers(model)
     prepared = datasets.prepare(
         train,
         validation,
@@ -135,6 +137,9 @@ def fine_tune(
     log, best = followers.MetricsLog(), BestWeights(patience)
     progress = followers.Progress(batch_size, epochs, show=verbose)
     callbacks = [*callbacks, log, progress, best]
+    for callback in callbacks:
+        if isinstance(callback, followers.Progress):
+            prepared = datasets.watched(prepared, callback)
     best.set_model(trained)  # it may be that nothing is left to train
 
     for layer in tuned.layers:
@@ -177,6 +182,17 @@ def _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size):
         raise ValueError(
             "Argument `unfreeze_from` must be None or the name of a layer of the "
             f"model. Received: unfreeze_from={unfreeze_from!r}"
+        )
+
+
+def _refuse_several_workers(model):
+    """Each worker would train on all images, and count them several times."""
+    strategy = getattr(model, "distribute_strategy", None)
+    workers = distribution.worker(strategy)[1] if strategy else 1
+    if workers > 1:
+        raise ValueError(
+            "Argument `model` must be built for one machine: fine-tuning does not "
+            f"divide the data among workers. Received: a model of {workers} workers"
         )
 
 

@@ -314,6 +314,56 @@ def test_arrays_of_callbacks_are_kept(tmp_path):
     assert again.sums.tolist() == [1 + 2 + 3 + 4] * 3
 
 
+def test_a_plain_fit_is_refused():
+    resume = callbacks.ExactResume("run/checkpoints")
+    with pytest.raises(ValueError, match="given to .*resumable_fit.*Received"):
+        make_model().fit(batches_from(0), steps_per_epoch=1, callbacks=[resume])
+
+
+def test_a_plain_fit_after_a_resumable_one_is_refused(tmp_path):
+    model, resume = run(tmp_path)
+    with pytest.raises(ValueError, match="resumable_fit"):
+        model.fit(batches_from(0), steps_per_epoch=1, callbacks=[resume])
+
+
+def test_several_steps_at_a_time_are_all_counted(tmp_path):
+    def fit(folder, extra=()):
+        model = make_model()
+        model.compile(model.optimizer, model.loss, steps_per_execution=2)
+        resume = callbacks.ExactResume(folder, **ALWAYS)
+        callbacks.resumable_fit(model, batches_from, 3, 4, resume, extra)
+        return [v.numpy().tobytes() for v in model.variables], resume.step
+
+    whole = fit(tmp_path / "whole")
+    assert whole[1] == 3 * 4
+    with pytest.raises(InterruptedRunError):
+        fit(tmp_path / "killed", [InterruptAt("on_train_batch_end", 4, interrupt)])
+    assert callbacks.Checkpoints(tmp_path / "killed").good_steps()[-1] == 6
+    assert fit(tmp_path / "killed") == whole
+
+
+def test_steps_that_keras_cannot_run_in_equal_parts_are_refused(tmp_path):
+    model = make_model()
+    model.compile(model.optimizer, model.loss, steps_per_execution=2)
+    resume = callbacks.ExactResume(tmp_path)
+    with pytest.raises(ValueError, match="multiple .*Received: steps_per_epoch=5"):
+        callbacks.resumable_fit(model, batches_from, 1, 5, resume)
+
+
+# Two steps of the first epoch are done, which an epoch of one step does not have; or
+# eight steps in all, which are not one epoch of four and three steps.
+@pytest.mark.parametrize(("done", "steps"), [(2, 1), (8, 4)])
+def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
+    resume = callbacks.ExactResume(tmp_path, **ALWAYS)
+    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
+    with pytest.raises(InterruptedRunError):
+        callbacks.resumable_fit(make_model(), batches_from, 2, STEPS, resume, [kill])
+    resume = callbacks.ExactResume(tmp_path)
+    message = f"is of step {done},.*Received: steps_per_epoch={steps}"
+    with pytest.raises(callbacks.CheckpointError, match=message):
+        callbacks.resumable_fit(make_model(), batches_from, 2, steps, resume)
+
+
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_refuses_a_share_that_is_none(share, tmp_path):
     with pytest.raises(ValueError, match=f"Received: share={share}"):
