@@ -2,6 +2,7 @@
 
 import json
 import socket
+import warnings
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 from loopback import free_ports
 
-from keras_prelu import distribution
+from keras_prelu import distribution, keras_repairs
 from keras_prelu.optimizers import SGD
 
 pytestmark = pytest.mark.tensorflow_only
@@ -151,3 +152,20 @@ def test_two_models_train_in_one_process():
             model.compile(SGD(0.1), loss="sparse_categorical_crossentropy")
         history = model.fit(np.ones((8, units)), np.zeros(8), epochs=5, verbose=0)
         assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_warns_once_where_replicas_drop_the_same_units(monkeypatch):
+    two = distribution.strategy("mirrored")
+    keras_repairs._warn_that_replicas_drop_alike.cache_clear()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Under a plain")
+        train(two, 8)
+        monkeypatch.setattr(
+            keras.random.SeedGenerator, "next", keras_repairs._STOCK_NEXT
+        )
+        train(distribution.strategy("one_device"), 8)
+    with pytest.warns(UserWarning) as caught:
+        train(two, 8)
+        train(two, 8)
+    about_dropout = [w for w in caught if "drops the same units" in str(w.message)]
+    assert len(about_dropout) == 1

@@ -1,12 +1,12 @@
 """A run's folder: made, locked against a second process, tied to one configuration."""
 
-import fcntl
 import json
 import pathlib
 import shlex
 
 from keras_prelu.data import differences
 from keras_prelu.files import replacing
+from keras_prelu.platforms import lock
 
 
 class InUseError(OSError):
@@ -28,15 +28,14 @@ class Workdir:
         self.is_chief = worker == 0
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / f".lock-{worker}").open("w")
+            self._lock = (self.path / f".lock-{worker}").open("a")
         except OSError as error:
             raise OSError(
                 f"`workdir` must be a folder that can be written ({error.strerror}). "
                 f"Received: workdir={path}"
             ) from error
         try:
-            # Freed by the system however the process ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
         except BlockingIOError as error:
             raise InUseError(
                 "`workdir` must not be in use by another process. "

@@ -5,9 +5,9 @@ import csv
 import pathlib
 
 import keras
-import tensorflow as tf
 from absl import logging
 
+from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
 from keras_prelu.files import replacing
 
@@ -141,10 +141,13 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def __init__(self, directory):
         super().__init__()
+        on_use.imported("tensorflow", "keras_prelu.callbacks.TensorBoardLog")
         self.directory = pathlib.Path(directory)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's values under its number, counted from 1."""
+        import tensorflow as tf
+
         try:
             self._write(epoch + 1, logs)
         except (OSError, tf.errors.OpError) as error:
@@ -156,6 +159,8 @@ class TensorBoardLog(keras.callbacks.Callback):
             )
 
     def _write(self, number, logs):
+        import tensorflow as tf
+
         for file in self.directory.glob("*/events.*.epoch-*"):
             if int(file.name.rpartition("-")[2]) >= number:
                 file.unlink()
@@ -172,6 +177,8 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _writer(self, name, number):
+        import tensorflow as tf
+
         writer = tf.summary.create_file_writer(
             str(self.directory / name), filename_suffix=f".epoch-{number:05d}"
         )

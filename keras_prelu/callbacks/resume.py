@@ -61,6 +61,11 @@ class ExactResume(keras.callbacks.Callback):
         super().__init__()
         if not 0 < share <= 1:
             raise ValueError(f"`share` must lie in (0, 1]. Received: share={share}")
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "`ExactResume` needs Keras to run on TensorFlow. "
+                f"Received: backend={keras.backend.backend()!r}"
+            )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds
         self.share = share

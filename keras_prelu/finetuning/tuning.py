@@ -1,12 +1,12 @@
 """Two stages: the new head alone, then all of the net at a lower rate."""
 
+import contextlib
 import pathlib
 from typing import NamedTuple
 
 import keras
 
 from keras_prelu import callbacks as followers
-from keras_prelu import distribution
 from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
@@ -119,6 +119,7 @@ def fine_tune(
     """
     _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size)
     _refuse_several_workers(model)
+    _refuse_resume_without_tensorflow(directory)
     prepared = datasets.prepare(
         train,
         validation,
@@ -131,7 +132,7 @@ def fine_tune(
     )
     if class_weight is not None:
         prepared = datasets.weighted(prepared, class_weight)
-    with model.distribute_strategy.scope():
+    with _scope(model):
         tuned, head = with_new_head(model, len(prepared.class_names), seed)
         trained = prepared.wrap(tuned)
     log, best = followers.MetricsLog(), BestWeights(patience)
@@ -201,11 +202,24 @@ def _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size):
 def _refuse_several_workers(model):
     """Each worker would train on all images, and count them several times."""
     strategy = getattr(model, "distribute_strategy", None)
-    workers = distribution.worker(strategy)[1] if strategy else 1
+    if strategy is None:
+        return
+    from keras_prelu import distribution
+
+    workers = distribution.worker(strategy)[1]
     if workers > 1:
         raise ValueError(
             "Argument `model` must be built for one machine: fine-tuning does not "
             f"divide the data among workers. Received: a model of {workers} workers"
+        )
+
+
+def _refuse_resume_without_tensorflow(directory):
+    if directory is not None and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Argument `directory` must be None, unless Keras runs on TensorFlow, which "
+            "exact resume needs. "
+            f"Received: directory={directory}, backend={keras.backend.backend()!r}"
         )
 
 
@@ -214,6 +228,12 @@ def _side(model):
     first = keras.config.image_data_format() == "channels_first"
     sides = model.input_shape[2:] if first else model.input_shape[1:-1]
     return sides[0] or 224
+
+
+def _scope(model):
+    """The scope of a model's strategy, which only TensorFlow's models have."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 @without_needless_warnings()

@@ -1,5 +1,6 @@
 """What a run does not go on from: another model, other data, a lost checkpoint."""
 
+import keras
 import numpy as np
 import pytest
 from small_run import (
@@ -145,3 +146,10 @@ def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
 def test_refuses_a_share_that_is_none(share, tmp_path):
     with pytest.raises(ValueError, match=f"Received: share={share}"):
         callbacks.ExactResume(tmp_path, share=share)
+
+
+def test_other_backends_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="run on TensorFlow. Received: backend='jax'"):
+        callbacks.ExactResume(tmp_path / "checkpoints")
+    assert list(tmp_path.iterdir()) == []
