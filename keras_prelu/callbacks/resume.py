@@ -172,7 +172,7 @@ class ExactResume(keras.callbacks.Callback):
         keras_repairs.build_from_specification(self.model, batch_specification)
         step = self._newest_common_step()
         if step is None:
-            self.checkpoints.drop_after(-1)
+            self.checkpoints.drop_after(-1)  # one that is left would pass for newer
             return
         arrays, state = self.checkpoints.load(step)
         if list(state["callbacks"]) != list(self._stateful):
