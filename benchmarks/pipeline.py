@@ -8,7 +8,6 @@ each, and take turns within one run; the table shows the median turn.
 
 import io
 import itertools
-import os
 import pathlib
 import resource
 import statistics
@@ -22,6 +21,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu import data
+from keras_prelu.platforms import usable_cores
 
 PICTURES = 256
 SIZES = ((500, 375), (500, 375), (375, 500))  # width, height
@@ -29,7 +29,7 @@ BYTES = 100_000
 BATCH = 32
 SIDE, SCALE = 224, (256, 512)
 TURNS, SECONDS = 7, 1.5
-CORES = len(os.sched_getaffinity(0))
+CORES = usable_cores()
 MEAN = (124.0, 117.0, 104.0)
 
 

@@ -1,15 +1,16 @@
 """Kills a training run at random moments, again and again, and compares the bits.
 
-    python benchmarks/soak.py --kills=30
+    python benchmarks/soak.py --kills=100
 
 It trains the quickstart, shortened, once without interruption; then once more in
-another folder, killed by SIGKILL at a random moment of each start until it has been
-killed as often as asked; lets it end; and compares the last checkpoint (all variables)
-and the tables byte by byte. Exit code 1 if anything differs.
+another folder, killed by SIGKILL at a random moment of each start. Two thirds of the
+kills are spread over the training, and the rest over what follows it, the save of the
+model and of the report. Then it lets the run end, and compares the last checkpoint (all
+variables), the model's weights, the tables and the report's images byte by byte. Exit
+code 1 if anything differs, or if a partial file is left.
 """
 
 import argparse
-import hashlib
 import pathlib
 import random
 import subprocess
@@ -17,10 +18,15 @@ import sys
 import tempfile
 import time
 
+import keras
+
 from keras_prelu.callbacks import Checkpoints
+from keras_prelu.files import PARTIAL
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMPARED = ("metrics.csv", "slopes.csv", "evaluation.json")
+TABLES = ("metrics.csv", "slopes.csv", "evaluation.json", "config.json", "data.json")
+# What train.py prints when it is past its imports, and when it has trained.
+TRAINING, ENDING = "Data:", "Trained."
 
 
 def start(workdir, log, steps):
@@ -40,27 +46,55 @@ def start(workdir, log, steps):
     return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
-def wait_for_training(process, path):
-    """Waits until the run is past its imports, where a kill would show nothing."""
-    seen = path.stat().st_size
+def wait_for(text, process, path, seen):
+    """Waits until a run prints a text after a position of the log; whether it did."""
     while process.poll() is None:
         with path.open() as file:
             file.seek(seen)
-            if "Data:" in file.read():
-                return
-        time.sleep(0.05)
+            if text in file.read():
+                return True
+        time.sleep(0.02)
+    return False
 
 
-def hashes(workdir):
-    """The hash of each variable and of each file that must be the same."""
+def train_whole(workdir, log, steps):
+    """Trains without interruption; returns how long training and the end took."""
+    with log.open("a") as output:
+        run = start(workdir, output, steps)
+    wait_for(TRAINING, run, log, 0)
+    began = time.monotonic()
+    wait_for(ENDING, run, log, 0)
+    trained = time.monotonic()
+    if run.wait():
+        sys.exit(log.read_text()[-2000:])
+    return trained - began, time.monotonic() - trained
+
+
+def kill(workdir, log, steps, text, seconds):
+    """Starts the run and kills it some time after a text; whether it still ran."""
+    seen = log.stat().st_size
+    with log.open("a") as output:
+        run = start(workdir, output, steps)
+    wait_for(text, run, log, seen)
+    time.sleep(seconds)
+    still_ran = run.poll() is None
+    run.kill()
+    run.wait()
+    return still_ran
+
+
+def contents(workdir):
+    """The bytes of each variable and of each file that must be the same."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
-    contents = {
-        **{name: array.tobytes() for name, array in arrays.items()},
-        **{name: (workdir / name).read_bytes() for name in COMPARED},
-    }
+    model = keras.saving.load_model(workdir / "model.keras", compile=False)
+    images = sorted((workdir / "report").iterdir())
+    files = [*(workdir / name for name in TABLES), *images]
     return {
-        name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+        **{name: array.tobytes() for name, array in arrays.items()},
+        **{weight.path: weight.numpy().tobytes() for weight in model.weights},
+        **{str(path.relative_to(workdir)): path.read_bytes() for path in files},
+        "partial files": [path.name for path in workdir.rglob(f"{PARTIAL}*")],
     }
 
 
@@ -68,44 +102,39 @@ def main():
     """Trains, kills, compares, prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=60, help="steps an epoch")
+    parser.add_argument("--steps", type=int, default=60, help="steps per epoch")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        log = folder / "log.txt"
-        with log.open("w") as output:
-            whole = start(folder / "whole", output, arguments.steps)
-            wait_for_training(whole, log)
-            began = time.monotonic()
-            whole.wait()
-            seconds = time.monotonic() - began
-
-            kills = 0
-            killed = folder / "killed"
-            while kills < arguments.kills:
-                run = start(killed, output, arguments.steps)
-                wait_for_training(run, log)
-                # Short of what an equal share for each kill would train.
-                time.sleep(draw.uniform(0, 1.5 * seconds / arguments.kills))
-                if run.poll() is not None:
-                    break
-                run.kill()
-                run.wait()
-                kills += 1
-            last = start(killed, output, arguments.steps).wait()
-        ours, theirs = hashes(folder / "whole"), hashes(killed)
-        different = sorted(
+        whole, killed = pathlib.Path(folder, "whole"), pathlib.Path(folder, "killed")
+        log = pathlib.Path(folder, "log.txt")
+        training, ending = train_whole(whole, log, arguments.steps)
+        at_the_end = arguments.kills // 3
+        in_training = arguments.kills - at_the_end
+        done = {TRAINING: 0, ENDING: 0}
+        for _ in range(in_training):
+            # Short of what an equal part for each would train.
+            seconds = draw.uniform(0, 1.5 * training / in_training)
+            done[TRAINING] += kill(killed, log, arguments.steps, TRAINING, seconds)
+        for _ in range(at_the_end):
+            seconds = draw.uniform(0, ending)
+            done[ENDING] += kill(killed, log, arguments.steps, ENDING, seconds)
+        with log.open("a") as output:
+            code = start(killed, output, arguments.steps).wait()
+        ours, theirs = contents(whole), contents(killed)
+        different = [
             name
-            for name in ours.keys() | theirs.keys()
+            for name in sorted(ours.keys() | theirs.keys())
             if ours.get(name) != theirs.get(name)
-        )
+        ]
         print(
-            f"{kills} kills; exit code of the last start {last}; {len(ours)} variables "
-            f"and files compared; different: {', '.join(different) or 'none'}"
+            f"{done[TRAINING]} kills in training, {done[ENDING]} while the model and "
+            f"the report were written; exit code of the last start {code}; "
+            f"{len(ours)} variables and files compared; "
+            f"different: {', '.join(different) or 'none'}"
         )
-        if last or different or not ours:
+        if code or different:
             print(log.read_text()[-2000:])
             sys.exit(1)
 

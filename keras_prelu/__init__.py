@@ -5,31 +5,21 @@ The namespaces mirror Keras's own: `layers`, `initializers`, `optimizers` and
 `data`, `evaluation`, `analysis`, `finetuning` and `export` hold the rest.
 """
 
-import importlib
-
-from keras_prelu import initializers, layers, optimizers
+from keras_prelu import initializers, layers, on_use, optimizers
 from keras_prelu.version import __version__
 
-# Loaded on first use: they import TensorFlow's pipelines, TFDS or matplotlib, and
-# `import keras_prelu` is to cost no more than `import keras` does.
-_ON_USE = (
-    "analysis",
-    "applications",
-    "callbacks",
-    "data",
-    "distribution",
-    "evaluation",
-    "export",
-    "finetuning",
-    "metrics",
+# `import keras_prelu` should not be slower than `import keras`.
+__getattr__, __dir__ = on_use.attach(
+    __name__,
+    submodules=(
+        "analysis",
+        "applications",
+        "callbacks",
+        "data",
+        "distribution",
+        "evaluation",
+        "export",
+        "finetuning",
+        "metrics",
+    ),
 )
-
-
-def __getattr__(name):
-    if name in _ON_USE:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *_ON_USE})

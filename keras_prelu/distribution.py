@@ -2,16 +2,28 @@
 
 import functools
 import os
+import socket
+import time
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from keras_prelu import keras_repairs
 
 NAMES = ("auto", "one_device", "mirrored", "multi_worker")
 
 
-def strategy(name="auto"):
+# Seconds between two looks for the other workers, and between two lines about them.
+_LOOK_EVERY = 0.5
+_TELL_EVERY = 30.0
+
+
+class WorkersMissingError(TimeoutError):
+    """Other workers have not started in time."""
+
+
+def strategy(name="auto", wait=600.0):
     """Returns the `tf.distribute` strategy of that name, ready for Keras's `fit`.
 
     Build and compile the model in its `scope()`. Where Keras 3 does not yet work under
@@ -24,6 +36,8 @@ def strategy(name="auto"):
             are two GPUs or more, `"one_device"` elsewhere. `"multi_worker"`: all GPUs
             of all machines that the environment variable `TF_CONFIG`, or else Slurm,
             names; to be called before TensorFlow has done anything in the process.
+        wait: Float. Seconds to wait for the other workers of `"multi_worker"` to start,
+            before `WorkersMissingError` is raised.
 
     Returns:
         A `tf.distribute.Strategy`.
@@ -51,7 +65,9 @@ def strategy(name="auto"):
     keras_repairs.apply()
     if name == "mirrored":
         return _mirrored(tuple(_local_devices()))
-    return tf.distribute.MultiWorkerMirroredStrategy(_cluster())
+    cluster = _cluster()
+    _meet(cluster, wait)
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster)
 
 
 @functools.cache
@@ -79,6 +95,41 @@ def _cluster():
         "start the program with Slurm's srun. Received: neither TF_CONFIG nor "
         "SLURM_PROCID in the environment"
     )
+
+
+def _meet(cluster, wait):
+    """Waits until every worker can be reached, and says whom it is waiting for.
+
+    TensorFlow would wait in silence, the first worker without end. A worker can be
+    reached at its port, where this function listens before TensorFlow does.
+    """
+    addresses = cluster.cluster_spec().as_dict().get("worker", [])
+    missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
+    if not missing:
+        return
+    port = int(addresses[cluster.task_id].rpartition(":")[2])
+    began = told = time.monotonic()
+    with socket.create_server(("", port)):
+        while missing := [address for address in missing if not _answers(address)]:
+            now = time.monotonic()
+            if now - began > wait:
+                raise WorkersMissingError(
+                    f"The other workers must start within {wait:g} seconds. "
+                    f"Received: nothing from {', '.join(missing)}"
+                )
+            if now - told > _TELL_EVERY or told == began:
+                logging.warning("Waiting for the workers at %s", ", ".join(missing))
+                told = now
+            time.sleep(_LOOK_EVERY)
+
+
+def _answers(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def worker(strategy):
@@ -143,15 +194,21 @@ def gather(strategy, numbers):
     return replicas[:: len(devices(strategy))]
 
 
-def newest_common(strategy, steps, most=4):
-    """Returns the newest step that all workers have, or None. All must call it.
+def gather_texts(strategy, text):
+    """Returns the list of every worker's text. All workers must call it.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
-        steps: List of integers, the steps that this worker has.
-        most: Integer. How many of the newest to compare.
+        text: This worker's string.
+
+    Examples:
+        >>> keras_prelu.distribution.gather_texts(tf.distribute.get_strategy(), "here")
+        ['here']
     """
-    newest = sorted(steps)[-most:]
-    rows = gather(strategy, newest + [-1] * (most - len(newest)))
-    common = set.intersection(*({int(step) for step in row} for row in rows))
-    return max(common - {-1}, default=None)
+    data = text.encode()
+    lengths = gather(strategy, [len(data)])[:, 0].astype(int)
+    rows = gather(strategy, np.frombuffer(data.ljust(max(lengths)), np.uint8))
+    return [
+        row[:length].astype(np.uint8).tobytes().decode()
+        for row, length in zip(rows, lengths, strict=True)
+    ]

@@ -1,10 +1,11 @@
 """Files that are whole or absent, whatever stops the process that writes them."""
 
 import contextlib
-import os
 import pathlib
 import shutil
 import uuid
+
+from keras_prelu.platforms import sync
 
 PARTIAL = ".partial-"
 
@@ -31,12 +32,12 @@ def replacing(path):
     aside = path.with_name(PARTIAL + path.name)
     try:
         yield aside
-        _sync(aside)
+        sync(aside)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    _sync(path.parent)  # the renaming itself
+    sync(path.parent)  # the renaming itself
 
 
 @contextlib.contextmanager
@@ -64,17 +65,9 @@ def appearing(path):
     try:
         yield aside
         for written in (*aside.rglob("*"), aside):
-            _sync(written)
+            sync(written)
         aside.rename(path)  # refused if `path` has been made since and is not empty
     except BaseException:
         shutil.rmtree(aside)
         raise
-    _sync(path.parent)
-
-
-def _sync(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)

@@ -13,6 +13,9 @@ tests/keras_repairs_test.py shows each defect in the installed Keras: a test the
 fails after an upgrade says which repair to delete.
 """
 
+import functools
+import warnings
+
 import keras
 import tensorflow as tf
 from keras.src import tree
@@ -31,6 +34,23 @@ def apply():
     keras_trainer.TensorFlowTrainer._maybe_symbolic_build = _build
     keras_trainer.reduce_per_replica = _reduce_per_replica
     keras.random.SeedGenerator.next = _next
+
+
+def warn_if_replicas_drop_alike():
+    """Warns, once, under a strategy of several replicas without the third repair."""
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    if several and keras.random.SeedGenerator.next is not _next:
+        _warn_that_replicas_drop_alike()
+
+
+@functools.cache
+def _warn_that_replicas_drop_alike():
+    warnings.warn(
+        "Under a plain `tf.distribute` strategy Keras drops the same units on all "
+        "replicas. Make the strategy with `keras_prelu.distribution.strategy`, and "
+        "each replica drops its own.",
+        stacklevel=3,
+    )
 
 
 def _spans_workers(strategy):

@@ -4,6 +4,8 @@ import keras
 
 
 def _misses(y_true, y_pred, k):
+    y_pred = keras.ops.convert_to_tensor(y_pred)
+    k = min(k, y_pred.shape[-1])  # PyTorch refuses more guesses than classes
     hits = keras.metrics.sparse_top_k_categorical_accuracy(y_true, y_pred, k=k)
     return 1.0 - hits
 

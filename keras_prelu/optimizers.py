@@ -58,6 +58,10 @@ class SGD(keras.optimizers.SGD):
         """Creates the velocities and notes which variables decay."""
         if self.built:
             return
+        if keras.backend.backend() == "tensorflow":
+            from keras_prelu import keras_repairs
+
+            keras_repairs.warn_if_replicas_drop_alike()
         super().build(variables)
         # By key, because `update_step` may be given a backend's own variable (on
         # TensorFlow one replica's copy), which no longer knows its Keras name.

@@ -1,11 +1,16 @@
 """Two logical devices train as one does, and their dropout masks differ."""
 
+import json
+import socket
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from loopback import free_ports
 
-from keras_prelu import distribution
+from keras_prelu import distribution, keras_repairs
 from keras_prelu.optimizers import SGD
 
 pytestmark = pytest.mark.tensorflow_only
@@ -104,6 +109,38 @@ def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
         distribution.strategy("multi_worker")
 
 
+def test_waits_for_the_other_workers_and_names_them(monkeypatch):
+    mine, there, missing = (f"localhost:{port}" for port in free_ports(3))
+    told = []
+    monkeypatch.setattr("absl.logging.warning", lambda *args: told.append(args[1]))
+    cluster = {"worker": [mine, there, missing]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    with (
+        socket.create_server(("localhost", int(there.split(":")[1]))),
+        pytest.raises(distribution.WorkersMissingError) as stopped,
+    ):
+        distribution.strategy("multi_worker", wait=0.2)
+    assert told == [missing]
+    assert str(stopped.value) == (
+        "The other workers must start within 0.2 seconds. "
+        f"Received: nothing from {missing}"
+    )
+
+
+def test_gathers_texts_of_all_lengths(monkeypatch):
+    rows = [b"seed 0", "größer".encode()]
+
+    def gather(strategy, numbers):
+        padded = [row.ljust(len(numbers)) for row in rows]
+        if len(numbers) == 1:
+            padded = [[len(row)] for row in rows]
+        return np.array([[*row] for row in padded], float)
+
+    monkeypatch.setattr(distribution, "gather", gather)
+    assert distribution.gather_texts(None, "seed 0") == ["seed 0", "größer"]
+
+
 def test_two_models_train_in_one_process():
     """With a strategy each, they would take each other's reductions."""
     for units in (3, 5):
@@ -115,3 +152,20 @@ def test_two_models_train_in_one_process():
             model.compile(SGD(0.1), loss="sparse_categorical_crossentropy")
         history = model.fit(np.ones((8, units)), np.zeros(8), epochs=5, verbose=0)
         assert history.history["loss"][-1] < history.history["loss"][0]
+
+
+def test_warns_once_where_replicas_drop_the_same_units(monkeypatch):
+    two = distribution.strategy("mirrored")
+    keras_repairs._warn_that_replicas_drop_alike.cache_clear()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Under a plain")
+        train(two, 8)
+        monkeypatch.setattr(
+            keras.random.SeedGenerator, "next", keras_repairs._STOCK_NEXT
+        )
+        train(distribution.strategy("one_device"), 8)
+    with pytest.warns(UserWarning) as caught:
+        train(two, 8)
+        train(two, 8)
+    about_dropout = [w for w in caught if "drops the same units" in str(w.message)]
+    assert len(about_dropout) == 1

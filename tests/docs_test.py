@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import keras_prelu
@@ -68,7 +69,7 @@ def make_photos(folder):
 def test_examples_run(home, text, tmp_path, monkeypatch):
     make_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    names = {"keras": keras, "keras_prelu": keras_prelu, "np": np}
+    names = {"keras": keras, "keras_prelu": keras_prelu, "np": np, "tf": tf}
     names |= vars(sys.modules[home])
     example = doctest.DocTestParser().get_doctest(text, names, "docstring", None, 0)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

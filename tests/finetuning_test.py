@@ -5,8 +5,9 @@ import tensorflow as tf
 
 import keras_prelu
 from keras_prelu import applications, data
+from keras_prelu.callbacks import CheckpointError
 from keras_prelu.data.batches import stream_options
-from keras_prelu.finetuning import fine_tune, with_new_head
+from keras_prelu.finetuning import datasets, fine_tune, with_new_head
 from keras_prelu.finetuning.best import BestWeights
 
 pytestmark = pytest.mark.tensorflow_only
@@ -274,8 +275,6 @@ def test_a_data_set_of_batches_is_taken_as_it_is():
 
 
 def test_arrays_are_shuffled_each_image_once_an_epoch():
-    from keras_prelu.finetuning import datasets
-
     images = np.arange(6, dtype="float32").reshape(6, 1)
     prepared = datasets.prepare(
         (images, np.arange(6) % 2), (images, np.arange(6) % 2),
@@ -353,3 +352,60 @@ def _often():
         original(self, directory, seconds=0.0, share=1.0)
 
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
+
+
+def test_several_workers_are_refused(monkeypatch):
+    monkeypatch.setattr("keras_prelu.distribution.worker", lambda strategy: (1, 2))
+    with pytest.raises(ValueError, match="one machine.*Received: a model of 2 workers"):
+        _tune()
+
+
+def test_the_progress_of_a_caller_is_told_the_wait_too():
+    progress = keras_prelu.callbacks.Progress(8, epochs=2, show=False)
+    _tune(callbacks=[progress], head_epochs=1, epochs=2)
+    assert [0 <= row["input_wait"] <= 1 for row in progress.rows] == [True, True]
+
+
+def test_other_data_or_settings_are_not_resumed(tmp_path):
+    _tune(directory=tmp_path, head_epochs=1, epochs=1)
+    images, labels = _arrays()
+    again = {"directory": tmp_path, "head_epochs": 1, "epochs": 2}
+    with pytest.raises(CheckpointError, match="data.labels: .* before, .* now"):
+        _tune(train=(images, 1 - labels), **again)
+    with pytest.raises(CheckpointError, match="settings.seed: 0 before, 1 now"):
+        _tune(seed=1, **again)
+    assert _tune(**again).history["epoch"] == [1, 2]
+
+
+@pytest.mark.parametrize("class_weight", [None, {0: 1, 1: 3}])
+def test_batches_of_arrays_are_the_same_on_all_backends(monkeypatch, class_weight):
+    def batches():
+        prepared = datasets.prepare(
+            _arrays(10), _arrays(7), ["a", "b"], 4, 32, None, None, seed=3
+        )
+        if class_weight:
+            prepared = datasets.weighted(prepared, class_weight)
+        endless = iter(prepared.train(2))
+        return [next(endless) for _ in range(4)], list(prepared.validation)
+
+    streamed = batches()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    held = batches()
+    for ours, theirs in zip(held, streamed, strict=True):
+        assert len(ours) == len(theirs)
+        for arrays, tensors in zip(ours, theirs, strict=True):
+            for array, tensor in zip(arrays, tensors, strict=True):
+                np.testing.assert_array_equal(array, tensor)
+
+
+def test_exact_resume_is_refused_on_other_backends(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="on TensorFlow.*backend='jax'"):
+        _tune(directory=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_validation_arrays_are_checked_as_those_for_training_are():
+    images, labels = _arrays(8)
+    with pytest.raises(ValueError, match="`validation`.*8 images, 7 labels"):
+        _tune(validation=(images, labels[:7]))

@@ -19,8 +19,14 @@ def free_ports(count):
     return ports
 
 
-def start_workers(arguments, count=2):
-    """Starts `python *arguments` once a worker, each with its TF_CONFIG."""
+def start_workers(arguments, count=2, more=None):
+    """Starts `python *arguments` once per worker, each with its TF_CONFIG.
+
+    Args:
+        arguments: The command line of all of them.
+        count: How many workers there are.
+        more: List of further arguments for each worker.
+    """
     addresses = [f"localhost:{port}" for port in free_ports(count)]
     processes = []
     for index in range(count):
@@ -37,7 +43,7 @@ def start_workers(arguments, count=2):
         # others waiting.
         printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it outlives this call)
         process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+            [sys.executable, *map(str, arguments), *(more[index] if more else [])],
             env=environment,
             stdout=printed,
             stderr=subprocess.STDOUT,

@@ -7,7 +7,7 @@
 
 Writes evaluation.json, and in report/ the confusions and the paper's figure 4, the five
 best guesses for some pictures. Exit codes: 0, done; 2, something is wrong with the
-arguments or the data.
+arguments or the data; 74, the results could not be written.
 """
 
 import os
@@ -59,6 +59,16 @@ def check_flags():
         raise ValueError("--ensemble must be given with --output. Received: no output")
 
 
+def read_scales():
+    """Returns the integers of `--scales`, or None."""
+    try:
+        return _SCALES.value and tuple(map(int, _SCALES.value))
+    except ValueError as error:
+        raise ValueError(
+            f"--scales must be integers. Received: --scales={_SCALES.value}"
+        ) from error
+
+
 def open_pictures(run):
     """Returns the source to test on.
 
@@ -95,7 +105,7 @@ def main(_):
         source = open_pictures(run)
         models = [load_model(workdir) for workdir in workdirs]
         models = models or [construct(len(source.class_names))]
-        scales = _SCALES.value or [run["eval_scale"] if run else 256]
+        scales = read_scales() or (run["eval_scale"] if run else 256,)
         beside = _WORKDIR.value or pathlib.Path(_WEIGHTS.value or "").parent
         output = pathlib.Path(_OUTPUT.value or beside)
         output.mkdir(parents=True, exist_ok=True)
@@ -104,14 +114,14 @@ def main(_):
                 models,
                 source,
                 protocol,
-                tuple(map(int, scales)),
+                scales,
                 flip=_FLIP.value,
                 batch_size=_BATCH_SIZE.value,
             )
             for protocol in _PROTOCOL.value
         ]
-    size = models[0].input_shape[1]
-    write_evaluations(found, output, size)
+        with errors.when_not_written("make room, and give the same command again"):
+            write_evaluations(found, output, models[0].input_shape[1])
     print(f"\n{table(found)}\n\nTop-1 / top-5 error in percent. Written to {output}")
 
 

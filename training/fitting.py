@@ -91,11 +91,19 @@ def build(config, classes, strategy):
     return model, trained
 
 
-def training_data(config, source, strategy):
-    """Returns a function from a step to the batches from there on."""
+def training_data(config, source, strategy, watch=lambda batches: batches):
+    """Returns a function from a step to the batches from there on.
+
+    Args:
+        config: The recipe's configuration.
+        source: The training data.
+        strategy: Where the model trains.
+        watch: Function from the `tf.data.Dataset` of this worker to another one of the
+            same batches, as `Progress.watch` is.
+    """
 
     def batches(start_step, shard=(0, 1)):
-        return data.train_batches(
+        batches = data.train_batches(
             source,
             config.batch_size,
             image_size=config.data.image_size,
@@ -106,6 +114,7 @@ def training_data(config, source, strategy):
             augment_on=config.data.augment_on,
             shard=shard,
         )
+        return watch(batches)
 
     return lambda start_step: on_workers(
         strategy, lambda shard: batches(start_step, shard), config.batch_size

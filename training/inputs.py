@@ -1,9 +1,9 @@
 """What programs are given: nets by name, data by configuration, models of runs."""
 
-import json
 import pathlib
 
 import keras
+from workdir import read_json
 
 from keras_prelu import applications, data
 
@@ -53,7 +53,7 @@ def read_config(workdir):
             f"`workdir` must be the folder of a run, with its config.json in it. "
             f"Received: workdir={workdir}"
         )
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def load_model(workdir):

@@ -117,6 +117,11 @@ def draw_slopes(rows):
     )
 
 
+def literal(name):
+    """Returns a class name as it can be drawn, whatever bytes a folder's name has."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def draw_confusions(counts, class_names):
     """The share of each class taken for each, names and numbers where they fit."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -127,8 +132,9 @@ def draw_confusions(counts, class_names):
     axis.set(title="Confusions", xlabel="best guess", ylabel="truth")
     if len(counts) <= 40:
         places = np.arange(len(counts))
-        axis.set_xticks(places, class_names, rotation=60, ha="right")
-        axis.set_yticks(places, class_names)
+        names = [*map(literal, class_names)]
+        axis.set_xticks(places, names, rotation=60, ha="right", parse_math=False)
+        axis.set_yticks(places, names, parse_math=False)
         for row, column in zip(*np.nonzero(counts), strict=True):
             axis.text(
                 column,
@@ -154,7 +160,7 @@ def draw_examples(found, image_size):
     chosen = choose_examples(found.labels, found.best[:, 0] == found.labels)
     images = _pictures(found, chosen, image_size)
     labels, best = found.labels[chosen], found.best[chosen]
-    scores, class_names = found.best_scores[chosen], found.class_names
+    scores, class_names = found.best_scores[chosen], [*map(literal, found.class_names)]
     columns = 4
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(
@@ -168,13 +174,16 @@ def draw_examples(found, image_size):
         picture.imshow(image)
         right = best[i, 0] == labels[i]
         picture.set_title(
-            class_names[labels[i]], color="darkgreen" if right else "firebrick"
+            class_names[labels[i]],
+            color="darkgreen" if right else "firebrick",
+            parse_math=False,
         )
         bars.axis("on")
         colors = ["seagreen" if guess == labels[i] else "silver" for guess in best[i]]
         places = np.arange(len(best[i]))
         bars.barh(places, scores[i], color=colors)
         for place, guess in zip(places, best[i], strict=True):
-            bars.text(0.02, place, class_names[guess], va="center", fontsize=9)
+            name = class_names[guess]
+            bars.text(0.02, place, name, va="center", fontsize=9, parse_math=False)
         bars.set(xlim=(0, 1), ylim=(len(places) - 0.4, -0.6), xticks=[], yticks=[])
     return figure

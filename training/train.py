@@ -3,12 +3,13 @@
     python training/train.py --config=training/recipes/NAME.py --workdir=DIR \\
         [--config.KEY=VALUE ...]
 
-Exit codes: 0, the run is complete; 2, something is wrong with the arguments or the
-data, and nothing was trained; 3, the loss or a weight is no longer a number; 75, the
-run was stopped, by SIGTERM or because another worker has gone, and the same command
-goes on with it.
+Exit codes: 0, the run is complete; 2, something is wrong with the arguments, the data
+or the checkpoints; 3, the loss or a weight is no longer a number; 74, the model or the
+report could not be written; 75, the run was stopped, by SIGTERM or because another
+worker has gone or did not start. After 74 and 75 the same command goes on with it.
 """
 
+import json
 import os
 import sys
 import textwrap
@@ -32,56 +33,75 @@ from ml_collections import config_flags
 from report import write_report
 from workdir import Workdir
 
-from keras_prelu import analysis, callbacks, distribution
+from keras_prelu import analysis, callbacks, data, distribution
 from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
+_WAIT = flags.DEFINE_float(
+    "wait", 600.0, "Seconds to wait for the other workers to start."
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def followers(config, workdir):
+def agree(strategy, run):
+    """Refuses workers that would train different runs, on all of them alike.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+        run: Dict that `json` can write, the configuration and the data of this worker.
+    """
+    texts = distribution.gather_texts(strategy, json.dumps(run))
+    first, *others = map(json.loads, texts)
+    for number, other in enumerate(others, start=1):
+        different = data.differences(first, other)
+        if different:
+            raise ValueError(
+                "All workers must have the same configuration and data. Received, from "
+                f"worker 0 to worker {number}: {'; '.join(different)}"
+            )
+
+
+def followers(config, run, workdir):
     """Returns the callbacks of a run, in the order in which they need each other."""
-    chief = workdir.is_chief
-    board = [callbacks.TensorBoardLog(workdir.path / "tensorboard")] if chief else []
+    chief, folder = workdir.is_chief, workdir.path / "tensorboard"
     return [
+        callbacks.SameRun(run),
         callbacks.MetricsLog(workdir.log("metrics.csv")),
         callbacks.SlopesLog(workdir.log("slopes.csv")),
         callbacks.Progress(
             config.batch_size, config.epochs, workdir.log("speed.csv"), show=chief
         ),
-        *board,
+        *([callbacks.TensorBoardLog(folder)] if chief else []),
     ]
 
 
-def from_scratch(config, strategy, workdir, train, validation):
+def from_scratch(config, strategy, workdir, followed, train, validation):
     """Returns the model, the one that takes the batches, and what trains them."""
     steps = steps_per_epoch(config, train, strategy)
     model, trained = build(config, len(train.class_names), strategy)
-    followed = [
-        schedule(config.schedule, config.optimizer.learning_rate),
-        *followers(config, workdir),
-    ]
+    [progress] = [f for f in followed if isinstance(f, callbacks.Progress)]
+    rates = schedule(config.schedule, config.optimizer.learning_rate)
     resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
-    batches = training_data(config, train, strategy)
+    batches = training_data(config, train, strategy, progress.watch)
     plain = validation_data(config, validation, strategy)
     batches(0)  # what is wrong with its arguments shows here
 
-    def run():
+    def fit():
         callbacks.resumable_fit(
-            trained, batches, config.epochs, steps, resume, followed, plain
+            trained, batches, config.epochs, steps, resume, [rates, *followed], plain
         )
         return model
 
-    return model, trained, run
+    return model, trained, fit
 
 
-def from_a_trained_net(config, strategy, workdir, train, validation):
+def from_a_trained_net(config, strategy, workdir, followed, train, validation):
     """Returns the model, twice, and what fine-tunes a copy of it."""
     model = construct(config, len(train.class_names), strategy)
 
-    def run():
+    def fit():
         return fine_tune(
             model,
             train,
@@ -92,12 +112,12 @@ def from_a_trained_net(config, strategy, workdir, train, validation):
             scale=tuple(config.data.scale),
             eval_scale=config.data.eval_scale,
             directory=workdir.checkpoints,
-            callbacks=followers(config, workdir),
+            callbacks=followed,
             seed=config.seed,
             verbose=False,
         ).model
 
-    return model, model, run
+    return model, model, fit
 
 
 def describe(config, strategy, model, trained, sources):
@@ -119,37 +139,68 @@ def describe(config, strategy, model, trained, sources):
     )
 
 
+def finish(config, workdir, model, followed, validation):
+    """Writes what a finished run shows; all of it again where some was missing."""
+    print("Trained. Writing the model and the report.", flush=True)
+    with errors.when_not_written("make room, and the same command finishes the run"):
+        workdir.keep()
+        for follower in followed:
+            if isinstance(follower, callbacks.logs.TableLog):
+                follower.write()
+        with replacing(workdir.path / "model.keras") as aside:
+            model.save(aside)
+        write_report(workdir.path, config, validation)
+
+
+def run_all(config):
+    """Trains, saves, evaluates, draws."""
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    try:
+        strategy = distribution.strategy(config.distribution, _WAIT.value)
+    except distribution.WorkersMissingError as error:
+        errors.end(error, callbacks.PREEMPTED)
+        raise
+    workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
+    sources = open_data(config.data)
+    train, validation = (source.fingerprint() for source in sources)
+    run = {
+        "config": config.to_dict(),
+        "data": {"train": train, "validation": validation},
+    }
+    agree(strategy, run)
+    # After the data: to prepare a set for the first time uses random numbers up.
+    keras.utils.set_random_seed(config.seed)
+    followed = followers(config, run, workdir)
+    prepare = from_a_trained_net if "finetune" in config else from_scratch
+    model, trained, fit = prepare(config, strategy, workdir, followed, *sources)
+    workdir.claim(run["config"], ["python", *sys.argv], run["data"])
+    describe(config, strategy, model, trained, sources)
+    model = fit()
+    if workdir.is_chief:
+        finish(config, workdir, model, followed, sources[1])
+
+
 def parse(arguments):
     """Returns what is left of the arguments when the flags have been read."""
-    with errors.in_one_line():
+    # A recipe that does not load shows here, and a key that there is not.
+    with errors.in_one_line((AttributeError, LookupError, TypeError, ValueError)):
         left = flags.FLAGS(arguments)
-        _CONFIG.value  # noqa: B018 (a recipe that does not load shows here)
+        _CONFIG.value  # noqa: B018
         return left
 
 
 def main(_):
-    """Trains, saves, evaluates, draws."""
+    """Trains, and ends with the code that tells how."""
     config = _CONFIG.value
-    with errors.in_one_line():
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        strategy = distribution.strategy(config.distribution)
-        workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
-        sources = open_data(config.data)
-        # After the data: to prepare a set for the first time uses random numbers up.
-        keras.utils.set_random_seed(config.seed)
-        prepare = from_a_trained_net if "finetune" in config else from_scratch
-        model, trained, run = prepare(config, strategy, workdir, *sources)
-        workdir.claim(config.to_dict(), ["python", *sys.argv])
-    describe(config, strategy, model, trained, sources)
     try:
-        with errors.in_one_line((callbacks.CheckpointError,)):
-            model = run()
+        with errors.in_one_line():
+            run_all(config)
     except callbacks.NotFiniteError as error:
         logging.error("%s", error)
         sys.exit(errors.NOT_FINITE)
     except tf.errors.OpError as error:
-        if distribution.worker(strategy)[1] == 1:
+        if config.distribution != "multi_worker":
             raise
         reason = textwrap.shorten(error.message, 300)
         logging.error(
@@ -159,10 +210,6 @@ def main(_):
         )
         # Not sys.exit, which would wait for the other worker once more.
         os._exit(callbacks.PREEMPTED)
-    if workdir.is_chief:
-        with replacing(workdir.path / "model.keras") as aside:
-            model.save(aside)
-        write_report(workdir.path, config, sources[1])
 
 
 if __name__ == "__main__":

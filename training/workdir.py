@@ -1,11 +1,12 @@
 """A run's folder: made, locked against a second process, tied to one configuration."""
 
-import fcntl
 import json
 import pathlib
 import shlex
 
+from keras_prelu.data import differences
 from keras_prelu.files import replacing
+from keras_prelu.platforms import lock
 
 
 class InUseError(OSError):
@@ -27,15 +28,14 @@ class Workdir:
         self.is_chief = worker == 0
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / f".lock-{worker}").open("w")
+            self._lock = (self.path / f".lock-{worker}").open("a")
         except OSError as error:
             raise OSError(
                 f"`workdir` must be a folder that can be written ({error.strerror}). "
                 f"Received: workdir={path}"
             ) from error
         try:
-            # Freed by the system however the process ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._lock)
         except BlockingIOError as error:
             raise InUseError(
                 "`workdir` must not be in use by another process. "
@@ -52,36 +52,55 @@ class Workdir:
         """Returns the path of a file that the first worker writes, None for others."""
         return self.path / name if self.is_chief else None
 
-    def claim(self, config, command):
-        """Writes the configuration of a new run; refuses another than the run's.
+    def claim(self, config, command, data=None):
+        """Keeps what describes a new run; refuses what does not fit an earlier one.
 
         Args:
             config: Dict that `json` can write.
             command: List of strings, the command line; kept in command.txt.
+            data: Dict of fingerprints of the data, or None where nobody compares them.
         """
-        path = self.path / "config.json"
-        text = json.dumps(config, indent=2, sort_keys=True)
-        if path.exists():
-            differences = _differences(json.loads(path.read_text()), json.loads(text))
-            if differences:
-                raise ValueError(
-                    "The configuration must be that of the run in `workdir`; begin "
-                    f"another run in another folder. Received: {'; '.join(differences)}"
-                )
-        elif self.is_chief:
-            with replacing(self.path / "command.txt") as aside:
-                aside.write_text(shlex.join(command) + "\n")
-            with replacing(path) as aside:
-                aside.write_text(text + "\n")
+        self._files = {"config.json": config} | ({"data.json": data} if data else {})
+        for name, present in self._files.items():
+            _refuse_another(self.path / name, present)
+        self._command = shlex.join(command)
+        if not any((self.path / "checkpoints").rglob("step-*.npz")):
+            self.keep()
+        # Otherwise what is missing here is in the checkpoints, and is compared there.
+
+    def keep(self):
+        """Writes what describes the run, unless it is there or another worker does."""
+        texts = {
+            name: json.dumps(content, indent=2, sort_keys=True)
+            for name, content in self._files.items()
+        }
+        for name, text in {"command.txt": self._command, **texts}.items():
+            if self.is_chief and not (self.path / name).exists():
+                with replacing(self.path / name) as aside:
+                    aside.write_text(text + "\n")
 
 
-def _differences(old, new, prefix=""):
-    """What differs between two nested dicts, a line a key."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        before, now = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(now, dict):
-            lines += _differences(before, now, f"{prefix}{key}.")
-        elif before != now:
-            lines.append(f"{prefix}{key}={now!r} where the run has {before!r}")
-    return lines
+def read_json(path):
+    """Returns the dict in a JSON file of a run."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} must be a JSON file, as a run writes it. Received: {error}"
+        ) from error
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{path} must hold a JSON object, as a run writes it. Received: {content!r}"
+        )
+    return content
+
+
+def _refuse_another(path, present):
+    if not path.exists():
+        return
+    changed = differences(read_json(path), json.loads(json.dumps(present)))
+    if changed:
+        raise ValueError(
+            f"The run must go on as it began, by {path}; begin another run in another "
+            f"folder. Received: {'; '.join(changed)}"
+        )

@@ -11,6 +11,8 @@ from absl import logging
 from keras_prelu.files import PARTIAL, replacing
 
 _STATE = "state.json"
+# NumPy's files do not know the names of bfloat16 and other types of ml_dtypes.
+_UNKNOWN_TO_NUMPY = "V"
 
 
 class CheckpointError(ValueError):
@@ -20,8 +22,9 @@ class CheckpointError(ValueError):
 class Checkpoints:
     """A folder of checkpoints, each a file of arrays and of a small JSON state.
 
-    A file is written aside, synced and renamed; its arrays carry checksums. So a
-    process killed at any moment, or a full disk, costs at most the newest checkpoint.
+    A file is written aside, synced and renamed. It lists its arrays, and they carry
+    checksums. So a process killed at any moment, a full disk or a damaged file costs at
+    most the newest checkpoint.
 
     Args:
         directory: The folder. Made where it does not exist.
@@ -68,7 +71,9 @@ class Checkpoints:
         Returns:
             The file's path.
         """
-        text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        dtypes = {name: str(array.dtype) for name, array in arrays.items()}
+        text = json.dumps({"dtypes": dtypes, "state": state})
+        text = np.frombuffer(text.encode(), np.uint8)
         with replacing(self._path(step)) as aside, aside.open("wb") as file:
             np.savez(file, **arrays, **{_STATE: text})
         for old in self._steps()[: -self.keep]:
@@ -84,15 +89,11 @@ class Checkpoints:
         """
         good, steps = [], self._steps()
         for step in steps:
-            try:
-                with zipfile.ZipFile(self._path(step)) as archive:
-                    torn = archive.testzip()  # reads all, compares the checksums
-            except (zipfile.BadZipFile, OSError) as error:
-                torn = error
-            if torn is None:
+            flaw = _flaw(self._path(step))
+            if flaw is None:
                 good.append(step)
             else:
-                logging.warning("Torn checkpoint %s: %s", self._path(step), torn)
+                logging.warning("Damaged checkpoint %s: %s", self._path(step), flaw)
         if steps and not good:
             raise CheckpointError(
                 "At least one checkpoint should be whole: repair or delete them. "
@@ -104,11 +105,42 @@ class Checkpoints:
         """Returns the arrays and the state saved at a step."""
         with np.load(self._path(step), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        state = json.loads(arrays.pop(_STATE).tobytes())
+        dtypes, state = _described(arrays.pop(_STATE))
+        for name, array in arrays.items():
+            if array.dtype.kind == _UNKNOWN_TO_NUMPY:
+                arrays[name] = array.view(dtypes[name])
         return arrays, state
+
+    def state(self, step):
+        """Returns the state saved at a step, without reading the arrays."""
+        with np.load(self._path(step), allow_pickle=False) as archive:
+            return _described(archive[_STATE])[1]
 
     def drop_after(self, step):
         """Deletes the checkpoints of later steps, which are to be trained again."""
         for later in self._steps():
             if later > step:
                 self._path(later).unlink()
+
+
+def _described(text):
+    """Returns the type of each array, and the state, from the text beside them."""
+    content = json.loads(text.tobytes())
+    return content["dtypes"], content["state"]
+
+
+def _flaw(path):
+    """Returns what is wrong with a checkpoint, or None where it is whole."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()  # reads everything, compares the checksums
+        if damaged:
+            return f"{damaged} has another checksum"
+        with np.load(path, allow_pickle=False) as archive:
+            dtypes, _ = _described(archive[_STATE])
+            missing = {*dtypes, _STATE} ^ {*archive.files}
+        return (
+            f"{', '.join(sorted(missing))} is missing or too much" if missing else None
+        )
+    except Exception as error:  # damaged bytes raise errors of any kind
+        return f"{type(error).__name__}: {error}"

@@ -1,11 +1,13 @@
 """What a run writes while it trains: tables of metrics and slopes, TensorBoard."""
 
+import contextlib
 import csv
 import pathlib
 
 import keras
-import tensorflow as tf
+from absl import logging
 
+from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
 from keras_prelu.files import replacing
 
@@ -27,9 +29,13 @@ class TableLog(keras.callbacks.Callback):
         self.rows = []
 
     def add(self, rows):
-        """Appends rows, dicts of the same keys, and writes the file anew."""
+        """Appends rows, dicts of the same keys, and writes the file anew.
+
+        Where that fails, for instance on a full disk, it is logged: the next row writes
+        all of them again.
+        """
         self.rows.extend(rows)
-        self._write()
+        self._try_to_write()
 
     def get_state(self):
         """Returns the rows so far."""
@@ -38,9 +44,16 @@ class TableLog(keras.callbacks.Callback):
     def set_state(self, state):
         """Takes up the rows of a checkpoint, in place of those in the file."""
         self.rows = state["rows"]
-        self._write()
+        self._try_to_write()
 
-    def _write(self):
+    def _try_to_write(self):
+        try:
+            self.write()
+        except OSError as error:
+            logging.error("Could not write %s: %s. Training goes on.", self.path, error)
+
+    def write(self):
+        """Writes the file anew."""
         if self.path is None or not self.rows:
             return
         names = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -55,12 +68,17 @@ def _shown(value):
     return f"{value:.7g}" if isinstance(value, float) else value
 
 
-def _learning_rate(model):
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+def _learning_rate(logs, model):
+    """The rate that the epoch was trained with.
+
+    Keras's schedules put it into the logs before they change it.
+    """
+    now = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return logs.get("learning_rate", now)
 
 
 class MetricsLog(TableLog):
-    """Writes an epoch's loss, errors and learning rate to a CSV file.
+    """Writes an epoch's loss, errors and the learning rate it used to a CSV file.
 
     Args:
         path: The file, or None.
@@ -71,7 +89,7 @@ class MetricsLog(TableLog):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the epoch's row; epochs are counted from 1."""
-        rate = _learning_rate(self.model)
+        rate = _learning_rate(logs, self.model)
         self.add([{"epoch": epoch + 1, **logs, "learning_rate": rate}])
 
 
@@ -111,7 +129,8 @@ class TensorBoardLog(keras.callbacks.Callback):
     """Writes curves, learning rate and histograms of slopes for TensorBoard.
 
     Each epoch has its own event files. An epoch that is trained again after a resume
-    replaces those of the first time, so that no curve has a point twice.
+    replaces those of the first time, so that no curve has a point twice. An epoch that
+    cannot be written, for instance on a full disk, is logged, and training goes on.
 
     Args:
         directory: The folder to point TensorBoard at.
@@ -122,26 +141,47 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def __init__(self, directory):
         super().__init__()
+        on_use.imported("tensorflow", "keras_prelu.callbacks.TensorBoardLog")
         self.directory = pathlib.Path(directory)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch's values under its number, counted from 1."""
-        number = epoch + 1
+        import tensorflow as tf
+
+        try:
+            self._write(epoch + 1, logs)
+        except (OSError, tf.errors.OpError) as error:
+            logging.error(
+                "Could not write epoch %d to %s: %s. Training goes on.",
+                epoch + 1,
+                self.directory,
+                str(error).splitlines()[0],
+            )
+
+    def _write(self, number, logs):
+        import tensorflow as tf
+
         for file in self.directory.glob("*/events.*.epoch-*"):
             if int(file.name.rpartition("-")[2]) >= number:
                 file.unlink()
         train = {k: v for k, v in logs.items() if not k.startswith("val_")}
-        train["learning_rate"] = _learning_rate(self.model)
-        with self._writer("train", number).as_default(step=number):
+        train["learning_rate"] = _learning_rate(logs, self.model)
+        with self._writer("train", number):
             for name, value in train.items():
                 tf.summary.scalar(name, value)
             for layer, values in layer_slopes(self.model).items():
                 tf.summary.histogram(f"slopes/{layer}", values)
-        with self._writer("validation", number).as_default(step=number):
+        with self._writer("validation", number):
             for name in logs.keys() - train.keys():
                 tf.summary.scalar(name.removeprefix("val_"), logs[name])
 
+    @contextlib.contextmanager
     def _writer(self, name, number):
-        return tf.summary.create_file_writer(
+        import tensorflow as tf
+
+        writer = tf.summary.create_file_writer(
             str(self.directory / name), filename_suffix=f".epoch-{number:05d}"
         )
+        with writer.as_default(step=number):
+            yield
+        writer.close()  # says what could not be written, as its end would not

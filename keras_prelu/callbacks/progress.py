@@ -13,22 +13,26 @@ _SECONDS_BETWEEN_LINES = 60.0
 class Progress(TableLog):
     """Shows loss, errors, images per second, time left and the wait for input.
 
-    The wait for input is the share of the time that the training loop spends asking
-    for its next batch: near 0 the pipeline keeps up, near 1 it is the bottleneck.
+    The wait for input is the fraction of the time that the training loop waits for its
+    next batch: near 0 the pipeline keeps up, near 1 it is the bottleneck. Only the
+    batches that `watch` returns are timed.
 
     At a terminal it draws Keras's bar; elsewhere it prints a line a minute. Each epoch
     ends with a line, and its speed is added to its logs as `images_per_second` and
     `input_wait`. The first step is left out of it, since it compiles the model.
 
     Args:
-        batch_size: Integer. Images a step, over all replicas.
+        batch_size: Integer. Images per step, over all replicas.
         epochs: Integer. Epochs in all, for the time left.
         path: A CSV file for the speed of each epoch, or None. Of all that a run
             writes, this file alone differs when the run is repeated.
         show: Boolean. False on all workers but the first.
 
     Examples:
-        >>> progress = keras_prelu.callbacks.Progress(batch_size=128, epochs=80)
+        >>> import tensorflow as tf
+        >>> progress = keras_prelu.callbacks.Progress(batch_size=4, epochs=80)
+        >>> batches = tf.data.Dataset.range(100).batch(4)
+        >>> batches = progress.watch(batches)  # to be given to `fit`
     """
 
     def __init__(self, batch_size, epochs, path=None, show=True):
@@ -39,43 +43,60 @@ class Progress(TableLog):
         self._bar = None
         self._speed = {}
         self._steps = 0
+        self._waited = None  # seconds that the loop has waited for watched batches
         self._epoch_began = self._printed = time.perf_counter()
 
-    def on_train_begin(self, logs=None):
-        """Takes the batch out of the iterator before the step does, to time it."""
-        step = self.model.train_function
-        if getattr(step, "times_input", False):
-            return  # `fit` ran before; its function is still in use
+    def watch(self, batches):
+        """Measures how long the training loop waits for each batch of a data set.
 
-        def timed_step(iterator):
-            asked = time.perf_counter()
-            batch = next(iterator)
-            self._waited += time.perf_counter() - asked
-            return step(iter((batch,)))
+        Args:
+            batches: A `tf.data.Dataset`.
 
-        timed_step.times_input = True
-        self.model.train_function = timed_step
+        Returns:
+            The same batches, as a `tf.data.Dataset` whose elements are timed.
+        """
+        import tensorflow as tf
+
+        self._waited = 0.0
+
+        def ask(number):
+            return tf.numpy_function(time.perf_counter, [], tf.float64)
+
+        def receive(asked, batch):
+            tf.numpy_function(self._received, [asked], [])
+            return batch
+
+        # Each element of a zip is asked for in turn, first the time, then the batch.
+        # TensorFlow may add a prefetch at the end; with one before, it has no effect.
+        asked = tf.data.Dataset.counter().map(ask)
+        return tf.data.Dataset.zip(asked, batches.prefetch(1)).map(receive)
+
+    def _received(self, asked):
+        self._waited += time.perf_counter() - asked
 
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clocks."""
         self._bar = None
         self._speed = {}
         self._steps = 0
-        self._waited = 0.0
         self._epoch_began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         """Measures the speed since the epoch's first step, and shows it."""
-        self._steps += 1
+        is_first = self._steps == 0
+        self._steps = batch + 1  # Keras may run several steps at a time
         now = time.perf_counter()
-        if self._steps == 1:
-            self._first_step_ended, self._waited = now, 0.0
+        if is_first:
+            self._first = self._steps, now, self._waited
         else:
-            seconds = now - self._first_step_ended
-            self._speed = {
-                "images_per_second": self.batch_size * (self._steps - 1) / seconds,
-                "input_wait": self._waited / seconds,
-            }
+            steps, began, waited = self._first
+            seconds = now - began
+            images = self.batch_size * (self._steps - steps)
+            self._speed = {"images_per_second": images / seconds}
+            if self._waited is not None:
+                # A wait that began before the first step's end counts in full.
+                wait = min((self._waited - waited) / seconds, 1.0)
+                self._speed["input_wait"] = wait
         if not self.show:
             return
         shown = {**logs, **self._speed}

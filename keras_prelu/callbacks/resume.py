@@ -4,19 +4,20 @@ import contextlib
 import signal
 import threading
 import time
-import warnings
 
 import keras
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from keras_prelu import distribution, keras_repairs
+from keras_prelu.callbacks import variables
 from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 
 # sysexits.h's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
 PREEMPTED = 75
 
+# On several machines each worker tells the others its newest steps: no more are kept.
+_STEPS_TOLD = 4
 # On several machines the first worker tells the others every so many steps whether to
 # save: they must all save at the same step, and their clocks differ.
 _STEPS_BETWEEN_AGREEMENTS = 10
@@ -60,6 +61,11 @@ class ExactResume(keras.callbacks.Callback):
         super().__init__()
         if not 0 < share <= 1:
             raise ValueError(f"`share` must lie in (0, 1]. Received: share={share}")
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "`ExactResume` needs Keras to run on TensorFlow. "
+                f"Received: backend={keras.backend.backend()!r}"
+            )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds
         self.share = share
@@ -67,12 +73,14 @@ class ExactResume(keras.callbacks.Callback):
         self.batch = 0  # steps of the present epoch that are over
         self.step = 0  # steps that are over
         self.seconds_saving = 0.0
+        self._saved_step = None  # the last one that was saved, by an earlier run too
         self._stateful = {}
         self._cost = 0.0
         self._saved_at = time.monotonic()
         self._restored_metrics = None
         self._metrics_before_evaluation = None
         self._asked_to_end = False
+        self._in_resumable_fit = False
 
     def follow(self, callbacks):
         """Names the callbacks whose state belongs to the run."""
@@ -100,17 +108,20 @@ class ExactResume(keras.callbacks.Callback):
             },
         }
 
+    def _metrics(self):
+        return {f"metric-{i}": v for i, v in enumerate(self.model.metrics_variables)}
+
     def _read_metrics(self):
-        return [_read(variable) for variable in self.model.metrics_variables]
+        return [variables.read(v) for v in self.model.metrics_variables]
 
     def save(self):
         """Writes a checkpoint of this moment; only logs it where that fails."""
         started = time.monotonic()
-        arrays = {name: _read(v) for name, v in self._variables().items()}
+        arrays = {name: variables.read(v) for name, v in self._variables().items()}
         self._refuse_unless_finite(arrays)
         if self.batch:
             metrics = self._metrics_before_evaluation or self._read_metrics()
-            arrays.update({f"metric-{i}": m for i, m in enumerate(metrics)})
+            arrays.update(zip(self._metrics(), metrics, strict=True))
         for name, callback in self._with_arrays():
             owned = callback.get_arrays()
             arrays.update({f"{name}/{key}": array for key, array in owned.items()})
@@ -118,6 +129,7 @@ class ExactResume(keras.callbacks.Callback):
             "epoch": self.epoch,
             "batch": self.batch,
             "step": self.step,
+            "is_first": self._saved_step is None,
             "stopped": bool(self.model.stop_training),
             "callbacks": {
                 name: callback.get_state() for name, callback in self._stateful.items()
@@ -125,6 +137,7 @@ class ExactResume(keras.callbacks.Callback):
         }
         try:
             self.checkpoints.save(self.step, arrays, state)
+            self._saved_step = self.step
         except OSError as error:
             logging.error(
                 "Could not save step %d: %s. Older checkpoints stay.", self.step, error
@@ -134,10 +147,10 @@ class ExactResume(keras.callbacks.Callback):
         self.seconds_saving += self._cost
 
     def _refuse_unless_finite(self, arrays):
-        variables = self._variables()
+        owners = self._variables()
         for name, array in arrays.items():
             if array.dtype.kind in "fV" and not np.isfinite(array).all():
-                self._stop(f"The variable {variables[name].path} is not finite")
+                self._stop(f"The variable {owners[name].path} is not finite")
 
     def _stop(self, reason):
         raise NotFiniteError(
@@ -157,9 +170,9 @@ class ExactResume(keras.callbacks.Callback):
                 built yet must be, before it can be given its values.
         """
         keras_repairs.build_from_specification(self.model, batch_specification)
-        good = self.checkpoints.good_steps()
-        step = distribution.newest_common(self.model.distribute_strategy, good)
+        step = self._newest_common_step()
         if step is None:
+            self.checkpoints.drop_after(-1)  # one that is left would pass for newer
             return
         arrays, state = self.checkpoints.load(step)
         if list(state["callbacks"]) != list(self._stateful):
@@ -168,14 +181,14 @@ class ExactResume(keras.callbacks.Callback):
                 f"callbacks {list(state['callbacks'])}. "
                 f"Received: callbacks={list(self._stateful)}"
             )
+        self._refuse_another_model(arrays, state)
         for name, variable in self._variables().items():
-            _write(variable, arrays[name], self.checkpoints.directory)
+            variables.write(variable, arrays[name])
         self.epoch, self.batch, self.step = (
             state[name] for name in ("epoch", "batch", "step")
         )
         if self.batch:
-            count = len(self.model.metrics_variables)
-            self._restored_metrics = [arrays[f"metric-{i}"] for i in range(count)]
+            self._restored_metrics = [arrays[name] for name in self._metrics()]
         for name, callback in self._stateful.items():
             callback.set_state(state["callbacks"][name])
         for name, callback in self._with_arrays():
@@ -189,7 +202,55 @@ class ExactResume(keras.callbacks.Callback):
             )
         self.model.stop_training = state["stopped"]
         self.checkpoints.drop_after(step)
+        self._saved_step = step
         logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
+
+    def _newest_common_step(self):
+        """Returns the newest step that all workers have saved, or None at the start."""
+        try:
+            good, flaw = self.checkpoints.good_steps()[-_STEPS_TOLD:], None
+        except CheckpointError as error:
+            good, flaw = [], error
+        is_late = bool(good) and not self.checkpoints.state(good[-1])["is_first"]
+        told = [flaw is not None, is_late, *good, *[-1] * (_STEPS_TOLD - len(good))]
+        rows = distribution.gather(self.model.distribute_strategy, told)
+        if flaw is not None:
+            raise flaw
+        steps = [{int(step) for step in row if step >= 0} for row in rows[:, 2:]]
+        common = set.intersection(*steps)
+        listing = "; ".join(
+            f"worker {number}: {', '.join(map(str, sorted(own))) or 'none'}"
+            for number, own in enumerate(steps)
+        )
+        if not common and rows[:, :2].any():
+            raise CheckpointError(
+                "All workers must have a checkpoint of the same step. To begin again "
+                f"delete the checkpoints of all of them. Received: steps of {listing}"
+            )
+        if not common and any(steps):
+            logging.warning(
+                "BEGINS AGAIN at step 0: the first save was not finished everywhere "
+                "(steps of %s).",
+                listing,
+            )
+        return max(common, default=None)
+
+    def _refuse_another_model(self, arrays, state):
+        """Compares names, shapes and types before any variable is written."""
+        wanted = self._variables() | (self._metrics() if state["batch"] else {})
+        owned = {name for name in arrays if "/" not in name}  # others: of callbacks
+        reasons = [f"{name} is missing" for name in sorted(wanted.keys() - owned)]
+        reasons += [f"{name} is too much" for name in sorted(owned - wanted.keys())]
+        reasons += [
+            reason
+            for name in sorted(wanted.keys() & owned)
+            if (reason := variables.mismatch(wanted[name], arrays[name]))
+        ]
+        if reasons:
+            raise CheckpointError(
+                f"The checkpoint in {self.checkpoints.directory} is of another model: "
+                f"{reasons[0]}"
+            )
 
     def restore_metrics(self):
         """Gives the metrics the values that they had within the epoch, once."""
@@ -198,19 +259,31 @@ class ExactResume(keras.callbacks.Callback):
         for variable, array in zip(
             self.model.metrics_variables, self._restored_metrics, strict=True
         ):
-            _write(variable, array, self.checkpoints.directory)
+            variables.write(variable, array)
         self._restored_metrics = None
 
     # Called by fit -------------------------------------------------------------
 
+    def on_train_begin(self, logs=None):
+        """Refuses a plain `fit`, in which nothing would ever be restored."""
+        if not self._in_resumable_fit:
+            raise ValueError(
+                "`ExactResume` must be given to `keras_prelu.callbacks.resumable_fit`, "
+                "which restores the run before it goes on. Received: `ExactResume` "
+                "among the callbacks of `fit`"
+            )
+
     def on_epoch_begin(self, epoch, logs=None):
         """Keras has just reset the metrics."""
+        self._batch_at_start = self.batch
         self.restore_metrics()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts the step, looks at the loss, saves when it is time."""
-        self.step += 1
-        self.batch += 1
+        """Counts the steps, looks at the loss, saves when it is time."""
+        # Keras may run several steps at a time, and counts from where `fit` began.
+        over = self._batch_at_start + batch + 1
+        self.step += over - self.batch
+        self.batch = over
         loss = logs["loss"]
         if not np.isfinite(loss):
             self._stop(f"The loss is {loss}")
@@ -251,8 +324,17 @@ class ExactResume(keras.callbacks.Callback):
             raise Preempted
 
     @contextlib.contextmanager
-    def ending_on_sigterm(self):
-        """Within the block SIGTERM ends the process after the present step."""
+    def in_resumable_fit(self):
+        """Within the block `fit` may be called, and SIGTERM ends it after a step."""
+        self._in_resumable_fit = True
+        try:
+            with self._ending_on_sigterm():
+                yield
+        finally:
+            self._in_resumable_fit = False
+
+    @contextlib.contextmanager
+    def _ending_on_sigterm(self):
         if threading.current_thread() is not threading.main_thread():
             yield  # Python lets only the main thread handle signals
             return
@@ -265,121 +347,3 @@ class ExactResume(keras.callbacks.Callback):
             yield
         finally:
             signal.signal(signal.SIGTERM, previous)
-
-
-@contextlib.contextmanager
-def without_needless_warnings():
-    """Holds back two warnings of Keras about what is as it should be.
-
-    The order of the data is ours, and a set of which bad pictures are left out has no
-    length to tell.
-    """
-    with warnings.catch_warnings():
-        for about in (".shuffle=True. was passed", "Your input ran out of data"):
-            warnings.filterwarnings("ignore", about)
-        yield
-
-
-@without_needless_warnings()
-def resumable_fit(
-    model, train, epochs, steps_per_epoch, resume, callbacks=(), validation_data=None
-):
-    """Fits a model from wherever its checkpoints stand, to the last epoch.
-
-    Args:
-        model: A compiled `keras.Model`.
-        train: Function from a step's number to the `tf.data.Dataset` of the batches
-            from that step on, without end.
-        epochs: Integer. Epochs in all, those of earlier runs included.
-        steps_per_epoch: Integer.
-        resume: An `ExactResume`.
-        callbacks: List of callbacks. Those with `get_state` and `set_state` go on
-            where they were.
-        validation_data: A `tf.data.Dataset`, run through after each epoch.
-
-    Examples:
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-        >>> model.compile(keras_prelu.optimizers.SGD(), loss="mse")
-        >>> batch = (np.ones((4, 2)), np.ones((4, 1)))
-        >>> data = tf.data.Dataset.from_tensors(batch).repeat()
-        >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints")
-        >>> keras_prelu.callbacks.resumable_fit(model, data.skip, 2, 3, resume)
-        >>> resume.step
-        6
-    """
-    resume.set_model(model)
-    resume.follow(callbacks)
-    callbacks = [*callbacks, resume]  # last: it saves what the others have done
-    resume.restore(train(0).element_spec)
-
-    def fit(steps, until):
-        model.fit(
-            train(resume.step),
-            epochs=until,
-            initial_epoch=resume.epoch,
-            steps_per_epoch=steps,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            verbose=0,
-        )
-
-    with resume.ending_on_sigterm():
-        if resume.batch == steps_per_epoch:
-            _finish_epoch(model, resume, callbacks, validation_data)
-        elif resume.batch:
-            fit(steps_per_epoch - resume.batch, until=resume.epoch + 1)
-        if resume.epoch < epochs and not model.stop_training:
-            fit(steps_per_epoch, until=epochs)
-        resume.save()
-
-
-def _finish_epoch(model, resume, callbacks, validation_data):
-    """Does what `fit` does after an epoch's last step: the run ended just there."""
-    resume.restore_metrics()
-    logs = model.get_metrics_result()
-    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
-    if validation_data is not None:
-        values = model.evaluate(
-            validation_data, callbacks=callbacks, return_dict=True, verbose=0
-        )
-        logs.update({f"val_{name}": value for name, value in values.items()})
-    callbacks.on_epoch_end(resume.epoch, logs)
-
-
-def _copies(variable):
-    """The copies of a variable that differ, one for each replica of this process.
-
-    None where there is one value, of which a strategy keeps equal copies.
-    """
-    if variable.synchronization != "on_read":
-        return None
-    value = variable.value
-    several = isinstance(value, tf.distribute.DistributedValues)
-    return value.values if several else (value,)
-
-
-def _read(variable):
-    copies = _copies(variable)
-    if copies is None:
-        return variable.numpy()
-    return np.stack([copy.numpy() for copy in copies])
-
-
-def _write(variable, array, source):
-    copies = _copies(variable)
-    if copies is not None:
-        if len(copies) != len(array):
-            # Sums over fewer or more replicas: what matters is their total.
-            others = [np.zeros_like(array[0])] * (len(copies) - 1)
-            array = [array.sum(axis=0), *others]
-        for copy, part in zip(copies, array, strict=True):
-            copy.assign(part)
-        return
-    if array.shape != tuple(variable.shape):
-        raise CheckpointError(
-            f"The checkpoint in {source} is of another model: {variable.path} should "
-            f"have the shape {tuple(variable.shape)}. Received: shape={array.shape}"
-        )
-    if array.dtype.kind == "V":  # NumPy's files do not know the name of bfloat16
-        array = array.view(variable.numpy().dtype)
-    variable.assign(array)

@@ -6,7 +6,6 @@ proven by decoding it, and the bad ones replaced. What takes a bad picture's pla
 a function of the files alone: the next good one in the source's order.
 """
 
-import os
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,8 +15,9 @@ import tensorflow as tf
 
 from keras_prelu.data.decoding import BadPictureError, read_header
 from keras_prelu.data.sources import Source
+from keras_prelu.platforms import usable_cores
 
-CORES = len(os.sched_getaffinity(0))
+CORES = usable_cores()
 
 # What is known of each picture when it has been read: type and shape.
 _PICTURE = {

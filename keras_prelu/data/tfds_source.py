@@ -75,7 +75,7 @@ class TfdsSource(Source):
                 f"`split` must be of {sorted(builder.info.splits)}. "
                 f"Received: split={split}"
             ) from error
-        self._name = f"{builder.info.full_name} {split}"
+        self._builder, self._split = builder.info.full_name, split
         self._records = _records(builder, files)
 
     def __len__(self):
@@ -92,7 +92,15 @@ class TfdsSource(Source):
         """Returns set, split and position, and the file's name where it is known."""
         names = self._features(index)["file_name"].bytes_list.value
         suffix = f" ({names[0].decode()})" if names else ""
-        return f"{self._name} record {index}{suffix}"
+        return f"{self._builder} {self._split} record {index}{suffix}"
+
+    def fingerprint(self):
+        """Returns the fingerprint of `Source`, with builder and split."""
+        return {
+            **super().fingerprint(),
+            "builder": self._builder,
+            "split": str(self._split),
+        }
 
     def _features(self, index):
         return tf.train.Example.FromString(self._records[index]).features.feature

@@ -1,4 +1,7 @@
 """Trained nets for use elsewhere: TF Serving, ONNX Runtime, LiteRT."""
 
+from keras_prelu import on_use
 from keras_prelu.export.portable import Check, litert, onnx
-from keras_prelu.export.saving import saved_model
+
+# It needs TensorFlow.
+__getattr__, __dir__ = on_use.attach(__name__, names={"saving": ("saved_model",)})

@@ -5,26 +5,49 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_prelu import data
 from keras_prelu.data import drawing
-from keras_prelu.data.batches import stream_options
+from keras_prelu.data.fingerprints import digest
 
 
 class Prepared(NamedTuple):
     """Training and validation data in one form.
 
-    `train` gives the endless batches from a step on; `labels()` those of all examples;
-    `wrap` makes of a model the one that takes the batches.
+    `train` gives the endless batches from a step on, a `tf.data.Dataset` or
+    `ArrayBatches`; `labels()` those of all examples; `wrap` makes of a model the one
+    that takes the batches; `fingerprint` is a dict that tells these data from others.
     """
 
     train: Callable
     steps: int
     labels: Callable
-    validation: tf.data.Dataset
+    validation: object
     class_names: list
     wrap: Callable
+    fingerprint: dict
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays where Keras does not run on TensorFlow.
+
+    Args:
+        batch: Function from a batch's number to its arrays.
+        count: How many batches there are. None for no end.
+    """
+
+    def __init__(self, batch, count=None):
+        super().__init__()
+        self._batch = batch
+        self._count = count
+
+    @property
+    def num_batches(self):
+        """How many batches there are, or None."""
+        return self._count
+
+    def __getitem__(self, index):
+        return self._batch(index)
 
 
 def prepare(
@@ -32,7 +55,7 @@ def prepare(
 ):
     """Returns the `Prepared` form; the arguments are those of `fine_tune`."""
     kind = _kind("train", train)
-    if _kind("validation", validation) is not kind:
+    if _kind("validation", validation) != kind:
         raise ValueError(
             "Argument `validation` must be of the kind of `train`. Received: "
             f"train={type(train).__name__}, validation={type(validation).__name__}"
@@ -64,9 +87,11 @@ def prepare(
 
 
 def _kind(argument, value):
-    for kind in (data.Source, tuple, tf.data.Dataset):
+    for kind in (data.Source, tuple):
         if isinstance(value, kind):
             return kind
+    if hasattr(value, "as_numpy_iterator"):  # without importing TensorFlow to ask it
+        return "tf.data.Dataset"
     raise ValueError(
         f"Argument `{argument}` must be a source of `keras_prelu.data`, a tuple of "
         "NumPy arrays (images, labels) or a tf.data.Dataset of batches. "
@@ -105,6 +130,9 @@ def _sources(
         )
     # The proportions of the paper's 224, 256 and 512.
     scale = scale or (image_size * 8 // 7, image_size * 16 // 7)
+    validation_batches = data.eval_batches(
+        validation, batch_size, image_size, eval_scale or scale[0]
+    )
 
     def batches(step):
         return data.train_batches(
@@ -121,47 +149,88 @@ def _sources(
         data.steps_per_epoch(train, batch_size),
         # Only when asked for: some sources read every picture to tell them.
         lambda: _check_labels(train.labels, train.class_names),
-        data.eval_batches(validation, batch_size, image_size, eval_scale or scale[0]),
+        validation_batches,
         train.class_names,
         lambda model: data.augmented(model, image_size),
+        {"train": train.fingerprint(), "validation": validation.fingerprint()},
     )
 
 
 def _arrays(train, validation, class_names, batch_size, seed):
     """Arrays are shuffled, anew in each epoch, and not altered."""
-    images, labels = (np.asarray(part) for part in train)
-    if len(images) != len(labels):
-        raise ValueError(
-            "Argument `train` must hold as many labels as images. "
-            f"Received: {len(images)} images, {len(labels)} labels"
-        )
-    _check_labels(labels, class_names)
+    images, labels = _images_and_labels("train", train, class_names)
+    validation = _images_and_labels("validation", validation, class_names)
 
     def pick(step):
         _, indices = drawing.epochs_and_indices(
             int(step), batch_size, len(images), seed
         )
-        return images[indices], labels[indices].astype("int32")
+        return images[indices], labels[indices]
+
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    endless, once = (_streams if on_tensorflow else _batches)(pick, batch_size)
+    return Prepared(
+        endless,
+        -(-len(images) // batch_size),
+        lambda: labels,
+        once(*validation),
+        class_names,
+        lambda model: model,
+        {
+            "class_names": class_names,
+            "shape": list(images.shape),
+            "labels": digest([labels.tobytes()]),
+        },
+    )
+
+
+def _images_and_labels(argument, pair, class_names):
+    images, labels = (np.asarray(part) for part in pair)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"Argument `{argument}` must hold as many labels as images. "
+            f"Received: {len(images)} images, {len(labels)} labels"
+        )
+    return images, _check_labels(labels, class_names).astype("int32")
+
+
+def _batches(pick, batch_size):
+    """Functions that make endless batches from a step on, and batches of all once."""
+
+    def endless(step):
+        return ArrayBatches(lambda number: pick(step + number))
+
+    def once(*arrays):
+        def batch(number):
+            part = slice(number * batch_size, (number + 1) * batch_size)
+            return tuple(array[part] for array in arrays)
+
+        return ArrayBatches(batch, -(-len(arrays[0]) // batch_size))
+
+    return endless, once
+
+
+def _streams(pick, batch_size):
+    """The same as `_batches` as `tf.data`, which replicas can divide."""
+    import tensorflow as tf
+
+    from keras_prelu.data.batches import stream_options
+
+    images, labels = pick(0)
 
     def load(step):
-        x, y = tf.numpy_function(pick, [step], (images.dtype, tf.int32))
-        shape = (batch_size, *images.shape[1:])
-        return tf.ensure_shape(x, shape), tf.ensure_shape(y, (batch_size,))
+        x, y = tf.numpy_function(pick, [step], (images.dtype, labels.dtype))
+        return tf.ensure_shape(x, images.shape), tf.ensure_shape(y, labels.shape)
 
-    def batches(step):
+    def endless(step):
         steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
         return steps.map(load).prefetch(2).with_options(stream_options())
 
-    plain = tf.data.Dataset.from_tensor_slices(validation).batch(batch_size)
+    def once(*arrays):
+        plain = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
+        return plain.with_options(stream_options())
 
-    return Prepared(
-        batches,
-        -(-len(images) // batch_size),
-        lambda: labels,
-        plain.with_options(stream_options()),
-        class_names,
-        lambda model: model,
-    )
+    return endless, once
 
 
 def _dataset(train, validation, class_names, batch_size, seed):
@@ -175,7 +244,21 @@ def _dataset(train, validation, class_names, batch_size, seed):
         validation,
         class_names,
         lambda model: model,
+        {"class_names": class_names, "batches": len(batches)},
     )
+
+
+def watched(prepared, progress):
+    """Returns the `Prepared` form whose training batches a `Progress` times.
+
+    Nothing waits for `ArrayBatches`, which lie in memory.
+    """
+
+    def batches(step):
+        found = prepared.train(step)
+        return found if isinstance(found, ArrayBatches) else progress.watch(found)
+
+    return prepared._replace(train=batches)
 
 
 def weighted(prepared, class_weight):
@@ -188,12 +271,29 @@ def weighted(prepared, class_weight):
     Returns:
         The `Prepared` form with batches of `(x, y, weight)`.
     """
-    weights = tf.constant(_weights(prepared, class_weight), keras.config.floatx())
+    weights = np.asarray(_weights(prepared, class_weight), "float64")
 
     def batches(step):
-        return prepared.train(step).map(lambda x, y: (x, y, tf.gather(weights, y)))
+        found = prepared.train(step)
+        add = _add_weights if isinstance(found, ArrayBatches) else _map_weights
+        return add(found, weights)
 
     return prepared._replace(train=batches)
+
+
+def _add_weights(batches, weights):
+    def batch(number):
+        images, labels = batches[number]
+        return images, labels, weights[labels]
+
+    return ArrayBatches(batch)
+
+
+def _map_weights(dataset, weights):
+    import tensorflow as tf
+
+    weights = tf.constant(weights, keras.config.floatx())
+    return dataset.map(lambda x, y: (x, y, tf.gather(weights, y)))
 
 
 def _weights(prepared, class_weight):

@@ -1,12 +1,13 @@
 """Two stages: the new head alone, then all of the net at a lower rate."""
 
+import contextlib
 import pathlib
 from typing import NamedTuple
 
 import keras
 
 from keras_prelu import callbacks as followers
-from keras_prelu.callbacks.resume import without_needless_warnings
+from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
 from keras_prelu.finetuning.head import with_new_head
@@ -91,7 +92,8 @@ def fine_tune(
         eval_scale: Integer, for sources: the shorter side in validation. By default
             the least in training.
         directory: A folder for checkpoints. The same call then goes on where an earlier
-            one was stopped, exactly as in training.
+            one was stopped, exactly as in training; with other data, another seed or
+            another setting than `epochs` and `patience` it is refused.
         callbacks: List of Keras callbacks, which see both stages.
         seed: Integer, of the order, the augmentation and the new head.
         verbose: Boolean. Whether to show progress.
@@ -116,6 +118,8 @@ def fine_tune(
       optimizer and the augmentation).
     """
     _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size)
+    _refuse_several_workers(model)
+    _refuse_resume_without_tensorflow(directory)
     prepared = datasets.prepare(
         train,
         validation,
@@ -128,12 +132,28 @@ def fine_tune(
     )
     if class_weight is not None:
         prepared = datasets.weighted(prepared, class_weight)
-    with model.distribute_strategy.scope():
+    with _scope(model):
         tuned, head = with_new_head(model, len(prepared.class_names), seed)
         trained = prepared.wrap(tuned)
     log, best = followers.MetricsLog(), BestWeights(patience)
     progress = followers.Progress(batch_size, epochs, show=verbose)
-    callbacks = [*callbacks, log, progress, best]
+    settings = {
+        "seed": seed,
+        "batch_size": batch_size,
+        "scale": scale,
+        "eval_scale": eval_scale,
+        "head_epochs": head_epochs,
+        "head_learning_rate": head_learning_rate,
+        "learning_rate": learning_rate,
+        "unfreeze_from": unfreeze_from,
+        "class_weight": class_weight,
+    }
+    settings = {name: str(value) for name, value in settings.items()}
+    same_run = followers.SameRun({"data": prepared.fingerprint, "settings": settings})
+    callbacks = [same_run, *callbacks, log, progress, best]
+    for callback in callbacks:
+        if isinstance(callback, followers.Progress):
+            prepared = datasets.watched(prepared, callback)
     best.set_model(trained)  # it may be that nothing is left to train
 
     for layer in tuned.layers:
@@ -179,11 +199,41 @@ def _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size):
         )
 
 
+def _refuse_several_workers(model):
+    """Each worker would train on all images, and count them several times."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None:
+        return
+    from keras_prelu import distribution
+
+    workers = distribution.worker(strategy)[1]
+    if workers > 1:
+        raise ValueError(
+            "Argument `model` must be built for one machine: fine-tuning does not "
+            f"divide the data among workers. Received: a model of {workers} workers"
+        )
+
+
+def _refuse_resume_without_tensorflow(directory):
+    if directory is not None and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Argument `directory` must be None, unless Keras runs on TensorFlow, which "
+            "exact resume needs. "
+            f"Received: directory={directory}, backend={keras.backend.backend()!r}"
+        )
+
+
 def _side(model):
     """The side of the images to train on: the model's own, or the paper's."""
     first = keras.config.image_data_format() == "channels_first"
     sides = model.input_shape[2:] if first else model.input_shape[1:-1]
     return sides[0] or 224
+
+
+def _scope(model):
+    """The scope of a model's strategy, which only TensorFlow's models have."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 @without_needless_warnings()

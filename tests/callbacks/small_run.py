@@ -8,6 +8,31 @@ from keras_prelu import callbacks
 from keras_prelu.optimizers import SGD
 
 EPOCHS, STEPS, BATCH = 4, 5, 8
+ALWAYS = {"seconds": 0.0, "share": 1.0}
+SELDOM = {"seconds": 1e9}
+
+
+class InterruptedRunError(Exception):
+    """Stands for a kill: nothing of the process survives it but its files."""
+
+
+class InterruptAt(keras.callbacks.Callback):
+    """Does something at the n-th call of one of the callback's methods."""
+
+    def __init__(self, method, count, action):
+        super().__init__()
+        self.calls = 0
+
+        def counted(*args, **kwargs):
+            self.calls += 1
+            if self.calls == count:
+                action()
+
+        setattr(self, method, counted)
+
+
+def interrupt():
+    raise InterruptedRunError
 
 
 @keras.saving.register_keras_serializable("keras_prelu_tests")
@@ -87,12 +112,17 @@ def run(workdir, extra=(), model=None, **resume):
     return model, keeper
 
 
+def variables(model):
+    """The bytes of all variables of a model and of its optimizer."""
+    owned = [*model.variables, *model.optimizer.variables]
+    return [variable.numpy().tobytes() for variable in owned]
+
+
 def bits(model, workdir):
     """All that must be the same: variables, tables, and the curves' points."""
-    variables = [*model.variables, *model.optimizer.variables]
     events = (workdir / "tensorboard").glob("*/events*")
     return {
-        "variables": [v.numpy().tobytes() for v in variables],
+        "variables": variables(model),
         "metrics": (workdir / "metrics.csv").read_text(),
         "slopes": (workdir / "slopes.csv").read_text(),
         "events": sorted((e.parent.name, e.suffix) for e in events),

@@ -149,6 +149,13 @@ def test_shapes_are_a_tfds_set_with_the_same_bits_every_time(few_shapes, tmp_pat
     assert pictures == [second[i] for i in range(32)]
     assert first.class_names == sorted(SHAPES)
     assert np.bincount([label for _, label in pictures]).tolist() == [2] * 16
+    assert first.fingerprint() == second.fingerprint()
+    validation = data.shapes("validation", tmp_path / "1").fingerprint()
+    assert data.differences(first.fingerprint(), validation) == [
+        "count: 32 before, 16 now",
+        "split: train before, validation now",
+    ]
+    assert validation["builder"] == "prelu_shapes/2.0.0"
     rendered = {render(name, (0, i)) for i, name in enumerate([*SHAPES] * 2)}
     assert {content for content, _ in pictures} == rendered
 

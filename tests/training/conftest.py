@@ -1,9 +1,11 @@
 """The program of training/ within the process of the tests."""
 
+import json
 import sys
 
 import pytest
 from absl import flags
+from loopback import free_ports
 from runs import PROGRAM
 
 # As Python does when it runs a program of these folders.
@@ -24,3 +26,13 @@ def command_line(monkeypatch):
         train.main(None)
 
     return run
+
+
+@pytest.fixture
+def free_cluster(monkeypatch):
+    """A cluster of two workers with this process as the first; two addresses."""
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    task = {"type": "worker", "index": 0}
+    cluster = {"cluster": {"worker": addresses}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    return addresses

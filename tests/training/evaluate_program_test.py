@@ -109,3 +109,26 @@ def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
     assert code == 2
     assert message in printed
     assert "Traceback" not in printed
+
+
+def test_a_bug_is_not_reported_as_wrong_input(workdir):
+    program = (
+        "import evaluate; from absl import app; "
+        "evaluate.evaluate = lambda *args, **arguments: {}['class_names']; "
+        "app.run(evaluate.main)"
+    )
+    code, printed = finish(start("-c", program, f"--workdir={workdir}"))
+    assert code == 1
+    assert "Traceback" in printed
+    assert "KeyError: 'class_names'" in printed
+    assert "--traceback shows where" not in printed
+
+
+def test_a_broken_configuration_and_wrong_scales_end_in_one_line(workdir, tmp_path):
+    (tmp_path / "config.json").write_text('{"data": ')
+    code, printed = finish(start(EVALUATE, f"--workdir={tmp_path}"))
+    assert code == 2
+    assert f"error: {tmp_path / 'config.json'} must be a JSON file" in printed
+    code, printed = finish(start(EVALUATE, f"--workdir={workdir}", "--scales=a"))
+    assert code == 2
+    assert "Received: --scales=['a']" in printed

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 
@@ -54,14 +55,24 @@ def environment():
     }
 
 
-def start(*args):
-    """Starts a run; what it prints can be read from its `stdout`."""
+def start(*args, most_bytes=None):
+    """Starts a run; what it prints can be read from its `stdout`.
+
+    Args:
+        args: The command line.
+        most_bytes: What each of its files may hold, as if the disk were full then.
+    """
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
     return subprocess.Popen(
         [sys.executable, *args],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=limit if most_bytes else None,
     )
 
 

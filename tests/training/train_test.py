@@ -4,11 +4,14 @@ import csv
 import json
 import random
 import shlex
+import shutil
 import signal
 import time
 
 import numpy as np
 import pytest
+from absl.testing import flagsaver
+from inputs import read_config
 from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
 from workdir import Workdir
 
@@ -142,7 +145,7 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
 
     def remember(*args):
         starts.append(build(*args)[0].get_weights())
-        raise ValueError("enough")
+        raise OSError("enough")
 
     monkeypatch.setattr(train, "build", remember)
     for count in (0, 7):
@@ -163,9 +166,114 @@ def test_another_configuration_is_refused_and_the_difference_shown(
     config = {"optimizer": {"momentum": 0.5, "learning_rate": 0.1}, "epochs": 3}
     Workdir(tmp_path).claim(config, ["train"])
     other = {"optimizer": {"momentum": 0.9, "learning_rate": 0.1}, "epochs": 3}
-    with pytest.raises(ValueError, match=r"Received: optimizer.momentum=0.9 where the"):
+    with pytest.raises(
+        ValueError, match="Received: optimizer.momentum: 0.5 before, 0.9"
+    ):
         Workdir(tmp_path, worker=1).claim(other, ["train"])
     Workdir(tmp_path, worker=2).claim(config, ["train"])
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run, to change something in."""
+    return shutil.copytree(finished[0], tmp_path / "copy")
+
+
+def test_another_seed_is_refused_by_the_checkpoints_too(copy, pictures, refused):
+    (copy / "config.json").unlink()
+    line = refused(arguments(pictures, copy, *SAVING, "--config.seed=1"))
+    assert "config.seed: 0 before, 1 now" in line
+    assert not (copy / "config.json").exists()
+
+
+def rename_class(pictures, before, now):
+    for split in ("train", "validation"):
+        (pictures / split / before).rename(pictures / split / now)
+
+
+@pytest.mark.parametrize("kept_in", ["data.json", "checkpoints"])
+def test_a_renamed_class_is_refused(kept_in, copy, pictures, refused):
+    if kept_in == "checkpoints":
+        (copy / "data.json").unlink()
+    rename_class(pictures, "dark", "obscure")
+    try:
+        line = refused(arguments(pictures, copy, *SAVING))
+    finally:
+        rename_class(pictures, "obscure", "dark")
+    assert "train.class_names: without 'dark', with 'obscure'" in line
+
+
+@pytest.mark.parametrize("change", ["renamed", "added", "removed"])
+def test_a_file_that_comes_or_goes_is_refused(change, copy, pictures, refused):
+    folder = pictures / "train" / "light"
+    first, other = folder / "0.png", folder / "00.png"
+    kept = first.read_bytes()
+    if change != "added":
+        first.unlink()
+    if change != "removed":
+        other.write_bytes(kept)
+    try:
+        line = refused(arguments(pictures, copy, *SAVING))
+    finally:
+        first.write_bytes(kept)
+        other.unlink(missing_ok=True)
+    count = {"renamed": 12, "added": 13, "removed": 11}[change]
+    assert "train.files.light: 12 files" in line
+    assert f"{count} files" in line.partition("before")[2]
+
+
+@pytest.mark.parametrize("content", ['{"seed": ', "[]", "\udcff"])
+def test_a_broken_configuration_is_named(content, copy, pictures, refused):
+    path = copy / "config.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    line = refused(arguments(pictures, copy, *SAVING))
+    assert f"{path} must" in line
+    with pytest.raises(ValueError, match="config.json must"):
+        read_config(copy)
+
+
+@pytest.mark.slow
+def test_a_full_disk_at_the_end_is_told_and_the_same_command_finishes(
+    copy, pictures, finished
+):
+    for name in ("model.keras", "evaluation.json"):
+        (copy / name).unlink()
+    shutil.rmtree(copy / "report")
+    command = arguments(pictures, copy, *SAVING)
+    code, printed = finish(start(*command, most_bytes=10_000))
+    assert code == 74, printed
+    assert "File too large; make room, and the same command finishes" in printed
+    assert "Traceback" not in printed
+    assert not (copy / "model.keras").exists()
+    code, printed = finish(start(*command))
+    assert code == 0, printed
+    assert state(copy) == state(finished[0])
+    drawn = {path.name for path in (copy / "report").iterdir()}
+    assert drawn == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
+
+
+def test_a_worker_whose_peer_never_starts_says_so_and_ends(
+    tmp_path, pictures, command_line, capsys, monkeypatch, free_cluster
+):
+    mine, other = free_cluster
+    more = [NOT_DETERMINISTIC, "--config.distribution=multi_worker", "--wait=0.1"]
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+        command_line(arguments(pictures, tmp_path, *more))
+    assert stopped.value.code == PREEMPTED
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"within 0.1 seconds. Received: nothing from {other}" in line
+
+
+def test_workers_that_differ_are_all_refused(monkeypatch):
+    import train
+
+    runs = [{"config": {"seed": 0}}, {"config": {"seed": 0}}, {"config": {"seed": 2}}]
+    monkeypatch.setattr(
+        "keras_prelu.distribution.gather_texts",
+        lambda strategy, text: [*map(json.dumps, runs)],
+    )
+    with pytest.raises(ValueError, match="to worker 2: config.seed: 0 before, 2 now"):
+        train.agree(None, runs[0])
 
 
 def test_checkpoints_that_cannot_be_used_are_told_in_a_line(

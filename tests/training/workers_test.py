@@ -1,5 +1,6 @@
 """Two processes on this machine train as one does, and stop and go on together."""
 
+import shutil
 import time
 
 import numpy as np
@@ -82,3 +83,21 @@ def test_a_killed_worker_stops_the_other_and_the_pair_goes_on(pair, pictures, tm
         again, whole = variables(tmp_path / folder), variables(pair / folder)
         for name, value in whole.items():
             np.testing.assert_array_equal(again[name], value, err_msg=name)
+
+
+def test_workers_with_different_seeds_both_end_with_code_2(pictures, tmp_path):
+    command = arguments(pictures, tmp_path, *COMMON, *SEVERAL)
+    workers = start_workers(command, more=[[], ["--config.seed=1"]])
+    for worker, printed in zip(workers, outputs(workers), strict=True):
+        assert worker.returncode == 2, printed
+        assert "worker 0 to worker 1: config.seed: 0 before, 1 now" in printed
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_worker_that_lost_its_checkpoints_stops_both(pair, pictures, tmp_path):
+    workdir = shutil.copytree(pair, tmp_path / "copy")
+    shutil.rmtree(workdir / "checkpoints" / "worker-1")
+    workers = start_workers(arguments(pictures, workdir, *COMMON, *SEVERAL))
+    for worker, printed in zip(workers, outputs(workers), strict=True):
+        assert worker.returncode == 2, printed
+        assert "worker 0: 10, 14; worker 1: none" in printed

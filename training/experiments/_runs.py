@@ -206,6 +206,7 @@ def train(run, place):
         ],
         validation_data=fitting.validation_data(config, validation, strategy),
     )
+    workdir.keep()
     with replacing(workdir.path / "model.keras") as aside:
         model.save(aside)
     _publish(run, place)

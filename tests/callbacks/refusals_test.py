@@ -1,0 +1,155 @@
+"""What a run does not go on from: another model, other data, a lost checkpoint."""
+
+import keras
+import numpy as np
+import pytest
+from small_run import (
+    ALWAYS,
+    STEPS,
+    InterruptAt,
+    InterruptedRunError,
+    batches_from,
+    bits,
+    interrupt,
+    make_model,
+    run,
+)
+
+from keras_prelu import callbacks, distribution
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ValueError, match=r"another model.*Received: shape=\(6, 16\)"):
+        run(tmp_path, model=make_model(units=15))
+
+
+def test_other_callbacks_than_the_run_had_are_refused(tmp_path):
+    run(tmp_path)
+    keeper = callbacks.ExactResume(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match=r"MetricsLog.*Received: callbacks=\[\]"):
+        callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, keeper)
+
+
+def test_another_run_is_refused_by_name(tmp_path):
+    data = {"class_names": ["cat", "dog"], "count": 8}
+    run(tmp_path, [callbacks.SameRun({"seed": 0, "sizes": (1, 2), "data": data})])
+    run(tmp_path, [callbacks.SameRun({"seed": 0, "sizes": (1, 2), "data": data})])
+    other = {"seed": 1, "sizes": (1, 2), "data": {**data, "class_names": ["cat"]}}
+    with pytest.raises(callbacks.CheckpointError) as refused:
+        run(tmp_path, [callbacks.SameRun(other)])
+    assert str(refused.value).endswith(
+        "Received: seed: 0 before, 1 now; data.class_names: without 'dog'"
+    )
+
+
+def told_by_another_worker(monkeypatch, other):
+    """Lets `gather` answer for a second worker, with what it tells of checkpoints."""
+
+    def gather(strategy, own):
+        return np.array([own, other if len(own) == len(other) else own], float)
+
+    monkeypatch.setattr(distribution, "gather", gather)
+
+
+def checkpoints_after(count, folder):
+    """A run that was killed when it had saved a number of times."""
+    kill = InterruptAt("on_train_batch_end", count + 1, interrupt)
+    with pytest.raises(InterruptedRunError):
+        run(folder, [kill], **ALWAYS)
+
+
+# What another worker tells: damaged or not, beyond the first save or not, its steps.
+NOTHING = [0, 0, -1, -1, -1, -1]
+DAMAGED = [1, 0, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize("other", [NOTHING, DAMAGED])
+def test_a_worker_that_lost_its_checkpoints_is_an_error(other, tmp_path, monkeypatch):
+    checkpoints_after(2, tmp_path)
+    told_by_another_worker(monkeypatch, other)
+    with pytest.raises(
+        callbacks.CheckpointError,
+        match="Received: steps of worker 0: 1, 2; worker 1: none",
+    ):
+        run(tmp_path)
+    assert callbacks.Checkpoints(tmp_path / "checkpoints").good_steps() == [1, 2]
+
+
+def test_the_worker_that_lost_them_is_told_too(tmp_path, monkeypatch):
+    told_by_another_worker(monkeypatch, [0, 1, 10, 20, -1, -1])
+    with pytest.raises(
+        callbacks.CheckpointError, match="worker 0: none; worker 1: 10, 20"
+    ):
+        run(tmp_path)
+
+
+def test_one_that_is_left_after_a_resume_is_not_the_first(tmp_path, monkeypatch):
+    checkpoints_after(2, tmp_path)
+    checkpoints_after(0, tmp_path)  # resumes, and saves no more
+    (tmp_path / "checkpoints" / "step-000000001.npz").unlink()
+    told_by_another_worker(monkeypatch, NOTHING)
+    with pytest.raises(callbacks.CheckpointError, match="worker 0: 2; worker 1: none"):
+        run(tmp_path)
+
+
+def test_killed_in_its_first_save_a_worker_makes_all_begin_again(
+    tmp_path, monkeypatch, uninterrupted
+):
+    warnings = []
+    monkeypatch.setattr("absl.logging.warning", lambda *args: warnings.append(args))
+    checkpoints_after(1, tmp_path)
+    told_by_another_worker(monkeypatch, NOTHING)
+    model, _ = run(tmp_path)
+    assert bits(model, tmp_path) == uninterrupted
+    assert "BEGINS AGAIN" in warnings[0][0]
+    assert warnings[0][1] == "worker 0: 1; worker 1: none"
+
+
+def test_a_plain_fit_is_refused():
+    resume = callbacks.ExactResume("run/checkpoints")
+    with pytest.raises(ValueError, match="given to .*resumable_fit.*Received"):
+        make_model().fit(batches_from(0), steps_per_epoch=1, callbacks=[resume])
+
+
+def test_a_plain_fit_after_a_resumable_one_is_refused(tmp_path):
+    model, resume = run(tmp_path)
+    with pytest.raises(ValueError, match="resumable_fit"):
+        model.fit(batches_from(0), steps_per_epoch=1, callbacks=[resume])
+
+
+def test_steps_that_keras_cannot_run_in_equal_parts_are_refused(tmp_path):
+    model = make_model()
+    model.compile(model.optimizer, model.loss, steps_per_execution=2)
+    resume = callbacks.ExactResume(tmp_path)
+    with pytest.raises(ValueError, match="multiple .*Received: steps_per_epoch=5"):
+        callbacks.resumable_fit(model, batches_from, 1, 5, resume)
+
+
+# Two steps of the first epoch are done, which an epoch of one step does not have; or
+# eight steps in all, which are not one epoch of four and three steps.
+@pytest.mark.parametrize(("done", "steps"), [(2, 1), (8, 4)])
+def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
+    resume = callbacks.ExactResume(tmp_path, **ALWAYS)
+    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
+    with pytest.raises(InterruptedRunError):
+        callbacks.resumable_fit(make_model(), batches_from, 2, STEPS, resume, [kill])
+    resume = callbacks.ExactResume(tmp_path)
+    message = f"is of step {done},.*Received: steps_per_epoch={steps}"
+    with pytest.raises(callbacks.CheckpointError, match=message):
+        callbacks.resumable_fit(make_model(), batches_from, 2, steps, resume)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_refuses_a_share_that_is_none(share, tmp_path):
+    with pytest.raises(ValueError, match=f"Received: share={share}"):
+        callbacks.ExactResume(tmp_path, share=share)
+
+
+def test_other_backends_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ValueError, match="run on TensorFlow. Received: backend='jax'"):
+        callbacks.ExactResume(tmp_path / "checkpoints")
+    assert list(tmp_path.iterdir()) == []

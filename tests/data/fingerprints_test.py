@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from keras_prelu import data
+
+
+def _folder(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return data.from_directory(root)
+
+
+FILES = ("ant/1.jpg", "ant/x/2.jpg", "bee/3.jpg", "cat/4.jpg")
+
+
+def test_a_fingerprint_survives_json_and_a_move(tmp_path):
+    source = _folder(tmp_path / "a", *FILES)
+    elsewhere = _folder(tmp_path / "b" / "c", *FILES)
+    fingerprint = json.loads(json.dumps(source.fingerprint()))
+    assert fingerprint == elsewhere.fingerprint()
+    assert fingerprint["kind"] == "FileSource"
+    assert fingerprint["count"] == 4
+    assert fingerprint["class_names"] == ["ant", "bee", "cat"]
+    assert fingerprint["files"]["ant"].startswith("2 files, names ")
+    assert data.differences(fingerprint, elsewhere.fingerprint()) == []
+
+
+@pytest.mark.parametrize(
+    "files, told",
+    [
+        (
+            ("ant/1.jpg", "ant/x/2.jpg", "wasp/3.jpg", "cat/4.jpg"),
+            ["class_names: without 'bee', with 'wasp'", "files.bee:", "files.wasp:"],
+        ),
+        (
+            ("ant/1.jpg", "ant/x/2.jpg", "bee/9.jpg", "cat/4.jpg"),
+            ["files.bee: 1 files, names"],
+        ),
+        (
+            (*FILES, "cat/5.jpg"),
+            ["count: 4 before, 5 now", "files.cat: 1 files, names"],
+        ),
+        (
+            ("ant/1.jpg", "bee/3.jpg", "cat/4.jpg"),
+            ["count: 4 before, 3 now", "files.ant: 2 files, names"],
+        ),
+    ],
+    ids=["class renamed", "file renamed", "file added", "file removed"],
+)
+def test_what_has_changed_in_a_folder_is_named(tmp_path, files, told):
+    before = _folder(tmp_path / "a", *FILES).fingerprint()
+    now = _folder(tmp_path / "b", *files).fingerprint()
+    lines = data.differences(before, now)
+    assert len(lines) == len(told)
+    for line, start in zip(sorted(lines), sorted(told), strict=True):
+        assert line.startswith(start)
+
+
+def test_another_order_is_another_fingerprint():
+    names = ["ant", "bee"]
+    first = data.from_files(["a/1", "a/2", "a/3"], [0, 1, 0], names).fingerprint()
+    labels = data.from_files(["a/1", "a/3", "a/2"], [0, 0, 1], names).fingerprint()
+    files = data.from_files(["a/3", "a/2", "a/1"], [0, 1, 0], names).fingerprint()
+    classes = data.from_files(["a/1", "a/2", "a/3"], [1, 0, 1], names[::-1])
+    assert [line.split(":")[0] for line in data.differences(first, labels)] == ["order"]
+    assert [line.split(":")[0] for line in data.differences(first, files)] == [
+        "files.ant"
+    ]
+    assert data.differences(first, classes.fingerprint())[0] == (
+        "class_names: in another order"
+    )
+
+
+def test_a_split_depends_on_seed_share_and_source(tmp_path):
+    files = [f"{name}/{i}.jpg" for name in ("ant", "bee") for i in range(8)]
+    source = _folder(tmp_path / "a", *files)
+
+    def fingerprint(source, **options):
+        train, validation = data.split(source, **options)
+        assert train.fingerprint() != validation.fingerprint()
+        return json.loads(json.dumps(validation.fingerprint()))
+
+    first = fingerprint(source)
+    assert first == fingerprint(source)
+    assert first["source"] == source.fingerprint()
+    for other in ({"seed": 1}, {"share": 0.5}):
+        changed = data.differences(first, fingerprint(source, **other))
+        assert changed[-1].startswith("indices:")
+    renamed = _folder(tmp_path / "b", *files[:-1], "bee/new.jpg")
+    [line] = data.differences(first, fingerprint(renamed))
+    assert line.startswith("source.files.bee: 8 files, names ")

@@ -1,0 +1,73 @@
+"""A user's mistake ends in one line; a bug of ours is never called one."""
+
+import errors
+import keras
+import numpy as np
+import pytest
+
+from keras_prelu import data
+from keras_prelu.callbacks import CheckpointError
+
+pytestmark = pytest.mark.tensorflow_only
+
+
+def bug_in_an_expression():
+    # What `keras_prelu.data.split` does to something that is no source.
+    data.split(data.Subset(data.Source([]), [1]), share="much")
+
+
+def error_of_keras():
+    keras.layers.Dense(-1)
+
+
+def error_of_numpy():
+    np.zeros(3).reshape(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("bug", "kind"),
+    [
+        (bug_in_an_expression, TypeError),
+        (error_of_keras, ValueError),
+        (error_of_numpy, ValueError),
+        (lambda: {}["key"], KeyError),
+        (lambda: None.shape, AttributeError),
+    ],
+)
+def test_a_bug_is_raised(bug, kind):
+    with pytest.raises(kind), errors.in_one_line():
+        bug()
+
+
+def refused_path():
+    data.from_directory("/nowhere")
+
+
+def refused_share():
+    data.split(data.Source(["one"]), share=2.0)
+
+
+def missing_file():
+    open("/nowhere/file")  # noqa: PTH123, SIM115
+
+
+def refused_checkpoint():
+    raise CheckpointError("There is none. Received: none")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (refused_path, "Received: path=/nowhere"),
+        (refused_share, "Received: share=2.0"),
+        (missing_file, "No such file or directory: '/nowhere/file'"),
+        (refused_checkpoint, "There is none."),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(mistake, told, capsys):
+    with pytest.raises(SystemExit) as stopped, errors.in_one_line():
+        mistake()
+    assert stopped.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert told in line
