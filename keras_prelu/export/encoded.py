@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_prelu.data.batches import stream_options
 from keras_prelu.data.decoding import MAX_PIXELS
-from keras_prelu.data.windows import resized_length
+from keras_prelu.data.resizing import resized_length
 from keras_prelu.export import headers
 
 # Of an image that goes through the convolutions whole, whose maps take a hundred bytes
