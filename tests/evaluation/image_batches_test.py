@@ -2,6 +2,10 @@
 
 import concurrent.futures
 import io
+import os
+import pathlib
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -189,3 +193,42 @@ def test_an_error_of_the_source_is_raised_as_it_is_and_leaves_no_thread():
     with pytest.raises(FileNotFoundError, match="photos/5.jpg"):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
     assert len(readers()) == before
+
+
+PEAK = """
+import pathlib, sys
+import keras
+from keras_prelu import evaluation
+from tests.evaluation.image_batches_test import Bytes
+
+def peak():
+    with open("/proc/self/status") as file:
+        fields = dict(line.split(":") for line in file)
+    return int(fields["VmHWM"].split()[0]) / 2**10
+
+small, large = (pathlib.Path(path).read_bytes() for path in sys.argv[1:])
+images = keras.Input((224, 224, 3))
+x = keras.layers.GlobalAveragePooling2D()(images)
+model = keras.Model(images, keras.layers.Dense(3, "softmax")(x))
+evaluation.evaluate(model, Bytes([small] * 4), "ten_view", (224,), verbose=0)
+before = peak()
+evaluation.evaluate(model, Bytes([large] * 4), "ten_view", (224,), verbose=0)
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="Linux")
+def test_large_images_are_decoded_one_after_another(tmp_path):
+    """Of four at once the pixels alone, as Pillow keeps them, would have 1024 MiB."""
+    for name, side in (("small", 300), ("large", 8192)):
+        (tmp_path / name).write_bytes(encoded(Image.new("RGB", (side, side)), "JPEG"))
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, tmp_path / "small", tmp_path / "large"],
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert 192 < float(done.stdout) < 1430  # MiB: 1.5 GB
