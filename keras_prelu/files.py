@@ -41,33 +41,43 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def appearing(path):
-    """Gives a folder to fill, which then appears as `path`, all at once.
+def filling(parent):
+    """Gives a new folder in `parent` to fill; `appear` then makes it what it is to be.
 
-    The folder lies beside `path`, under a name that is no number, so that a server
-    which looks for numbered versions passes it over. Where the block raises, it is
-    removed; a process that is killed leaves it.
+    Its name is no number, so that a server which looks for numbered versions passes it
+    over. Where the block raises, it is removed; a process that is killed leaves it.
 
     Args:
-        path: The folder to make. Its parent must exist, itself must not.
+        parent: A folder that exists.
 
     Yields:
         A `pathlib.Path` of an empty folder.
 
     Examples:
-        >>> with keras_prelu.files.appearing("1") as aside:
+        >>> with keras_prelu.files.filling(".") as aside:
         ...     size = (aside / "notes.txt").write_text("all of it")
+        ...     keras_prelu.files.appear(aside, "1")
     """
-    path = pathlib.Path(path)
-    # Not one name for all: two processes may be making the same folder.
-    aside = path.with_name(f"{PARTIAL}{path.name}-{uuid.uuid4().hex}")
+    # Not one name for all: several processes may be making folders here.
+    aside = pathlib.Path(parent, f"{PARTIAL}{uuid.uuid4().hex}")
     aside.mkdir()
     try:
         yield aside
-        for written in (*aside.rglob("*"), aside):
-            sync(written)
-        aside.rename(path)  # refused if `path` has been made since and is not empty
     except BaseException:
         shutil.rmtree(aside)
         raise
+
+
+def appear(aside, path):
+    """Renames a folder that was filled, so that it appears whole.
+
+    Args:
+        aside: The folder, from `filling`.
+        path: What it is to be, in the same parent. If that exists and is not empty, an
+            OSError is raised.
+    """
+    path = pathlib.Path(path)
+    for written in (*aside.rglob("*"), aside):
+        sync(written)
+    aside.rename(path)
     sync(path.parent)

@@ -1,6 +1,8 @@
-"""What both clients do: read pictures, ask a server, print and draw its answer."""
+"""What both clients do: read images, ask a server, print and draw its answer."""
 
+import concurrent.futures
 import pathlib
+import threading
 
 import matplotlib
 from absl import app, flags
@@ -11,16 +13,60 @@ matplotlib.use("Agg")  # a file only; there may be no screen
 import matplotlib.pyplot as plt
 
 SIGNATURE = "classify"
-SECONDS = 30.0  # that a server may take
+SECONDS = 30.0  # that a server may take, from the first byte to the last
+START = (
+    "MODEL=$PWD/served/prelu docker compose -f applications/serving/compose.yaml up "
+    "--wait"
+)
+
+
+def within(seconds, function, *arguments):
+    """Returns what a function returns, or raises a TimeoutError after some seconds.
+
+    The timeouts of sockets are those of a single read: a server that sends a byte now
+    and then could keep a client for ever. The function's thread is left behind.
+    """
+    future = concurrent.futures.Future()
+
+    def work():
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError as error:
+        if future.done():  # a timeout of the function's own
+            raise
+        raise TimeoutError(f"it took longer than {seconds:g} seconds") from error
+
+
+def no_answer(server, reason):
+    """Returns the error for a server that gives no predictions."""
+    return ConnectionError(
+        f"No predictions from {server}: {_in_one_line(reason)}. "
+        f"Start a server with: {START}"
+    )
+
+
+def refusal(server, code, message):
+    """Returns the error for a server that says why it gives none."""
+    return ValueError(f"The server {server} refuses ({code}): {_in_one_line(message)}")
+
+
+def _in_one_line(text):
+    return " ".join(str(text).split())
 
 
 def draw(paths, answers, output):
-    """Draws each picture with its best classes beside it.
+    """Draws each image with its best classes beside it.
 
     Args:
-        paths: Paths of the pictures.
+        paths: Paths of the images.
         answers: For each a list of `(class, score)`, best first.
-        output: Path of the picture to write.
+        output: Path of the drawing to write.
     """
     rows = len(paths)
     figure, axes = plt.subplots(
@@ -45,18 +91,18 @@ def run(ask, server):
 
     Args:
         ask: Function from the server's address, the model's name and the bytes of
-            pictures to a list of `(class, score)` for each.
+            images to a list of `(class, score)` for each.
         server: The address by default.
     """
     address = flags.DEFINE_string("server", server, "Address of the server.")
     model = flags.DEFINE_string("model", "prelu", "Name of the model there.")
-    output = flags.DEFINE_string("output", "answer.png", "The picture to write.")
+    output = flags.DEFINE_string("output", "answer.png", "The drawing to write.")
 
     def main(arguments):
         with errors.in_one_line():
             paths = [pathlib.Path(argument) for argument in arguments[1:]]
             if not paths:
-                raise ValueError("Pictures must be given. Received: none")
+                raise ValueError("Images must be given. Received: none")
             contents = [path.read_bytes() for path in paths]
             answers = ask(address.value, model.value, contents)
             for path, answer in zip(paths, answers, strict=True):

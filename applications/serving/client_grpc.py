@@ -1,4 +1,4 @@
-"""Asks TF Serving about pictures over gRPC, with tensorflow-serving-api.
+"""Asks TF Serving about images over gRPC, with tensorflow-serving-api.
 
     python applications/serving/client_grpc.py photo.jpg [another.png ...] \\
         [--server=localhost:8500] [--model=prelu] [--output=answer.png]
@@ -15,14 +15,16 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+_NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
 
 def ask(server, model, contents):
-    """Returns the best classes of pictures.
+    """Returns the best classes of images.
 
     Args:
         server: Address of the server, `host:port`.
         model: Name of the model.
-        contents: A list of the bytes of pictures.
+        contents: A list of the bytes of images.
 
     Returns:
         For each a list of `(class, score)`, best first.
@@ -36,8 +38,9 @@ def ask(server, model, contents):
             service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             outputs = service.Predict(request, timeout=answers.SECONDS).outputs
     except grpc.RpcError as error:
-        code = error.code().name
-        raise ValueError(f"The server refuses ({code}): {error.details()}") from error
+        if error.code() in _NO_ANSWER:
+            raise answers.no_answer(server, error.details()) from error
+        raise answers.refusal(server, error.code().name, error.details()) from error
     classes, scores = (tf.make_ndarray(outputs[key]) for key in ("classes", "scores"))
     return [
         [(name.decode(), float(score)) for name, score in zip(*row, strict=True)]

@@ -1,4 +1,4 @@
-"""Asks TF Serving about pictures over REST, with Python's own library.
+"""Asks TF Serving about images over REST, with Python's own library.
 
     python applications/serving/client_rest.py photo.jpg [another.png ...] \\
         [--server=http://localhost:8501] [--model=prelu] [--output=answer.png]
@@ -8,6 +8,7 @@ https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
 import base64
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -15,13 +16,42 @@ import urllib.request
 import answers
 
 
+def _message(text):
+    """Returns what an error says: TF Serving's message, or the start of other text."""
+    try:
+        return json.loads(text)["error"]
+    except (ValueError, KeyError, TypeError):
+        return text[:200].decode(errors="replace")
+
+
+def _post(request):
+    """Returns the status and the body of the answer to a request."""
+    try:
+        with urllib.request.urlopen(request, timeout=answers.SECONDS) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def _predictions(body, server, count):
+    """Returns the predictions in an answer, one for each image."""
+    try:
+        rows = json.loads(body)["predictions"]
+        pairs = [list(zip(row["classes"], row["scores"], strict=True)) for row in rows]
+    except (ValueError, KeyError, TypeError) as error:
+        raise answers.no_answer(server, f"it sends {body[:60]!r}") from error
+    if len(pairs) != count:
+        raise answers.no_answer(server, f"it answers {len(pairs)} of {count} images")
+    return pairs
+
+
 def ask(server, model, contents):
-    """Returns the best classes of pictures.
+    """Returns the best classes of images.
 
     Args:
         server: Address of the server, `http://host:port`.
         model: Name of the model.
-        contents: A list of the bytes of pictures.
+        contents: A list of the bytes of images.
 
     Returns:
         For each a list of `(class, score)`, best first.
@@ -35,12 +65,12 @@ def ask(server, model, contents):
         {"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=answers.SECONDS) as response:
-            rows = json.load(response)["predictions"]
-    except urllib.error.HTTPError as error:
-        text = error.read().decode(errors="replace")
-        raise ValueError(f"The server refuses ({error.code}): {text}") from error
-    return [list(zip(row["classes"], row["scores"], strict=True)) for row in rows]
+        status, body = answers.within(answers.SECONDS, _post, request)
+    except (OSError, http.client.HTTPException) as error:
+        raise answers.no_answer(server, error) from error
+    if status != http.HTTPStatus.OK:
+        raise answers.refusal(server, status, _message(body))
+    return _predictions(body, server, len(contents))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Files from URLs: checked by sha256, written to the cache whole or not at all."""
 
 import hashlib
+import http.client
 import os
 import tempfile
 import urllib.error
@@ -11,6 +12,7 @@ from pathlib import Path
 import keras
 
 _CHUNK = 1 << 20
+MAX_BYTES = 2**32  # Model C with its momentum has 2.65 GB
 
 
 def models_directory():
@@ -45,6 +47,10 @@ def fetch(url, sha256):
 
     Returns:
         A `pathlib.Path` in `cache_directory()`.
+
+    Raises:
+        OSError: if the file cannot be downloaded or written.
+        ValueError: if it is another file, or has more than `MAX_BYTES`.
     """
     name = Path(urllib.parse.urlsplit(url).path).name
     # Named by its hash as well: a new version never meets the old one's file.
@@ -73,18 +79,35 @@ def fetch(url, sha256):
 def _download(url, file, sha256, target):
     try:
         with urllib.request.urlopen(url, timeout=60) as response:
-            size = int(response.headers.get("Content-Length") or 0)
+            # What is announced may be wrong: the bytes that come are counted too.
+            announced = response.headers.get("Content-Length", "")
+            size = int(announced) if announced.isdecimal() else 0
             progress = keras.utils.Progbar(size or None, unit_name="byte")
+            _check_size(url, size)
             while chunk := response.read(_CHUNK):
+                _check_size(url, file.tell() + len(chunk))
                 file.write(chunk)
                 progress.add(len(chunk))
         file.flush()
         os.fsync(file.fileno())
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        TimeoutError,
+        ConnectionError,
+    ) as error:
         raise OSError(
             f"Cannot download {url}: {error}. Where there is no network, put the "
             f"file with sha256 {sha256} at {target}, or pass its path as `weights`."
         ) from error
+
+
+def _check_size(url, size):
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"A file of weights must have at most {MAX_BYTES} bytes. "
+            f"Received: {size} bytes from {url}"
+        )
 
 
 def _verify(path, url, sha256):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 from keras import ops
 
 from keras_prelu.applications import downloads
@@ -71,6 +72,12 @@ def decode_predictions(preds, top=5, class_names=None):
         raise ValueError(
             f"Argument `preds` must have the shape (batch, {len(class_names)}), a "
             f"score for each class name. Received: preds of shape {preds.shape}"
+        )
+    finite = np.isfinite(preds).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            "Argument `preds` must hold finite scores. Received: preds with NaN or "
+            f"infinite scores in the rows {np.flatnonzero(~finite)[:5].tolist()}"
         )
     pairs = [(name, name) if isinstance(name, str) else name for name in class_names]
     best = (-preds).argsort(axis=1, kind="stable")[:, :top]

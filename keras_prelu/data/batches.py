@@ -10,12 +10,12 @@ from PIL import Image
 from keras_prelu.data import drawing, reading
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.decoding import BadPictureError, decode_rgb
+from keras_prelu.data.resizing import evaluation_view, resampled
 from keras_prelu.data.windows import (
     canvas_side,
     crop_box,
     decode_window,
     plan_window,
-    resized_length,
 )
 
 # Memory is bounded by how many batches are read, made and kept ready at a time.
@@ -223,7 +223,7 @@ def _for_host(image_size):
 
 
 def _cropped(image_size, pixels, box, flip):
-    image = _resized(pixels, box, (image_size, image_size))
+    image = resampled(pixels, box, (image_size, image_size))
     if flip:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(image)
@@ -249,29 +249,11 @@ def _evaluated(source, index, image_size, scale):
     """One picture for evaluation, and its label or `_SKIPPED`."""
     data, label = source.read(index)
     try:
-        pixels = decode_rgb(data)
+        view = evaluation_view(decode_rgb(data), image_size, scale)
     except BadPictureError as error:
         source.skip(index, str(error))
         return np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
-    original = np.array(pixels.shape[:2])
-    resized = resized_length(original, original.min(), scale)
-    size = resized if image_size is None else np.array([image_size, image_size])
-    step = original / resized
-    box = np.concatenate([(resized - size) // 2 * step, size * step])
-    return np.asarray(_resized(pixels, box, size)), np.int32(label)
-
-
-def _resized(pixels, box, size):
-    """Resamples a box (top, left, height, width) of pixels to (height, width)."""
-    top, left, height, width = map(float, box)
-    # Rounding in float32 may put the far edges a hair outside; Pillow would refuse.
-    right = min(left + width, pixels.shape[1])
-    bottom = min(top + height, pixels.shape[0])
-    return Image.fromarray(pixels).resize(
-        (int(size[1]), int(size[0])),
-        Image.Resampling.BILINEAR,
-        box=(left, top, right, bottom),
-    )
+    return view, np.int32(label)
 
 
 def _grouped_by_size(pictures, batch_size):

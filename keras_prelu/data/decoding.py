@@ -60,7 +60,7 @@ def read_header(data):
     """
     size = _plain_jpeg_size(data)
     if size is not None:
-        _check_size(*size)
+        check_size(*size)
         return Header(*size, plain=True)
     with _opened(data) as image:
         turned = image.getexif().get(_EXIF_ORIENTATION, 1) in _TURNED_SIDEWAYS
@@ -94,7 +94,7 @@ def _opened(data):
             # Our limit comes before Pillow's, and odd EXIF is no concern of ours.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image.height, image.width)
+                check_size(image.height, image.width)
                 yield image
     except BadPictureError:
         raise
@@ -110,10 +110,12 @@ def _to_rgb(image):
     return image.convert("RGB")
 
 
-def _check_size(height, width):
+def check_size(height, width, when=""):
+    """Refuses more pixels than `MAX_PIXELS`; `when` is added to the message."""
     if height * width > MAX_PIXELS:
         raise BadPictureError(
-            f"{width} x {height} pixels: more than the {MAX_PIXELS} that are allowed"
+            f"{width} x {height} pixels{when}: more than the {MAX_PIXELS} that are "
+            "allowed"
         )
 
 

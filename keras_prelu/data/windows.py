@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.data.resizing import resized_length
 
 # The kernel reaches at most two pixels beyond a box that is at most twice the crop;
 # rounding outwards takes one more.
@@ -49,14 +50,6 @@ class Window(NamedTuple):
 def canvas_side(image_size):
     """Side of the square that every window fits in, whatever the picture's size."""
     return 2 * image_size + 2 * _MARGIN + 2
-
-
-def resized_length(length, shorter, target):
-    """What a side becomes when the shorter side is resized to `target`.
-
-    In whole numbers, rounding half up.
-    """
-    return (2 * length * target + shorter) // (2 * shorter)
 
 
 def crop_box(header, shorter_side, place, image_size):

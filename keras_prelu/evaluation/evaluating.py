@@ -1,16 +1,20 @@
 """The paper's protocols: centre crop, ten views, dense; scales, flips and ensembles."""
 
+import contextlib
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu import data, distribution
-from keras_prelu.evaluation import parts
-from keras_prelu.evaluation.results import Evaluation, errors, rank
+from keras_prelu import distribution
+from keras_prelu.evaluation import image_batches, parts
+from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
 from keras_prelu.evaluation.running import runner
 from keras_prelu.evaluation.strips import DenseScores
+
+# Of images that wait for others of their size, and of images that are decoded ahead.
+_BATCHES_WAITING = 16
 
 
 def _whole(images, side):
@@ -30,56 +34,25 @@ def _corners_and_center(images, side):
 _VIEWS = {"center": _whole, "ten_view": _corners_and_center, "dense": _whole}
 
 
-class _Numbered:
-    """A source with the pictures' numbers for labels: none is counted twice."""
-
-    def __init__(self, source):
-        self.source = source
-        self.labels = np.full(len(source), -1)
-        self.seen = np.zeros(len(source), bool)
-
-    def __len__(self):
-        return len(self.source)
-
-    def read(self, index):
-        """Returns the bytes and the number of a picture; notes its label."""
-        content, self.labels[index] = self.source.read(index)
-        return content, index
-
-    def skip(self, index, reason):
-        """Counts a picture that cannot be used."""
-        self.source.skip(index, reason)
-
-
 class _Scorer:
-    """The scores of batches of pictures by one model, averaged over views and flips."""
+    """The scores of images by one model, averaged over views and flips."""
 
     def __init__(self, model, protocol, flip, batch_size):
         self.side = _side(model)
-        self.classes = model.output_shape[-1]
         self.strategy = getattr(model, "distribute_strategy", None)
         self._first = parts.is_channels_first(model)
         self._views = _VIEWS[protocol]
         self._flip = flip
-        self._batch_size = batch_size
-        self._crops = protocol == "center"
+        self._crop = self.side if protocol == "center" else None
         if protocol == "dense":
             pixels = batch_size * self.side**2
             self._score = DenseScores(model, pixels, self.strategy)
         else:
             self._score = runner(parts.softmax_scores(model), self.strategy)
 
-    def batches(self, source, scale, shard):
-        """Returns the pictures of a source at a scale, and their numbers."""
-        # Whole pictures are larger: as many pixels, not as many pictures, at a time.
-        share = 1 if self._crops else (self.side / scale) ** 2
-        return data.eval_batches(
-            source,
-            max(1, int(self._batch_size * share)),
-            image_size=self.side if self._crops else None,
-            scale=scale,
-            shard=shard,
-        )
+    def view(self, scale):
+        """Returns what is wanted of an image at a scale; see `image_batches`."""
+        return self._crop, scale
 
     def __call__(self, images):
         """Returns scores of shape `(batch, classes)`."""
@@ -147,6 +120,10 @@ def _check(models, source, protocol, scales, batch_size):
             f"Received: batch_size={batch_size!r}"
         )
     classes = models[0].output_shape[-1]
+    if not len(source):
+        raise ValueError(
+            f"Argument `source` must hold images. Received: source={source}"
+        )
     if len(source.class_names) > classes:
         raise ValueError(
             f"Argument `source` must have labels below {classes}, the number of the "
@@ -155,23 +132,45 @@ def _check(models, source, protocol, scales, batch_size):
         )
 
 
-def _scores_at(scale, scorers, numbered, shard, progress):
-    """Returns the scores of this worker's pictures at one scale, by number."""
-    scores = np.zeros((len(numbered), scorers[0].classes), "float32")
-    for scorer in scorers:
-        for images, numbers in scorer.batches(numbered, scale, shard):
-            numbers = numbers.numpy()
-            scores[numbers] += scorer(images.numpy()) / len(scorers)
-            numbered.seen[numbers] = True
-            progress.add(len(numbers))
-    if not np.isfinite(scores).all():
-        raise ValueError("A model's scores are not finite; it cannot be evaluated.")
-    return scores
+class _Ranks:
+    """The best classes of each image: all that is kept of its scores.
+
+    Attributes:
+        labels: Array of each image's class, -1 for images that were not seen.
+        best: Array of each image's best classes over all scales, -1 likewise.
+        best_scores: Array of their scores.
+        by_scale: Dict from each scale to the best classes with it alone.
+    """
+
+    def __init__(self, images, classes, scales):
+        shape = (images, min(TOP, classes))
+        self.labels = np.full(images, -1)
+        self.best = np.full(shape, -1, "int32")
+        self.best_scores = np.full(shape, -1, "float32")
+        self.by_scale = {scale: np.full(shape, -1, "int32") for scale in scales}
+
+    def add(self, batch, scorers):
+        """Scores a batch with all models at all scales."""
+        total = 0.0
+        for scale, best in self.by_scale.items():
+            scores = sum(
+                scorer(batch.views[scorer.view(scale)]) / len(scorers)
+                for scorer in scorers
+            )
+            if not np.isfinite(scores).all():
+                raise ValueError(
+                    "A model's scores are not finite; it cannot be evaluated."
+                )
+            best[batch.indices] = rank(scores)
+            total = total + scores / len(self.by_scale)
+        best = rank(total)
+        self.labels[batch.indices] = batch.labels
+        self.best[batch.indices] = best
+        self.best_scores[batch.indices] = np.take_along_axis(total, best, axis=1)
 
 
-def _from_all_workers(strategy, seen, values):
-    """Returns the values of the pictures that some worker has seen, -1 for others."""
-    values = np.where(seen.reshape(-1, *[1] * (values.ndim - 1)), values, -1)
+def _from_all_workers(strategy, values):
+    """Returns the values of the images that some worker has seen, -1 for others."""
     rows = distribution.gather(strategy, values.ravel())
     return rows.max(axis=0).reshape(values.shape).astype(values.dtype)
 
@@ -194,9 +193,12 @@ def evaluate(
     its batches, and several machines share the pictures. A picture that cannot be
     decoded is skipped and counted.
 
-    Memory is bounded by `batch_size`: with `"dense"`, as many large images go through
+    Each image is decoded once, for all models and scales; of its scores the five best
+    are kept. Memory is bounded by `batch_size` and by the largest image, not by how
+    many images or classes there are. With `"dense"`, as many large images go through
     the convolutions at a time as have the pixels of a batch of the net's own size, and
-    an image of more pixels goes through in strips, with the same result.
+    an image of more pixels goes through in strips, with the same result. An image that
+    would have more than 2**26 pixels after resizing is skipped and counted.
 
     Args:
         model_or_models: A classifier of square RGB images, or a list of them; for
@@ -207,7 +209,7 @@ def evaluate(
         scales: Shorter sides to average over, at least the models' own size.
         flip: Whether to average over the mirrored pictures too. Ten views have five
             without it.
-        batch_size: Pictures of the models' own size that are computed at a time.
+        batch_size: Images of the models' own size that are computed at a time.
         verbose: 0 for silence, 1 for a progress bar and the result.
 
     Returns:
@@ -240,30 +242,33 @@ def evaluate(
     _check(models, source, protocol, scales, batch_size)
     scorers = [_Scorer(model, protocol, flip, batch_size) for model in models]
     strategy = scorers[0].strategy or tf.distribute.get_strategy()
-    worker, workers = shard = distribution.worker(strategy)
-    numbered = _Numbered(source)
+    worker, workers = distribution.worker(strategy)
+    indices = range(worker, len(source), workers)
     progress = keras.utils.Progbar(
-        len(range(worker, len(source), workers)) * len(scales) * len(models),
-        unit_name="picture",
-        verbose=verbose if worker == 0 else 0,
+        len(indices), unit_name="image", verbose=verbose if worker == 0 else 0
     )
-    total, best_at = 0.0, {}
-    for scale in scales:
-        scores = _scores_at(scale, scorers, numbered, shard, progress)
-        best_at[scale] = rank(scores)
-        total = total + scores / len(scales)
+    ranks = _Ranks(len(source), models[0].output_shape[-1], scales)
+    batches = image_batches.batches(
+        source,
+        indices,
+        list({scorer.view(scale): None for scorer in scorers for scale in scales}),
+        batch_size,
+        _BATCHES_WAITING * batch_size * max(scorer.side for scorer in scorers) ** 2,
+    )
+    with contextlib.closing(batches):
+        for batch in batches:
+            ranks.add(batch, scorers)
+            progress.add(len(batch.indices))
 
     def gathered(values):
-        return _from_all_workers(strategy, numbered.seen, values)
+        return _from_all_workers(strategy, values)
 
-    labels = gathered(numbered.labels)
+    labels = gathered(ranks.labels)
     indices = np.flatnonzero(labels >= 0)
     if not len(indices):
-        raise ValueError(f"No picture can be decoded. Received: source={source}")
+        raise ValueError(f"No image can be decoded. Received: source={source}")
     labels = labels[indices]
-    best = rank(total)
-    best_scores = gathered(np.take_along_axis(total, best, axis=1))[indices]
-    best = gathered(best)[indices]
+    best = gathered(ranks.best)[indices]
     top1, top5 = errors(best, labels)
     result = Evaluation(
         protocol=protocol,
@@ -277,13 +282,13 @@ def evaluate(
         seconds=time.perf_counter() - start,
         by_scale={
             scale: errors(gathered(best)[indices], labels)
-            for scale, best in best_at.items()
+            for scale, best in ranks.by_scale.items()
         },
         source=source,
         indices=indices,
         labels=labels,
         best=best,
-        best_scores=best_scores,
+        best_scores=gathered(ranks.best_scores)[indices],
     )
     if verbose and worker == 0:
         print(result, flush=True)

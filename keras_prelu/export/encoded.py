@@ -1,16 +1,19 @@
-"""Encoded pictures to pixels in TensorFlow ops alone, as an exported model needs.
+"""Encoded images to pixels in TensorFlow ops alone, as an exported model needs.
 
-What comes out is what `data.eval_batches` makes with Pillow, to a grey level.
+What comes out is what `data.eval_batches` makes with Pillow, to a grey level. Images
+are decoded one after another, and none that has more pixels than the reader allows.
 """
 
 import tensorflow as tf
 
 from keras_prelu.data.batches import stream_options
-from keras_prelu.data.windows import resized_length
+from keras_prelu.data.decoding import MAX_PIXELS
+from keras_prelu.data.resizing import resized_length
+from keras_prelu.export import headers
 
-# Pictures of a batch that are decoded at a time. Given, not tuned: a server has its own
-# threads.
-_AT_A_TIME = 8
+# Of an image that goes through the convolutions whole, whose maps take a hundred bytes
+# per pixel and more: 2048 x 2048.
+MAX_RESIZED_PIXELS = MAX_PIXELS // 16
 
 # The tag of the orientation in the header of a JPEG, little or big endian. The bytes in
 # it are all ASCII, which is what TensorFlow's regular expressions can tell of bytes.
@@ -44,40 +47,59 @@ def _upright(pixels, orientation):
 
 
 def decode(data):
-    """Decodes a picture, a scalar string tensor, to uint8 RGB.
+    """Decodes an image, a scalar string tensor, to uint8 RGB.
 
-    JPEG with its EXIF orientation, PNG, GIF (its first frame), BMP and WebP.
+    JPEG with its EXIF orientation, PNG, GIF (its first frame), BMP and WebP. Fails
+    before decoding if the image declares more than `data.decoding.MAX_PIXELS`.
     """
 
-    def jpeg():
+    def jpeg(data):
         # The accurate transform, as Pillow's: the default is up to 4 levels off.
         pixels = tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
         return _upright(pixels, _orientation(data))
 
-    def other():
-        return tf.io.decode_image(data, 3, expand_animations=False)
+    def checked():
+        with tf.control_dependencies([headers.check(*headers.size(data))]):
+            same = tf.identity(data)
+        return tf.cond(
+            tf.io.is_jpeg(same),
+            lambda: jpeg(same),
+            lambda: tf.io.decode_image(same, 3, expand_animations=False),
+        )
 
-    return tf.ensure_shape(tf.cond(tf.io.is_jpeg(data), jpeg, other), [None, None, 3])
+    def gif():
+        return tf.io.decode_image(headers.first_frame(data), 3, expand_animations=False)
+
+    pixels = tf.cond(headers.is_gif(data), gif, checked)
+    return tf.ensure_shape(pixels, [None, None, 3])
 
 
 def resize(pixels, shorter_side, side=None):
-    """Resizes a picture so that its shorter side is `shorter_side`, antialiased.
+    """Resizes an image so that its shorter side is `shorter_side`, antialiased.
 
     Args:
         pixels: A uint8 tensor of shape `(height, width, 3)`.
         shorter_side: Integer.
-        side: Side of the crop from the middle to return; `None` for the whole.
+        side: Side of the crop from the middle to return; `None` for the whole, which
+            fails for more than `MAX_RESIZED_PIXELS`: long and narrow images become
+            larger than any that can be decoded.
 
     Returns:
         A uint8 tensor.
     """
-    original = tf.shape(pixels)[:2]
+    # In 64 bits: a side can become 2**26 times as long.
+    original = tf.shape(pixels, tf.int64)[:2]
     resized = resized_length(original, tf.reduce_min(original), shorter_side)
-    size = resized if side is None else tf.constant([side, side])
+    if side is None:
+        check = headers.check(resized[0], resized[1], MAX_RESIZED_PIXELS)
+        with tf.control_dependencies([check]):
+            size = tf.identity(resized)
+    else:
+        size = tf.constant([side, side], tf.int64)
     # The crop alone is computed.
     result = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
-        size=size,
+        size=tf.cast(size, tf.int32),
         scale=tf.cast(resized / original, tf.float32),
         translation=-tf.cast((resized - size) // 2, tf.float32),
         kernel_type="triangle",
@@ -86,33 +108,30 @@ def resize(pixels, shorter_side, side=None):
     return tf.cast(tf.clip_by_value(tf.round(result), 0, 255), tf.uint8)
 
 
-def decoded(image_bytes, prepare, blank):
-    """Decodes a batch of pictures.
+def _options():
+    options = stream_options()
+    # Optimizing a pipeline of one element takes longer than decoding a small image.
+    options.experimental_optimization.apply_default_optimizations = False
+    return options
+
+
+def decoded(data, prepare, blank):
+    """Decodes an image, and does something with it.
 
     Args:
-        image_bytes: A string tensor of shape `(batch,)`.
-        prepare: Function from a picture, a uint8 tensor, to what is wanted of it, a
-            tensor of the same shape for every picture.
-        blank: A tensor like that, for pictures that cannot be decoded.
+        data: The bytes of a file, a scalar string tensor.
+        prepare: Function from an image, a uint8 tensor, to a tensor or a tuple of them.
+        blank: What to return in their place for an image that cannot be decoded, is
+            too large, or becomes too large in `prepare`.
 
     Returns:
-        Which pictures could be decoded, and what `prepare` made of each.
+        Whether the image could be decoded, and what `prepare` made of it.
     """
-    count = tf.size(image_bytes)
-    pictures = (
-        tf.data.Dataset.from_tensor_slices((tf.range(count), image_bytes))
-        .map(
-            lambda number, data: (number, prepare(decode(data))),
-            num_parallel_calls=_AT_A_TIME,
-        )
+    image = (
+        tf.data.Dataset.from_tensors(data)
+        .map(lambda data: (True, prepare(decode(data))))
         .ignore_errors()
     )
-    pictures = tf.data.Dataset.from_tensors((-1, blank)).concatenate(pictures)
-    batch = pictures.batch(tf.cast(count, tf.int64) + 1)
-    batch = batch.with_options(stream_options())
-    numbers, made = batch.get_single_element()
-    # Where in `made` each picture is; 0, the blank, for those that are missing.
-    places = tf.scatter_nd(
-        numbers[1:, None], tf.range(1, tf.size(numbers)), tf.shape(image_bytes)
-    )
-    return places > 0, tf.gather(made, places)
+    otherwise = tf.data.Dataset.from_tensors((False, blank))
+    first = image.concatenate(otherwise).take(1)
+    return first.with_options(_options()).get_single_element()

@@ -1,6 +1,8 @@
 """SavedModels for TF Serving."""
 
+import errno
 import pathlib
+import re
 import tempfile
 
 import tensorflow as tf
@@ -9,8 +11,9 @@ from keras_prelu.evaluation import parts
 from keras_prelu.export import cards, warmup
 from keras_prelu.export.models import check_class_names, check_model
 from keras_prelu.export.signatures import Served
-from keras_prelu.files import appearing
+from keras_prelu.files import appear, filling
 
+_LAST_VERSION = 2**63 - 1  # TF Serving counts in 64 bits
 # The paper resizes pictures to 256 for its crops of 224.
 _SCALE = 256 / 224
 _ON_ERROR = ("raise", "mark")
@@ -37,22 +40,55 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
             f"Argument `on_error` must be one of {', '.join(map(repr, _ON_ERROR))}. "
             f"Received: on_error={on_error!r}"
         )
-    if version is not None and (not isinstance(version, int) or version < 1):
+    if version is not None and not (
+        isinstance(version, int)
+        and not isinstance(version, bool)
+        and 1 <= version <= _LAST_VERSION
+    ):
         raise ValueError(
-            "Argument `version` must be an integer of at least 1, or None for the next "
-            f"one. Received: version={version!r}"
+            f"Argument `version` must be an integer from 1 to {_LAST_VERSION}, or None "
+            f"for the next one. Received: version={version!r}"
         )
+
+
+def _taken(path):
+    """Returns the versions in a folder, as TF Serving reads their names."""
+    names = [entry.name for entry in path.glob("*")]
+    # 19 digits: no name is too long for an integer, whatever lies in the folder.
+    versions = [int(name) for name in names if re.fullmatch("0*[0-9]{1,19}", name)]
+    return sorted(version for version in versions if version <= _LAST_VERSION)
 
 
 def _new_version(path, version):
     """Returns the folder of a version that is not there yet."""
-    taken = [int(entry.name) for entry in path.glob("*") if entry.name.isdigit()]
+    taken = _taken(path)
     if version in taken:
         raise ValueError(
-            f"Argument `version` must be a new one; {path} has {sorted(taken)}. "
+            f"Argument `version` must be a new one; {path} has {taken}. "
             f"Received: version={version!r}"
         )
-    return path / str(version or max(taken, default=0) + 1)
+    if version is None:
+        version = taken[-1] + 1 if taken else 1
+        if version > _LAST_VERSION:
+            raise ValueError(
+                f"Argument `version` must be given: {path} has the last one there can "
+                f"be, {_LAST_VERSION}. Received: version=None"
+            )
+    return path / str(version)
+
+
+def _publish(aside, path, version):
+    """Makes a filled folder a version, the next one if `version` is `None`."""
+    while True:
+        folder = _new_version(path, version)
+        try:
+            appear(aside, folder)
+        except OSError as error:
+            # Another export took the number meanwhile: the next one is free.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            return folder
 
 
 def saved_model(
@@ -81,8 +117,9 @@ def saved_model(
     - `dense`, if `dense_scales` are given: the same by dense testing, averaged over the
       scales and mirror images, as `keras_prelu.evaluation.evaluate` does.
 
-    `assets/labels.txt` holds the class names; `assets.extra/` the requests with which
-    the server warms up, and the model card.
+    `assets/labels.txt` holds the class names; `assets.extra/` the model card, and the
+    requests with which the server warms up. Without tensorflow-serving-api these are
+    left out: a warning and the model card say so.
 
     Args:
         model: A classifier of square RGB images that ends in a softmax, or in logits,
@@ -121,9 +158,8 @@ def saved_model(
     check_class_names(class_names, classes)
     _check(model, top_k, scale, dense_scales, on_error, version)
     cards.check(card)
-    warmup.require_protos()
     path = pathlib.Path(path)
-    folder = _new_version(path, version)
+    _new_version(path, version)  # refused before anything is written
     names = [str(i) for i in range(classes)] if class_names is None else class_names
     with tempfile.TemporaryDirectory() as temporary:
         labels = pathlib.Path(temporary, "labels.txt")
@@ -131,24 +167,25 @@ def saved_model(
         top_k = min(top_k, classes)
         served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
         path.mkdir(parents=True, exist_ok=True)
-        with appearing(folder) as aside:
+        with filling(path) as aside:
             # It is for answers only: gradients would make the graph larger.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(served, str(aside), served.functions, options)
             extra = aside / "assets.extra"
             extra.mkdir()
-            warmup.write(extra / warmup.FILE, path.name, served.functions, side)
-            signatures = list(served.functions)
+            warm_up = extra / warmup.FILE
+            warms_up = warmup.write(warm_up, path.name, served.functions, side)
             described = cards.describe(
                 model,
                 class_names,
                 card,
                 aside.rglob("*"),
                 format="TensorFlow SavedModel",
-                signatures=signatures,
+                signatures=list(served.functions),
                 scale=scale,
                 dense_scales=list(dense_scales),
                 on_error=on_error,
+                warm_up="one request per signature" if warms_up else "missing",
             )
             cards.write(described, extra / "model_card")
-    return folder
+            return _publish(aside, path, version)

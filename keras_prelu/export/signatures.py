@@ -1,8 +1,9 @@
-"""What a SavedModel answers: functions from images, or encoded pictures, to scores."""
+"""What a SavedModel answers: functions from images, decoded or encoded, to scores."""
 
 import tensorflow as tf
 
-from keras_prelu.evaluation import dense_model
+from keras_prelu.data.decoding import MAX_PIXELS
+from keras_prelu.evaluation import dense_model, parts
 from keras_prelu.export import encoded
 from keras_prelu.export.models import for_its_sizes
 
@@ -12,10 +13,10 @@ class Served(tf.Module):
 
     Args:
         model: A `keras.Model`, channels last, that ends in a softmax.
-        labels: Path of a file of class names, a line each.
+        labels: Path of a file of class names, one per line.
         top_k: How many classes to name.
         side: Side of the crop that is scored.
-        scale: The shorter side that encoded pictures are resized to.
+        scale: The shorter side that encoded images are resized to.
         dense_scales: The same for dense testing; empty for none.
         on_error: `"raise"` or `"mark"`.
     """
@@ -41,17 +42,23 @@ class Served(tf.Module):
         net = for_its_sizes(model)
 
         def score(images):
-            return net(tf.cast(images, net.inputs[0].dtype), training=False)
+            count = tf.shape(images)[0]
+            images = tf.cast(_at_least_one(images), net.inputs[0].dtype)
+            return net(images, training=False)[:count]
 
         def scores(images):
             return {"scores": tf.cast(score(images), tf.float32)}
 
-        def classify(image_bytes):
-            good, crops = encoded.decoded(
-                image_bytes,
+        def crop(data):
+            return encoded.decoded(
+                data,
                 lambda pixels: encoded.resize(pixels, scale, side),
                 blank=tf.zeros([side, side, 3], tf.uint8),
             )
+
+        def classify(image_bytes):
+            crops = tf.TensorSpec([side, side, 3], tf.uint8)
+            good, crops = _one_by_one(crop, image_bytes, crops)
             return self._best(good, score(crops))
 
         shape = net.inputs[0].shape
@@ -70,42 +77,39 @@ class Served(tf.Module):
 
     def _dense(self, model, scales):
         net = dense_model(model)
+        classes, side = net.output_shape[-1], parts.input_size(model)[0]
+        blank = tf.zeros([side, side, 3], tf.uint8)
+
+        def at_all_scales(pixels):
+            return tuple(encoded.resize(pixels, scale) for scale in scales)
 
         def score(data):
-            """Scores one picture, over all scales and mirrored."""
-            pixels = tf.ensure_shape(
-                tf.io.parse_tensor(data, tf.uint8), [None, None, 3]
+            """Scores one image, over all scales and mirrored."""
+            good, images = encoded.decoded(
+                data, at_all_scales, blank=(blank,) * len(scales)
             )
             total = 0.0
-            for scale in scales:
-                image = tf.cast(encoded.resize(pixels, scale), tf.float32)
+            for image in images:
+                image = tf.cast(image, tf.float32)
                 views = tf.stack([image, image[:, ::-1]])
                 total += tf.reduce_mean(net(views, training=False), axis=0)
-            return tf.cast(total / len(scales), tf.float32)
+            return good, tf.cast(total / len(scales), tf.float32)
 
         def dense(image_bytes):
-            # Serialized, since pictures of several sizes are no batch.
-            good, pictures = encoded.decoded(
-                image_bytes,
-                tf.io.serialize_tensor,
-                blank=tf.io.serialize_tensor(tf.zeros([1, 1, 3], tf.uint8)),
-            )
-            classes = net.output_shape[-1]
-            scores = tf.map_fn(
-                score, pictures, fn_output_signature=tf.TensorSpec([classes])
-            )
-            return self._best(good, scores)
+            scores = tf.TensorSpec([classes], tf.float32)
+            return self._best(*_one_by_one(score, image_bytes, scores))
 
         return dense
 
     def _best(self, good, scores):
-        """Names the best classes of the pictures; the rows of bad ones are marked."""
+        """Names the best classes of the images; the rows of bad ones are marked."""
         if self._on_error == "raise":
             check = tf.debugging.Assert(
                 tf.reduce_all(good),
                 [
-                    "image_bytes must hold JPEG, PNG, GIF, BMP or WebP pictures. "
-                    "Cannot be decoded: rows",
+                    "image_bytes must hold JPEG, PNG, GIF, BMP or WebP images of at "
+                    f"most {MAX_PIXELS} pixels, for dense testing "
+                    f"{encoded.MAX_RESIZED_PIXELS} resized. Cannot be decoded: rows",
                     tf.where(~good)[:, 0],
                 ],
                 summarize=100,
@@ -118,3 +122,32 @@ class Served(tf.Module):
             "classes": tf.where(good[:, None], names, ""),
             "scores": tf.where(good[:, None], best.values, 0.0),
         }
+
+
+def _at_least_one(images):
+    """Adds a blank image to an empty batch: oneDNN's convolutions fail on none."""
+    count, *size = tf.unstack(tf.shape(images))
+    missing = tf.cast(count == 0, tf.int32)
+    blank = tf.zeros(tf.stack([missing, *size]), images.dtype)
+    return tf.ensure_shape(tf.concat([images, blank], axis=0), images.shape)
+
+
+def _one_by_one(function, image_bytes, spec):
+    """Applies a function to one encoded image after another.
+
+    Memory holds one decoded image, whatever the batch.
+
+    Args:
+        function: From a scalar string tensor to a boolean and a tensor.
+        image_bytes: A string tensor of shape `(batch,)`.
+        spec: `tf.TensorSpec` of the tensor.
+
+    Returns:
+        The booleans and the tensors, stacked.
+    """
+    return tf.map_fn(
+        function,
+        image_bytes,
+        fn_output_signature=(tf.TensorSpec([], tf.bool), spec),
+        parallel_iterations=1,
+    )

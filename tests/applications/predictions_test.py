@@ -47,3 +47,11 @@ def test_imagenet_names_come_from_keras_file_where_it_is(tmp_path, monkeypatch):
 def test_scores_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match="`preds`.*Received: preds of shape"):
         model_a.decode_predictions(np.zeros(shape), class_names=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_refused(bad):
+    scores = np.full((4, 3), 0.2)
+    scores[[1, 3], 2] = bad
+    with pytest.raises(ValueError, match=r"finite scores.*in the rows \[1, 3\]"):
+        model_a.decode_predictions(scores, class_names=["a", "b", "c"])

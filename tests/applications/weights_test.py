@@ -1,5 +1,6 @@
 """Weights: what fits is loaded bit by bit, what does not is named."""
 
+import contextlib
 import functools
 import hashlib
 import http.server
@@ -287,6 +288,34 @@ def test_a_cache_that_cannot_be_written(trained, tmp_path, monkeypatch):
     path = trained[1]
     with pytest.raises(OSError, match="Cannot write to the cache.*KERAS_HOME"):
         small_a(weights=f"{path.as_uri()}#sha256={downloads.sha256_of(path)}")
+
+
+class Endless(http.server.BaseHTTPRequestHandler):
+    """Sends far more than it announces."""
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):  # noqa: N802
+        self.send_response(200)
+        if "announced" in self.path:
+            self.send_header("Content-Length", str(10**12))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                self.wfile.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize("name", ["announced", "silent"])
+def test_a_download_ends_at_the_limit(name, cache, monkeypatch):
+    monkeypatch.setattr(downloads, "MAX_BYTES", 5 << 20)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{httpd.server_port}/{name}.weights.h5"
+        with pytest.raises(ValueError, match="at most 5242880 bytes.*Received: "):
+            small_a(weights=f"{url}#sha256={'0' * 64}")
+        httpd.shutdown()
+    assert list(cache.iterdir()) == []
 
 
 def test_two_may_download_at_once(tmp_path, server, cache):

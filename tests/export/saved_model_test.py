@@ -1,8 +1,11 @@
 """SavedModels: what they answer, and how they come to lie where they lie."""
 
 import io
+import pathlib
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -217,7 +220,7 @@ def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
 
 
 def test_the_warm_up_asks_every_signature(versions, marking):
-    predict, logs = warmup.require_protos()
+    predict, logs = warmup.protos()
     records = tf.data.TFRecordDataset(
         str(versions / "2" / "assets.extra" / "tf_serving_warmup_requests")
     )
@@ -265,13 +268,52 @@ def test_nothing_is_visible_until_it_is_whole(net, tmp_path, monkeypatch):
 
 
 def test_versions_are_counted_on(tmp_path):
-    for name in ("2", "10", "notes", ".partial-11"):
+    # A superscript and more than 64 bits are no versions to TF Serving.
+    for name in ("2", "0010", "notes", ".partial-11", "²", "9" * 20):
         (tmp_path / name).mkdir()
     assert saving._new_version(tmp_path, None).name == "11"
     assert saving._new_version(tmp_path, 3).name == "3"
     assert saving._new_version(tmp_path / "none", None).name == "1"
     with pytest.raises(ValueError, match="Received: version=10"):
         saving._new_version(tmp_path, 10)
+    (tmp_path / str(2**63 - 1)).mkdir()
+    with pytest.raises(ValueError, match="has the last one.*Received: version=None"):
+        saving._new_version(tmp_path, None)
+    assert saving._new_version(tmp_path, 4).name == "4"
+
+
+def fake_writing(monkeypatch, meanwhile):
+    """Makes exports write next to nothing, and calls `meanwhile` while they do."""
+
+    def save(served, folder, *_):
+        (pathlib.Path(folder) / "saved_model.pb").write_text("a model")
+        meanwhile()
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+
+
+def test_three_exports_at_once_become_three_versions(net, tmp_path, monkeypatch):
+    """Each has found the number 1 free before any of them is done."""
+    together = threading.Barrier(3)
+    fake_writing(monkeypatch, together.wait)
+    with ThreadPoolExecutor(3) as pool:
+        done = [pool.submit(export.saved_model, net, tmp_path) for _ in range(3)]
+    assert sorted(version.result().name for version in done) == ["1", "2", "3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
+    for path in tmp_path.iterdir():
+        assert (path / "saved_model.pb").read_text() == "a model"
+
+
+def test_a_given_version_that_was_taken_meanwhile_is_refused(
+    net, tmp_path, monkeypatch
+):
+    def meanwhile():
+        (tmp_path / "4" / "theirs").mkdir(parents=True)
+
+    fake_writing(monkeypatch, meanwhile)
+    with pytest.raises(ValueError, match="must be a new one.*Received: version=4"):
+        export.saved_model(net, tmp_path, version=4)
+    assert [path.name for path in tmp_path.rglob("*")] == ["4", "theirs"]
 
 
 def test_other_classifiers_are_served_at_their_size_and_with_softmax(tmp_path):
@@ -290,12 +332,29 @@ def test_other_classifiers_are_served_at_their_size_and_with_softmax(tmp_path):
     assert sorted(best["classes"].numpy()[0]) == [b"0", b"1", b"2", b"3"]
 
 
-def test_a_missing_extra_says_what_to_install(net, tmp_path, monkeypatch):
+def test_without_the_servers_protos_only_the_warm_up_is_missing(
+    net, versions, tmp_path, monkeypatch, caplog
+):
     for module in ("predict_pb2", "prediction_log_pb2"):
         monkeypatch.setitem(sys.modules, f"tensorflow_serving.apis.{module}", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-prelu\[serving\]'"):
-        export.saved_model(net, tmp_path / "net")
-    assert list(tmp_path.iterdir()) == []
+    with caplog.at_level("WARNING"):
+        version = export.saved_model(net, tmp_path / "net", NAMES, top_k=3, scale=40)
+    assert "net is written without requests to warm up" in caplog.text
+    assert "pip install 'keras-prelu[serving]'" in caplog.text
+    extra = version / "assets.extra"
+    assert sorted(path.name for path in extra.iterdir()) == [
+        "model_card.json",
+        "model_card.md",
+    ]
+    assert "warm_up: missing" in (extra / "model_card.md").read_text()
+    card = (versions / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "warm_up: one request per signature" in card
+    image = tf.constant([JPEG])
+    found, expected = (
+        tf.saved_model.load(folder).signatures["classify"](image_bytes=image)["scores"]
+        for folder in (version, versions / "1")
+    )
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -309,6 +368,8 @@ def test_a_missing_extra_says_what_to_install(net, tmp_path, monkeypatch):
         ({"dense_scales": (40, 20)}, r"own, 32. Received: dense_scales=\(40, 20\)"),
         ({"on_error": "skip"}, "Received: on_error='skip'"),
         ({"version": 0}, "Received: version=0"),
+        ({"version": True}, "Received: version=True"),
+        ({"version": 2**63}, "to 9223372036854775807.* Received: version=92233"),
         ({"card": {"author": "me"}}, "Received: card with 'author'"),
     ],
 )

@@ -3,9 +3,14 @@
 No model server can be installed where the tests run; tests/serving/server.py stands in.
 """
 
+import contextlib
+import json
 import pathlib
+import socketserver
 import subprocess
 import sys
+import threading
+import time
 
 import keras
 import numpy as np
@@ -116,11 +121,91 @@ def test_a_client_prints_and_draws_the_five_best(
     assert len(colors) > 1000  # the pictures are in it
 
 
+@contextlib.contextmanager
+def sending(content, pause=0.0):
+    """Sends bytes to whoever connects, with a pause after each if one is given."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1 << 16)
+            with contextlib.suppress(OSError):
+                for byte in content:
+                    self.request.sendall(bytes([byte]))
+                    time.sleep(pause)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def http_answer(body, status="200 OK", length=None):
+    length = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n".encode() + body
+
+
+ONE = json.dumps({"predictions": [{"classes": ["a"], "scores": [1.0]}]}).encode()
+
+
+@pytest.mark.parametrize(
+    "content, kind, message",
+    [
+        (http_answer(b"<html>Log in</html>"), ConnectionError, "it sends b'<html>Log"),
+        (http_answer(ONE, length=1000), ConnectionError, "IncompleteRead"),
+        (http_answer(ONE[:20]), ConnectionError, "it sends b'{"),
+        (http_answer(b"[1]"), ConnectionError, "it sends b'.1.'"),
+        (http_answer(ONE), ConnectionError, "it answers 1 of 2 images"),
+        (b"", ConnectionError, "closed connection without response"),
+        (b"SSH-2.0 hello\r\n", ConnectionError, "SSH-2.0"),
+        (
+            http_answer(b"<html>" + b"x" * 5000, "502 Bad Gateway"),
+            ValueError,
+            r"refuses \(502\): <html>x{194}$",
+        ),
+    ],
+)
+def test_what_is_no_answer_is_told_in_one_line(content, kind, message):
+    ask = __import__("client_rest").ask
+    with sending(content) as server, pytest.raises(kind, match=message) as raised:
+        ask(server, "prelu", [b"one", b"two"])
+    assert server in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+    if kind is ConnectionError:
+        assert "Start a server with: MODEL=" in str(raised.value)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
+    client = __import__("client_rest")
+    monkeypatch.setattr(client.answers, "SECONDS", 0.5)
+    start = time.monotonic()
+    with (
+        sending(http_answer(ONE), pause=0.1) as server,
+        pytest.raises(ConnectionError, match="longer than 0.5 seconds.*Start a server"),
+    ):
+        client.ask(server, "prelu", [b"one"])
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("client", ["client_rest", "client_grpc"])
+def test_a_server_that_is_not_there_is_named(client, monkeypatch):
+    server = {"client_rest": "http://127.0.0.1:9", "client_grpc": "127.0.0.1:9"}[client]
+    message = f"No predictions from {server}: .*Start a server with: MODEL=.* compose"
+    with pytest.raises(ConnectionError, match=message):
+        __import__(client).ask(server, "prelu", [b"one"])
+
+
+def test_the_command_that_starts_a_server_is_that_of_the_readme():
+    answers = __import__("answers")
+    assert answers.START in (FOLDER / "README.md").read_text()
+
+
 def test_a_client_fails_in_one_line(photos, tmp_path):
     output = f"--output={tmp_path / 'answer.png'}"
     done = run("client_rest", photos / "a.jpg", "--server=http://127.0.0.1:9", output)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("error: No predictions from http://127.0.0.1:9: ")
+    assert len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,234 @@
+"""Reading for an evaluation: every image once, and no more of them than are allowed."""
+
+import concurrent.futures
+import io
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import tracemalloc
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_prelu import data, evaluation
+from keras_prelu.evaluation import image_batches
+from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.evaluation.evaluate_test import small_net
+
+
+class Bytes(data.Source):
+    """Encoded images as a source, of three classes in turn."""
+
+    def __init__(self, contents, **options):
+        super().__init__(["ant", "bee", "cat"], **options)
+        self.contents = contents
+        self.reads = []
+
+    def __len__(self):
+        return len(self.contents)
+
+    def __getitem__(self, index):
+        self.reads.append(index)
+        return self.contents[index], index % 3
+
+
+def line(length):
+    """An image of one row, some hundred bytes whatever its length."""
+    stream = io.BytesIO()
+    Image.new("1", (length, 1)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("protocol", ["center", "ten_view"])
+def test_images_are_read_once_for_all_models_and_scales(protocol):
+    source = Bytes([encoded(picture(50, 60 + i), "PNG") for i in range(7)])
+    models = [small_net(0), small_net(1, side=40)]
+    evaluation.evaluate(models, source, protocol, (48, 60), verbose=0)
+    assert sorted(source.reads) == list(range(7))
+
+
+def test_models_of_different_sizes_get_their_own_crops():
+    source = Bytes([encoded(picture(50, 60 + i), "PNG") for i in range(7)])
+    models = [small_net(0), small_net(1, side=40)]
+
+    def scores(models):
+        found = evaluation.evaluate(models, source, "center", (60,), verbose=0)
+        return np.take_along_axis(found.best_scores, found.best.argsort(axis=1), 1)
+
+    alone = [scores(model) for model in models]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    np.testing.assert_allclose(scores(models), np.mean(alone, axis=0), atol=1e-6)
+
+
+def test_no_matrix_of_scores_is_kept():
+    """Of 500 images with 20,000 classes it would have 40 MB."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(images)
+    model = keras.Model(images, keras.layers.Dense(20000, "softmax")(x))
+    source = Bytes([encoded(picture(8, 8), "PNG")] * 500)
+    evaluation.evaluate(model, Bytes(source.contents[:16]), scales=(8,), verbose=0)
+    tracemalloc.start()
+    evaluation.evaluate(model, source, scales=(8, 9), verbose=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+def test_images_of_equal_sizes_are_batched_and_each_comes_once():
+    sizes = [(20, 30), (30, 20), (20, 30), (25, 25), (20, 30), (30, 20), (20, 30)]
+    contents = [
+        encoded(picture(*size, number), "PNG") for number, size in enumerate(sizes)
+    ]
+    source = Bytes(contents)
+    wanted = [(None, 20), (16, 24)]
+    found = list(image_batches.batches(source, range(7), wanted, 3, 10**6))
+    assert [batch.indices.tolist() for batch in found] == [[0, 2, 4], [1, 5], [3], [6]]
+    for batch in found:
+        assert batch.labels.tolist() == [index % 3 for index in batch.indices]
+        for row, index in enumerate(batch.indices):
+            image = Image.open(io.BytesIO(contents[index]))
+            whole = image.resize(
+                [round(side * 20 / min(image.size)) for side in image.size],
+                Image.Resampling.BILINEAR,
+            )
+            np.testing.assert_array_equal(batch.views[None, 20][row], whole)
+            assert batch.views[16, 24][row].shape == (16, 16, 3)
+
+
+def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch):
+    waiting = []
+    decoded = image_batches._decoded
+
+    def noted(*arguments):
+        for image in decoded(*arguments):
+            waiting.append(image.index)
+            yield image
+
+    monkeypatch.setattr(image_batches, "_decoded", noted)
+    # 8 images in a batch are 3200 pixels; all sizes differ, so no batch is ever full.
+    source = Bytes([encoded(picture(20, 20 + i), "PNG") for i in range(12)])
+    most, longest, seen = 1200, 0, []
+    for batch in image_batches.batches(source, range(12), [(None, 20)], 8, most):
+        pixels = sum(20 * (20 + index) for index in waiting)
+        assert pixels <= most + 20 * 32  # the last one is in it
+        longest = max(longest, len(waiting))
+        for index in batch.indices:
+            waiting.remove(index)
+            seen.append(index)
+    assert longest == 3
+    assert sorted(seen) == list(range(12))
+
+
+class Counting(concurrent.futures.Executor):
+    """Does its work at once; what was submitted counts until it is taken."""
+
+    def __init__(self):
+        self.submitted = []
+
+    def submit(self, function, item):
+        self.submitted.append(item)
+        future = concurrent.futures.Future()
+        future.set_result(function(item))
+        return future
+
+
+def test_what_is_computed_ahead_is_limited_by_its_cost():
+    items = [3, 1, 4, 1, 5, 30, 2, 6, 5]
+    pool, taken = Counting(), []
+    results = image_batches._ahead(pool, lambda x: 10 * x, iter(items), int, 8)
+    for result in results:
+        taken.append(result)
+        ahead = pool.submitted[len(taken) - 1 :]
+        assert sum(ahead) <= 8 or len(ahead) == 1
+    assert taken == [10 * item for item in items]
+    assert pool.submitted == items
+
+
+@pytest.mark.parametrize("bad", [b"torn", b"", line(2**27)])
+def test_bad_images_are_skipped_with_the_reason(bad):
+    good = encoded(picture(50, 60), "JPEG")
+    source = Bytes([good, bad, broken_jpeg(good), good], max_bad=2)
+    batches = list(image_batches.batches(source, range(4), [(16, 20)], 4, 10**6))
+    assert [batch.indices.tolist() for batch in batches] == [[0, 3]]
+    assert list(source.skipped) == ["picture 1", "picture 2"]
+
+
+def test_an_image_that_would_become_too_large_is_skipped(caplog):
+    """60000 x 1 at the scale 48: 138 million pixels, and 415 MB."""
+    source = Bytes([line(60000), encoded(picture(50, 60), "PNG")])
+    found = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
+    assert (found.examples, found.skipped) == (1, 1)
+    reason = "2880000 x 48 pixels at the scale 48: more than the 67108864"
+    assert reason in source.skipped["picture 0"]
+    # Of the crop from its middle no more is computed than of any other.
+    found = evaluation.evaluate(small_net(), source, "center", (48,), verbose=0)
+    assert (found.examples, found.skipped) == (2, 0)
+
+
+@pytest.mark.tensorflow_only
+def test_whole_images_of_eval_batches_have_the_same_limit():
+    source = Bytes([line(60000), encoded(picture(50, 60), "PNG")])
+    ((x, y),) = data.eval_batches(source, 2, image_size=None, scale=48)
+    assert x.shape == (1, 48, 58, 3) and y.numpy().tolist() == [1]
+    assert "at the scale 48" in source.skipped["picture 0"]
+
+
+def readers():
+    return [t for t in threading.enumerate() if "ThreadPoolExecutor" in t.name]
+
+
+def test_an_error_of_the_source_is_raised_as_it_is_and_leaves_no_thread():
+    class Vanishing(Bytes):
+        def __getitem__(self, index):
+            if index == 5:
+                raise FileNotFoundError("photos/5.jpg")
+            return super().__getitem__(index)
+
+    before = len(readers())
+    source = Vanishing([encoded(picture(50, 60), "PNG")] * 9)
+    with pytest.raises(FileNotFoundError, match="photos/5.jpg"):
+        evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
+    assert len(readers()) == before
+
+
+PEAK = """
+import pathlib, sys
+import keras
+from keras_prelu import evaluation
+from tests.evaluation.image_batches_test import Bytes
+
+def peak():
+    with open("/proc/self/status") as file:
+        fields = dict(line.split(":") for line in file)
+    return int(fields["VmHWM"].split()[0]) / 2**10
+
+small, large = (pathlib.Path(path).read_bytes() for path in sys.argv[1:])
+images = keras.Input((224, 224, 3))
+x = keras.layers.GlobalAveragePooling2D()(images)
+model = keras.Model(images, keras.layers.Dense(3, "softmax")(x))
+evaluation.evaluate(model, Bytes([small] * 4), "ten_view", (224,), verbose=0)
+before = peak()
+evaluation.evaluate(model, Bytes([large] * 4), "ten_view", (224,), verbose=0)
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+@pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="Linux")
+def test_large_images_are_decoded_one_after_another(tmp_path):
+    """Of four at once the pixels alone, as Pillow keeps them, would have 1024 MiB."""
+    for name, side in (("small", 300), ("large", 8192)):
+        (tmp_path / name).write_bytes(encoded(Image.new("RGB", (side, side)), "JPEG"))
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, tmp_path / "small", tmp_path / "large"],
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[2])},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert 192 < float(done.stdout) < 1430  # MiB: 1.5 GB
