@@ -225,9 +225,20 @@ class WeightsFile:
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise ValueError(
                 "The file of weights is for another net, width, activation or number "
-                f"of channels. {shown}{more}. Received: weights={str(self.path)!r}"
+                f"of channels. {shown}{more}.{self._hint(wanted)} "
+                f"Received: weights={str(self.path)!r}"
             )
         return matched
+
+    def _hint(self, wanted):
+        """Returns why a file of models A or B from before their correction misfits."""
+        found, now = (shapes.get("conv1") for shapes in (self.shapes, wanted))
+        if not (found and now and 3 * found[0][-1] == 2 * now[0][-1]):
+            return ""
+        return (
+            " Models A and B once had 64 filters in their first layer here, where the "
+            "paper has 96: this file was written then, so train the net again."
+        )
 
     def load(self, model, matched):
         """Loads the layers named in `matched`, the result of `match()`.

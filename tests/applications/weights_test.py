@@ -15,7 +15,7 @@ import pytest
 from keras import ops
 
 import keras_prelu
-from keras_prelu.applications import ModelA, ModelB, downloads, weights
+from keras_prelu.applications import ModelA, ModelB, downloads, nets, weights
 
 SMALL = {"width": 1 / 32, "classes": 5, "input_shape": (32, 32, 3)}
 small_a = functools.partial(ModelA, **SMALL)
@@ -160,6 +160,22 @@ def test_other_kinds_of_files_are_refused(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"\.weights\.h5 or \.keras\. Received"):
         small_a(weights=path)
+
+
+def test_a_file_with_the_former_64_filters_says_why_it_is_refused(
+    tmp_path, monkeypatch
+):
+    stages = nets.NETS["model_a"].stages
+    former = nets.Net((stages[0]._replace(filters=64), *stages[1:]))
+    with monkeypatch.context() as patch:
+        patch.setitem(nets.NETS, "model_a", former)
+        small_a().save_weights(tmp_path / "former.weights.h5")
+    with pytest.raises(ValueError, match="64 filters .* the paper has 96.*Received"):
+        small_a(weights=tmp_path / "former.weights.h5")
+    small_a(width=1 / 16).save_weights(tmp_path / "wider.weights.h5")
+    with pytest.raises(ValueError, match="another net, width") as error:
+        small_a(weights=tmp_path / "wider.weights.h5")
+    assert "64 filters" not in str(error.value)
 
 
 def test_imagenet_says_that_there_is_none():

@@ -17,17 +17,15 @@ def get_config():
     """Returns the recipe."""
     config = defaults.get_config()
     config.model.width = 1 / 16
-    config.model.dropout = 0.0  # a net this small does not overfit in 12 epochs
+    config.model.dropout = 0.0  # a net this small underfits in 15 epochs
     config.data.name = "prelu_shapes"
     config.data.image_size = 48
     config.data.scale = (48, 60)
     config.data.eval_scale = 54
-    config.optimizer.learning_rate = 3e-2
-    config.optimizer.clip_norm = 1.0
     config.schedule.name = "fixed"
     config.schedule.factor = 0.3
-    config.schedule.epochs = (7, 10, 12)
-    config.batch_size = 64
-    config.epochs = 12
+    config.schedule.epochs = (9, 12, 14)
+    config.batch_size = 32
+    config.epochs = 15
     config.deterministic = True
     return config
