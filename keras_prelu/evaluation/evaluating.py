@@ -13,7 +13,7 @@ from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
 from keras_prelu.evaluation.running import runner
 from keras_prelu.evaluation.strips import DenseScores
 
-# Of images that wait for others of their size, and of images that are decoded ahead.
+# How many batches' pixels may wait for other images of their size.
 _BATCHES_WAITING = 16
 
 

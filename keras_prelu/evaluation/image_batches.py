@@ -11,7 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_prelu.data.decoding import BadPictureError, Header, decode_rgb, read_header
+from keras_prelu.data.decoding import (
+    MAX_PIXELS,
+    BadPictureError,
+    Header,
+    decode_rgb,
+    read_header,
+)
 from keras_prelu.data.reading import CORES
 from keras_prelu.data.resizing import evaluation_view, view_shape
 
@@ -89,24 +95,27 @@ def _ahead(pool, function, items, cost, most):
         yield ahead.popleft()[0].result()
 
 
-def _decoded(source, indices, wanted, most_pixels):
-    """Yields the images that can be decoded, in order; the others are skipped."""
+def _decoded(source, indices, wanted, batch_size):
+    """Yields the images that can be decoded, in order; the others are skipped.
 
-    def pixels(image):
+    Decoded ahead are a batch, or two images for each core, but no more pixels together
+    than a single image may have.
+    """
+    most = max(batch_size, 2 * CORES)
+
+    def fraction(image):
+        """Returns the fraction of what may be decoded ahead that an image takes."""
         if image.error:
-            return 0
+            return 1 / most
         height, width = image.header[:2]
         sizes = [view_shape(height, width, *view) for view in wanted]
-        return sum(rows * columns for rows, columns in [(height, width), *sizes])
+        pixels = sum(rows * columns for rows, columns in [(height, width), *sizes])
+        return max(1 / most, pixels / MAX_PIXELS)
 
     pool = concurrent.futures.ThreadPoolExecutor(CORES)
     try:
-        encoded = _ahead(
-            pool, lambda i: _read(source, i), indices, lambda _: 1, 2 * CORES
-        )
-        for image in _ahead(
-            pool, lambda i: _decode(i, wanted), encoded, pixels, most_pixels
-        ):
+        encoded = _ahead(pool, lambda i: _read(source, i), indices, lambda _: 1, most)
+        for image in _ahead(pool, lambda i: _decode(i, wanted), encoded, fraction, 1):
             if image.error:
                 source.skip(image.index, str(image.error))
             else:
@@ -131,15 +140,14 @@ def batches(source, indices, wanted, batch_size, most_pixels):
         wanted: List of different pairs `(image_size, scale)`: the views to make of each
             image; see `evaluation_view`.
         batch_size: Images in a batch; fewer where memory or images run out.
-        most_pixels: Pixels of the views that wait for others of their size; and of the
-            images, with their views, that are decoded ahead. An image that has more
-            goes alone.
+        most_pixels: Pixels of the views that wait for others of their size; a view that
+            has more goes alone.
 
     Yields:
         A `Batch`.
     """
     groups, waiting = {}, 0
-    for image in _decoded(source, indices, wanted, most_pixels):
+    for image in _decoded(source, indices, wanted, batch_size):
         key = tuple(view.shape for view in image.views)
         group = groups.setdefault(key, [])
         group.append(image)

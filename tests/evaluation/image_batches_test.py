@@ -148,6 +148,30 @@ def test_what_is_computed_ahead_is_limited_by_its_cost():
     assert pool.submitted == items
 
 
+@pytest.mark.parametrize("side, expected", [(20, 5), (4, 8)])
+def test_many_small_or_a_few_large_images_are_decoded_ahead(
+    side, expected, monkeypatch
+):
+    ahead, decoding = image_batches._ahead, []
+
+    def counting(pool, function, items, cost, most):
+        pool = Counting()
+        results = ahead(pool, function, items, cost, most)
+        for taken, result in enumerate(results):
+            if most == 1:
+                decoding.append(len(pool.submitted) - taken)
+            yield result
+
+    monkeypatch.setattr(image_batches, "_ahead", counting)
+    monkeypatch.setattr(image_batches, "CORES", 4)
+    # With their views of 20 x 20 the larger ones have 800.
+    monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
+    source = Bytes([encoded(picture(side, side), "PNG")] * 20)
+    found = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
+    assert [image.index for image in found] == list(range(20))
+    assert max(decoding) == expected
+
+
 @pytest.mark.parametrize("bad", [b"torn", b"", line(2**27)])
 def test_bad_images_are_skipped_with_the_reason(bad):
     good = encoded(picture(50, 60), "JPEG")
