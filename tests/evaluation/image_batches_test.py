@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from keras_prelu import data, evaluation
+from keras_prelu.data.sources import TooManyBadPicturesError
 from keras_prelu.evaluation import image_batches
 from tests.data.conftest import broken_jpeg, encoded, picture
 from tests.evaluation.evaluate_test import small_net
@@ -181,7 +182,13 @@ def test_bad_images_are_skipped_with_the_reason(bad):
     assert list(source.skipped) == ["picture 1", "picture 2"]
 
 
-def test_an_image_that_would_become_too_large_is_skipped(caplog):
+def test_too_many_bad_images_end_the_evaluation_with_their_names():
+    source = Bytes([b"torn", encoded(picture(50, 60), "PNG"), b""], max_bad=1)
+    with pytest.raises(TooManyBadPicturesError, match="picture 0: .*\n  picture 2: "):
+        evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
+
+
+def test_an_image_that_would_become_too_large_is_skipped():
     """60000 x 1 at the scale 48: 138 million pixels, and 415 MB."""
     source = Bytes([line(60000), encoded(picture(50, 60), "PNG")])
     found = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
