@@ -20,6 +20,7 @@ from absl import app, flags
 from inputs import CONSTRUCTORS, load_model, open_source, read_config
 from report import write_evaluations
 
+from keras_prelu import data
 from keras_prelu.evaluation import evaluate, table
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
@@ -96,6 +97,7 @@ def construct(classes):
     )
 
 
+@errors.in_one_line((data.DataError,))
 def main(_):
     """Evaluates, prints, writes."""
     with errors.in_one_line():

@@ -190,6 +190,7 @@ def parse(arguments):
         return left
 
 
+@errors.in_one_line((data.DataError,))
 def main(_):
     """Trains, and ends with the code that tells how."""
     config = _CONFIG.value

@@ -6,6 +6,7 @@ import warnings
 import keras
 
 from keras_prelu.callbacks.checkpoints import CheckpointError
+from keras_prelu.data.errors import original_errors
 
 
 @contextlib.contextmanager
@@ -22,6 +23,7 @@ def without_needless_warnings():
 
 
 @without_needless_warnings()
+@original_errors()
 def resumable_fit(
     model, train, epochs, steps_per_epoch, resume, callbacks=(), validation_data=None
 ):

@@ -7,13 +7,17 @@ from keras_prelu.data.color import (
     ColorComponents,
     color_components,
 )
+from keras_prelu.data.errors import (
+    DataError,
+    TooManyBadPicturesError,
+    UnreadableImageError,
+    original_errors,
+)
+from keras_prelu.data.file_source import from_directory, from_files
 from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.sources import (
     Source,
     Subset,
-    TooManyBadPicturesError,
-    from_directory,
-    from_files,
     split,
 )
 

@@ -10,6 +10,7 @@ from PIL import Image
 from keras_prelu.data import drawing, reading
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.decoding import BadPictureError, decode_rgb
+from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import evaluation_view, resampled
 from keras_prelu.data.windows import (
     canvas_side,
@@ -159,10 +160,10 @@ def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
     worker, workers = shard
 
     def load(index):
-        image, label = tf.numpy_function(
+        image, label = call_python(
             lambda index: _evaluated(source, int(index), image_size, scale),
             [index],
-            (tf.uint8, tf.int32),
+            [tf.uint8, tf.int32],
         )
         image = tf.ensure_shape(image, [image_size, image_size, 3])
         return image, tf.ensure_shape(label, [])
@@ -211,10 +212,10 @@ def _for_host(image_size):
 
     def prepare(picture):
         x, label = _for_device(image_size)[0](picture)
-        crop = tf.numpy_function(
-            lambda *drawn: _cropped(image_size, *drawn),
+        [crop] = call_python(
+            lambda *drawn: [_cropped(image_size, *drawn)],
             [x["pixels"], x["box"], x["flip"]],
-            tf.uint8,
+            [tf.uint8],
         )
         crop = tf.ensure_shape(crop, [image_size, image_size, 3])
         return {"crop": crop, "shift": x["shift"]}, label
@@ -239,9 +240,9 @@ def _finish_on_host(x, label):
         batch, height, width, _ = crops.shape
         rows = crops.reshape(batch, height, -1).astype(np.float32)
         rows += np.tile(shifts, width)[:, None]
-        return rows.reshape(crops.shape)
+        return [rows.reshape(crops.shape)]
 
-    images = tf.numpy_function(shifted, [x["crop"], x["shift"]], tf.float32)
+    [images] = call_python(shifted, [x["crop"], x["shift"]], [tf.float32])
     return tf.ensure_shape(images, x["crop"].shape), label
 
 

@@ -10,7 +10,7 @@ import sys
 import types
 
 from keras_prelu.data.checking import check
-from keras_prelu.data.sources import from_directory
+from keras_prelu.data.file_source import from_directory
 
 
 def main(arguments=None):

@@ -16,6 +16,11 @@ def digest(parts):
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
+def digest_of_integers(integers):
+    """Returns the `digest` of some integers."""
+    return digest(str(integer).encode() for integer in integers)
+
+
 def differences(before, now):
     """Tells people what has changed between two fingerprints.
 

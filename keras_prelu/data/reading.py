@@ -2,10 +2,12 @@
 
 Damage shows only while decoding, inside the graph, where an error ends a batch. So a
 batch is first made on the fast road; if that fails, it is read again, each picture
-proven by decoding it, and the bad ones replaced. What takes a bad picture's place is
-a function of the files alone: the next good one in the source's order.
+proven by decoding it, and the bad ones replaced and remembered. What takes a bad
+picture's place is a function of the files alone: the next good one in the source's
+order.
 """
 
+import enum
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.decoding import BadPictureError, read_header
+from keras_prelu.data.errors import DataError
+from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.sources import Source
 from keras_prelu.platforms import usable_cores
 
@@ -33,6 +37,18 @@ _PICTURE = {
     "flip": (tf.uint8, []),
     "shift": (tf.float32, [3]),
 }
+
+
+class Extent(enum.Enum):
+    """Which windows of a picture cannot be decoded: all, or those that reach too low.
+
+    A picture that is bad everywhere is not tried again. Whether one that is bad
+    somewhere stands in its batch is a matter of what was drawn for it alone, not of
+    what has happened before: so it is tried each time, before its batch is made.
+    """
+
+    EVERYWHERE = enum.auto()
+    SOMEWHERE = enum.auto()
 
 
 class Recipe(NamedTuple):
@@ -95,17 +111,21 @@ class Recipe(NamedTuple):
         source = self.source
         for distance in range(len(source)):
             candidate = (index + distance) % len(source)
+            bad = source.bad.get(candidate)
+            if bad is Extent.EVERYWHERE:
+                continue
             data, label = source.read(candidate)
             try:
                 fields = self.plan(read_header(data), epoch, index)
                 fields |= {"data": data, "label": label, "epoch": epoch, "index": index}
-                if proven:
+                if proven or bad:
                     self._prove(fields)
             except BadPictureError as error:
+                source.bad[candidate] = _extent(data)
                 source.skip(candidate, str(error))
             else:
                 return fields
-        raise ValueError(f"No picture of the source can be decoded: {source.skipped}")
+        raise DataError(f"No picture of the source can be decoded: {source.skipped}")
 
     def _prove(self, fields):
         """Prepares a picture for nothing but the error that it may raise."""
@@ -122,9 +142,9 @@ class Recipe(NamedTuple):
 def _graph_function(read):
     """Wraps a function that returns the columns of `_PICTURE` as arrays."""
 
-    def call(*arguments):
+    def load(*arguments):
         types = [dtype for dtype, _ in _PICTURE.values()]
-        columns = tf.numpy_function(read, arguments, types)
+        columns = call_python(read, arguments, types)
         return {
             name: tf.ensure_shape(column, [None, *shape])
             for (name, (_, shape)), column in zip(
@@ -132,7 +152,19 @@ def _graph_function(read):
             )
         }
 
-    return call
+    return load
+
+
+def _extent(data):
+    """How much of a picture that has failed cannot be decoded."""
+    try:
+        if read_header(data).plain:
+            # All windows are decoded from the first row down.
+            tf.io.decode_and_crop_jpeg(data, [0, 0, 1, 1], channels=3)
+            return Extent.SOMEWHERE
+    except (BadPictureError, tf.errors.OpError):
+        pass
+    return Extent.EVERYWHERE
 
 
 def reason_of(error):

@@ -2,21 +2,17 @@
 
 import functools
 import math
-import os
-import pathlib
 import threading
 
 import numpy as np
 from absl import logging
 
-from keras_prelu.data.fingerprints import digest
-
-# What a folder may hold besides pictures without a word.
-_NOT_PICTURES = (".txt", ".csv", ".json", ".md", ".xml", ".html")
-
-
-class TooManyBadPicturesError(RuntimeError):
-    """More pictures of a source could not be decoded than its quota allows."""
+from keras_prelu.data.errors import (
+    DataError,
+    TooManyBadPicturesError,
+    UnreadableImageError,
+)
+from keras_prelu.data.fingerprints import digest_of_integers
 
 
 class Source:
@@ -49,6 +45,7 @@ class Source:
             )
         self.class_names = list(class_names)
         self.skipped = {}  # what was left out so far: name -> reason
+        self.bad = {}  # what training has found out: index -> `reading.Extent`
         self._max_bad = max_bad
         self._lock = threading.Lock()
 
@@ -116,66 +113,35 @@ class Source:
         return min(max(math.ceil(0.01 * len(self)), 1), 100)
 
     def skip(self, index, reason):
-        """Counts and logs a picture that cannot be used; stops past the quota."""
+        """Counts a picture that cannot be used, logs it once; stops past the quota."""
         name = self.describe(index)
         with self._lock:
-            if name in self.skipped:
-                return
-            self.skipped[name] = reason
-            names = list(self.skipped)
-        logging.warning("Skipped %s: %s", name, reason)
-        if len(names) > self.max_bad:
-            listing = "\n  ".join(f"{name}: {self.skipped[name]}" for name in names)
+            is_new = name not in self.skipped
+            self.skipped.setdefault(name, reason)
+            skipped = list(self.skipped.items())
+        if is_new:
+            logging.warning("Skipped %s: %s", name, reason)
+        if len(skipped) > self.max_bad:
+            listing = "\n  ".join(f"{name}: {reason}" for name, reason in skipped)
             raise TooManyBadPicturesError(
-                f"{len(names)} pictures cannot be decoded; `max_bad` allows "
+                f"{len(skipped)} pictures cannot be decoded; `max_bad` allows "
                 f"{self.max_bad} of {len(self)}:\n  {listing}"
             )
 
     def read(self, index):
         """Returns `(bytes, label)`, the label checked against the class names."""
-        data, label = self[index]
+        try:
+            data, label = self[index]
+        except OSError as error:
+            raise UnreadableImageError(
+                f"{self.describe(index)} cannot be read: {error.strerror or error}"
+            ) from error
         if not 0 <= label < len(self.class_names):
-            raise ValueError(
+            raise DataError(
                 f"A label must be in 0 ... {len(self.class_names) - 1}. "
                 f"Received: label={label} of {self.describe(index)}"
             )
         return data, label
-
-
-class FileSource(Source):
-    """Pictures in files: what `from_directory` and `from_files` return."""
-
-    def __init__(self, paths, labels, class_names, max_bad=None):
-        super().__init__(class_names, max_bad)
-        self.paths = [os.fspath(path) for path in paths]
-        self.labels = np.asarray(labels, np.int32)
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, index):
-        with open(self.paths[index], "rb") as file:  # noqa: PTH123 (3 times faster)
-            return file.read(), int(self.labels[index])
-
-    def describe(self, index):
-        """Returns the path of one picture."""
-        return self.paths[index]
-
-    def fingerprint(self):
-        """Returns the fingerprint of `Source`, with the files' names by class."""
-        start = os.path.commonprefix(self.paths).rfind(os.sep) + 1
-        names = {name: [] for name in self.class_names}
-        for path, label in zip(self.paths, self.labels, strict=True):
-            relative = path[start:].replace(os.sep, "/")
-            names[self.class_names[label]].append(os.fsencode(relative))
-        files = {
-            name: f"{len(paths)} files, names {digest(paths)}"
-            for name, paths in names.items()
-        }
-        fingerprint = {**super().fingerprint(), "files": files}
-        if (np.diff(self.labels) < 0).any():
-            fingerprint["order"] = _digest_of_integers(self.labels)
-        return fingerprint
 
 
 class Subset(Source):
@@ -213,7 +179,7 @@ class Subset(Source):
         return {
             **super().fingerprint(),
             "source": self._source.fingerprint(),
-            "indices": _digest_of_integers(self._indices),
+            "indices": digest_of_integers(self._indices),
         }
 
     @functools.cached_property
@@ -255,113 +221,3 @@ def split(source, share=0.2, seed=0):
         parts[0].extend(places[count:])
         parts[1].extend(places[:count])
     return tuple(Subset(source, sorted(part)) for part in parts)
-
-
-def from_directory(path, max_bad=None):
-    """Pictures in folders, one folder a class.
-
-    Classes are ordered by name, as are the files in them. Folders inside a class
-    folder belong to that class; symbolic links are followed; hidden files and
-    folders, and text files (`.txt`, `.csv`, `.json`, `.md`, `.xml`, `.html`), are
-    passed over. Everything else counts as a picture, whatever it is called.
-
-    Args:
-        path: The folder that holds the class folders.
-        max_bad: See `Source`.
-
-    Returns:
-        A `Source`.
-
-    Examples:
-        >>> import tempfile
-        >>> root = pathlib.Path(tempfile.mkdtemp())
-        >>> for name in ("dog", "cat"):
-        ...     (root / name).mkdir()
-        ...     _ = (root / name / "1.jpg").write_bytes(b"")
-        >>> source = from_directory(root)
-        >>> source.class_names, len(source)
-        (['cat', 'dog'], 2)
-    """
-    root = pathlib.Path(path)
-    if not root.is_dir():
-        raise NotADirectoryError(
-            f"`path` must be a folder with a folder a class. Received: path={path}"
-        )
-    class_names = sorted(
-        entry.name
-        for entry in root.iterdir()
-        if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if not class_names:
-        raise ValueError(
-            f"`path` must hold a folder for each class. Received: path={path}, "
-            "which has no folders in it"
-        )
-    paths, labels = [], []
-    for label, name in enumerate(class_names):
-        files = _picture_files(root / name)
-        if not files:
-            raise ValueError(f"The class folder {root / name} has no pictures in it.")
-        paths += files
-        labels += [label] * len(files)
-    return FileSource(paths, labels, class_names, max_bad)
-
-
-def from_files(paths, labels, class_names, max_bad=None):
-    """Pictures in a list of files, with a list of labels.
-
-    Args:
-        paths: The files.
-        labels: As many integers, each a position in `class_names`.
-        class_names: A list of strings.
-        max_bad: See `Source`.
-
-    Returns:
-        A `Source`.
-
-    Examples:
-        >>> source = from_files(["a.jpg", "b.jpg"], [1, 0], ["cat", "dog"])
-        >>> source.describe(0), source.class_names[source.labels[0]]
-        ('a.jpg', 'dog')
-    """
-    paths, labels = list(paths), list(labels)
-    if len(paths) != len(labels):
-        raise ValueError(
-            "`paths` and `labels` must be equally long. Received: "
-            f"len(paths)={len(paths)}, len(labels)={len(labels)}"
-        )
-    if not paths:
-        raise ValueError("`paths` must hold at least one file. Received: paths=[]")
-    for path, label in zip(paths, labels, strict=True):
-        if not 0 <= label < len(class_names):
-            raise ValueError(
-                f"`labels` must be in 0 ... {len(class_names) - 1}. "
-                f"Received: label={label} of {path}"
-            )
-    return FileSource(paths, labels, class_names, max_bad)
-
-
-def _digest_of_integers(integers):
-    return digest(str(integer).encode() for integer in integers)
-
-
-def _picture_files(folder):
-    """All files under a folder, sorted; links to folders followed once."""
-
-    def fail(error):
-        raise error  # os.walk passes over folders that it cannot read
-
-    files, seen = [], set()
-    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:  # a link back to a folder above it
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [
-            os.path.join(parent, name)  # noqa: PTH118 (a million of them)
-            for name in names
-            if not name.startswith(".") and not name.lower().endswith(_NOT_PICTURES)
-        ]
-    return sorted(files)

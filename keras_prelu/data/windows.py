@@ -11,10 +11,10 @@ TensorFlow ops on scalars; only the decoding itself is TensorFlow's.
 import math
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import resized_length
 
 # The kernel reaches at most two pixels beyond a box that is at most twice the crop;
@@ -136,10 +136,7 @@ def decode_window(picture):
         )
 
     def other():
-        # Called eagerly, numpy_function passes an array of one object, not bytes.
-        pixels = tf.numpy_function(
-            lambda data: decode_rgb(np.array(data, object).item()), [data], tf.uint8
-        )
+        [pixels] = call_python(lambda data: [decode_rgb(data)], [data], [tf.uint8])
         pixels = tf.ensure_shape(pixels, [None, None, 3])
         top, left, rows, columns = tf.unstack(area)
         return pixels[top : top + rows, left : left + columns]

@@ -175,6 +175,7 @@ def _from_all_workers(strategy, values):
     return rows.max(axis=0).reshape(values.shape).astype(values.dtype)
 
 
+@data.original_errors()
 def evaluate(
     model_or_models,
     source,

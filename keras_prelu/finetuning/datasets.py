@@ -215,11 +215,13 @@ def _streams(pick, batch_size):
     import tensorflow as tf
 
     from keras_prelu.data.batches import stream_options
+    from keras_prelu.data.python_functions import call_python
 
     images, labels = pick(0)
+    dtypes = [tf.as_dtype(array.dtype) for array in (images, labels)]
 
     def load(step):
-        x, y = tf.numpy_function(pick, [step], (images.dtype, labels.dtype))
+        x, y = call_python(pick, [step], dtypes)
         return tf.ensure_shape(x, images.shape), tf.ensure_shape(y, labels.shape)
 
     def endless(step):

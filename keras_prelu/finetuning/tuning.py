@@ -8,6 +8,7 @@ import keras
 
 from keras_prelu import callbacks as followers
 from keras_prelu.callbacks.fit import without_needless_warnings
+from keras_prelu.data.errors import original_errors
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best import BestWeights
 from keras_prelu.finetuning.head import with_new_head
@@ -36,6 +37,7 @@ class FineTuned(NamedTuple):
     best_epoch: int
 
 
+@original_errors()
 def fine_tune(
     model,
     train,
