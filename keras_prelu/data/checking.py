@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_prelu.data.decoding import BadPictureError, decode_rgb, read_header
+from keras_prelu.data.errors import DataError
 from keras_prelu.data.reading import reason_of
 
 _SLICE = 256  # pictures between two updates of the progress bar
@@ -42,8 +43,11 @@ class Report(list):
 def check(source, threads=8, verbose=True):
     """Decodes every picture of a source and lists those that cannot be used.
 
-    They are the ones that training would skip, and labels outside the class names,
-    files that are missing and such, at which training would stop.
+    They are the ones that training or evaluation would skip, and those at which both
+    would stop: labels outside the class names, files that are missing or no regular
+    files. Training reads plain JPEGs by TensorFlow's decoder, evaluation reads all by
+    Pillow; the reason says so where only one of them fails. Whole pictures are decoded
+    here: training does not notice damage below the window that it reads.
 
     Args:
         source: A source.
@@ -83,13 +87,27 @@ def _fault(source, index):
     """Why a picture cannot be used, or None."""
     try:
         data, _ = source.read(index)
-        # By the decoder that will meet it in training.
-        if read_header(data).plain:
-            tf.io.decode_jpeg(data, channels=3)
-        else:
-            decode_rgb(data)
+        plain = read_header(data).plain
+    except (DataError, BadPictureError) as error:
+        return str(error)
+    in_evaluation = _error_of(decode_rgb, data)
+    in_training = _error_of(_decode_for_training, data) if plain else in_evaluation
+    if in_training and in_evaluation:
+        return in_training
+    if in_training:
+        return f"in training only: {in_training}"
+    return in_evaluation and f"in evaluation only: {in_evaluation}"
+
+
+def _decode_for_training(data):
+    tf.io.decode_jpeg(data, channels=3)
+
+
+def _error_of(decode, data):
+    try:
+        decode(data)
     except tf.errors.OpError as error:
         return reason_of(error)
-    except (BadPictureError, ValueError, OSError) as error:
+    except BadPictureError as error:
         return str(error)
     return None

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from keras_prelu import data
+from keras_prelu.data import checking, decoding
 from tests.data.conftest import broken_jpeg, encoded, picture
 
 
@@ -37,6 +38,31 @@ def test_bad_files_are_listed_with_reasons(damaged, capsys):
     assert table[-1] == "3 of 26 pictures cannot be used."
     assert "26/26" in capsys.readouterr().out  # progress
     assert not source.skipped  # looking is not skipping
+
+
+@pytest.mark.tensorflow_only
+def test_check_says_where_training_and_evaluation_differ(damaged):
+    """What it does not call bad in training only is what evaluation leaves out."""
+    content = encoded(picture(120, 90))
+    content = content[:-60] + b"\xff\xfe" + content[-58:]  # a comment with no end
+    (damaged / "cat" / "end.jpg").write_bytes(content)
+    source = data.from_directory(damaged, max_bad=4)
+    report = data.check(source, verbose=False)
+    in_training = [bad for bad in report if bad.reason.startswith("in training only: ")]
+    assert [bad.name for bad in in_training] == [str(damaged / "cat" / "end.jpg")]
+    list(data.eval_batches(source, 8, image_size=32, scale=40))
+    assert set(source.skipped) == {bad.name for bad in report if bad not in in_training}
+    assert not [bad for bad in report if "in evaluation only" in bad.reason]
+
+
+def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypatch):
+    def refuse(content):
+        raise decoding.BadPictureError("odd")
+
+    monkeypatch.setattr(checking, "decode_rgb", refuse)
+    report = data.check(data.from_directory(folder), verbose=False)
+    assert {bad.reason for bad in report} == {"in evaluation only: odd"}
+    assert len(report) == 23
 
 
 def test_missing_files_and_wrong_labels_are_listed(folder):
