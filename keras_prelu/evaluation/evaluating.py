@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu import distribution
+from keras_prelu.data.errors import original_errors
 from keras_prelu.evaluation import image_batches, parts
 from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
 from keras_prelu.evaluation.running import runner
@@ -175,7 +176,7 @@ def _from_all_workers(strategy, values):
     return rows.max(axis=0).reshape(values.shape).astype(values.dtype)
 
 
-@data.original_errors()
+@original_errors()
 def evaluate(
     model_or_models,
     source,
