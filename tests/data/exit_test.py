@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,16 @@ def _assert_ended_in_lines(codes, printed):
     for line in errors:
         assert "`max_bad` allows 1 of" in line and ".png: not a picture in" in line
     assert "Traceback" not in printed
+
+
+def test_all_python_functions_of_graphs_go_through_the_gate():
+    ways = re.compile(r"\b(numpy_function|py_function|py_func|from_generator)\(")
+    users = [
+        path.name
+        for path in (ROOT / "keras_prelu").rglob("*.py")
+        if ways.search(path.read_text())
+    ]
+    assert users == ["python_functions.py"]
 
 
 def test_a_gate_lets_none_in_once_it_is_closed():

@@ -1,0 +1,53 @@
+"""What is wrong with the images themselves ends the programs in one line."""
+
+import os
+
+import pytest
+from runs import FINE_TUNING, RECIPE, arguments, make_pictures
+
+from keras_prelu import applications, data, evaluation
+
+pytestmark = pytest.mark.tensorflow_only
+# It could not be taken back within the process of the tests.
+SCRATCH = ["--config.deterministic=False"]
+FINE = ["--config.model.weights=", "--config.finetune.head_epochs=1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe, more",
+    [(RECIPE, SCRATCH), (FINE_TUNING, FINE)],
+    ids=["from scratch", "fine-tuning"],
+)
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_file_that_vanishes_ends_a_run_in_a_line(
+    recipe, more, split, tmp_path, command_line, monkeypatch, capsys
+):
+    import train
+
+    images = make_pictures(tmp_path / "images")
+    gone = images / split / "dark" / "3.png"
+    open_data = train.open_data
+
+    def open_and_lose(config):
+        sources = open_data(config)
+        gone.unlink()
+        return sources
+
+    monkeypatch.setattr(train, "open_data", open_and_lose)
+    with pytest.raises(SystemExit) as stopped:
+        command_line(arguments(images, tmp_path / "run", *more, recipe=recipe))
+    assert stopped.value.code == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"error: {gone} cannot be read: No such file or directory "
+        "(--traceback shows where)"
+    )
+
+
+def test_an_evaluation_raises_what_is_wrong_with_the_data(tmp_path):
+    source = data.from_directory(make_pictures(tmp_path) / "validation")
+    os.remove(source.paths[4])  # noqa: PTH107
+    model = applications.Model14(width=1 / 64, classes=2, input_shape=(32, 32, 3))
+    with pytest.raises(data.UnreadableImageError, match=r"dark/4\.png cannot be read"):
+        evaluation.evaluate(model, source, scales=(36,), verbose=0)
