@@ -69,7 +69,7 @@ def test_another_number_of_classes_makes_a_new_head_only(trained, caplog):
 
 
 def test_loading_reports_what_it_matched(trained, caplog):
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         small_a(weights=trained[1])
     # 16 convolutions with 16 rectifiers, 3 fully connected layers with 2, the mean
     assert f"Loaded 38 layers from {trained[1]}" in caplog.text
