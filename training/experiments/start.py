@@ -119,9 +119,9 @@ def run(place):
     """Measures and writes."""
     cells = [
         {"net": net, "rectifier": rectifier, "remedy": remedy}
-        for remedy in STEPS
         for net in ("model14", "model30", "model_a", "model_b", "model_c")
         for rectifier in RECTIFIERS
+        for remedy in STEPS
     ]
     fill(place.output / "start.csv", cells, lambda cell: measure(cell, place))
     write_config(
