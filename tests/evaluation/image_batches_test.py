@@ -212,7 +212,7 @@ def readers():
     return [t for t in threading.enumerate() if "ThreadPoolExecutor" in t.name]
 
 
-def test_an_error_of_the_source_is_raised_as_it_is_and_leaves_no_thread():
+def test_an_image_that_vanished_is_named_and_leaves_no_thread():
     class Vanishing(Bytes):
         def __getitem__(self, index):
             if index == 5:
@@ -221,7 +221,7 @@ def test_an_error_of_the_source_is_raised_as_it_is_and_leaves_no_thread():
 
     before = len(readers())
     source = Vanishing([encoded(picture(50, 60), "PNG")] * 9)
-    with pytest.raises(FileNotFoundError, match="photos/5.jpg"):
+    with pytest.raises(data.UnreadableImageError, match="5 cannot .* photos/5.jpg"):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
     assert len(readers()) == before
 
