@@ -62,7 +62,8 @@ class Progress(TableLog):
         self._waited = 0.0
 
         def ask(number):
-            return tf.timestamp()
+            # Not tf.timestamp, which TensorFlow's deterministic mode refuses.
+            return call_python(lambda: [time.perf_counter()], [], [tf.float64])[0]
 
         def receive(asked, batch):
             call_python(self._received, [asked], [tf.float64])
@@ -74,7 +75,7 @@ class Progress(TableLog):
         return tf.data.Dataset.zip(asked, batches.prefetch(1)).map(receive)
 
     def _received(self, asked):
-        self._waited += time.time() - asked
+        self._waited += time.perf_counter() - asked
         return [self._waited]
 
     def on_epoch_begin(self, epoch, logs=None):
