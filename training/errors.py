@@ -2,14 +2,12 @@
 
 import contextlib
 import dis
+import importlib.util
 import pathlib
 import sys
 import textwrap
 
 from absl import flags
-
-import keras_prelu
-from keras_prelu.callbacks import CheckpointError
 
 BAD_INPUT = 2
 NOT_FINITE = 3
@@ -17,7 +15,8 @@ NOT_WRITTEN = 74  # sysexits.h's EX_IOERR
 
 _PROGRAMS = pathlib.Path(__file__).parent
 _OURS = (
-    pathlib.Path(keras_prelu.__file__).parent,
+    # Found, not imported: the clients of a server do without Keras.
+    pathlib.Path(importlib.util.find_spec("keras_prelu").origin).parent,
     _PROGRAMS,
     _PROGRAMS.with_name("applications"),
 )
@@ -70,7 +69,7 @@ def end(error, code, advice=""):
 
 
 def _is_the_users(error):
-    if isinstance(error, (flags.Error, OSError, CheckpointError)):
+    if isinstance(error, (flags.Error, OSError)):
         return True
     # Of ValueErrors those that our code raises on purpose: Keras, NumPy and an
     # expression of ours that fails raise them too.
