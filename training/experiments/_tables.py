@@ -1,0 +1,342 @@
+"""The tables of the documentation in Markdown, each from its results."""
+
+from _program import read
+
+EXPERIMENTS = ("rectifiers", "slopes", "responses", "depth", "scales")
+# Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
+TABLE_2 = {
+    "ReLU": "33.82 / 13.34",
+    "PReLU shared": "32.71 / 12.87",
+    "PReLU channel-wise": "32.64 / 12.75",
+}
+# Section 2.3.
+DEPTH = {
+    ("model14", "he"): "33.82 top-1",
+    ("model14", "xavier"): "33.90 top-1",
+    ("model_b", "he"): "converges, earlier",
+    ("model_b", "xavier"): "converges",
+    ("model30", "he"): "converges, 38.56 top-1",
+    ("model30", "xavier"): "stalls",
+}
+
+
+def markdown(header, rows):
+    """Returns a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
+
+
+def percent(row, name):
+    """Returns a mean and its spread in percent."""
+    return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
+
+
+def decimals(row, name, digits=2):
+    """Returns a mean and its spread."""
+    return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
+
+
+def claims(results):
+    """Every claim with the difference we measured, its interval and the verdict."""
+    rows = []
+    for experiment in EXPERIMENTS:
+        path = results / f"{experiment}_claims.csv"
+        if not path.exists():
+            rows.append([f"(`{experiment}.py`)", "–", "not run"])
+            continue
+        for row in read(path):
+            numbers = (row["difference"], row["low"], row["high"])
+            difference, low, high = (f"{number:+.3g}" for number in numbers)
+            interval = f"{difference} ({low} to {high})"
+            rows.append([row["claim"], interval, row["verdict"]])
+    header = ["The paper says", "difference (95 % interval)", "here"]
+    return markdown(header, rows)
+
+
+def start(results):
+    """The first losses at full width from each start."""
+    rows = [
+        [
+            row["net"],
+            row["rectifier"],
+            row["remedy"],
+            f"{row['logits_std']:.2g}",
+            ", ".join(str(row["losses"]).split()[:6]),
+            row["steps"],
+            row["verdict"],
+        ]
+        for row in read(results / "start.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "rectifier",
+            "start",
+            "std of the first logits",
+            "first losses",
+            "steps",
+            "verdict",
+        ],
+        rows,
+    )
+
+
+def first_try(results):
+    """The losses of a fresh net on easy images, by optimizer, width and size."""
+    rows = [
+        [
+            row["optimizer"],
+            row["rate"],
+            row["width"],
+            row["side"],
+            row["verdict"],
+            ", ".join(str(row["losses"]).split()),
+        ]
+        for row in read(results / "first_try.csv")
+    ]
+    header = ["optimizer", "learning rate", "width", "image size", "verdict"]
+    return markdown([*header, "loss of each epoch"], rows)
+
+
+def propagation(results):
+    """Ratios of variances, forward to the last layers and back to the first one."""
+    cells = {}
+    for row in read(results / "propagation.csv"):
+        cells.setdefault((row["net"], row["rule"]), []).append(row)
+    rows = []
+    for (net, rule), found in cells.items():
+        first, last = found[0], found[-1]
+        convolution = [row for row in found if row["layer"].startswith("conv")][-1]
+        ratios = [
+            to[f"{way}{kind}"] / start[f"{way}{kind}"]
+            for way, to, start in (
+                ("forward", convolution, first),
+                ("forward", last, first),
+                ("backward", first, last),
+            )
+            for kind in ("", "_theory")
+        ]
+        rows.append([net, rule, *(f"{ratio:.2g}" for ratio in ratios)])
+    ways = ["forward to the last convolution", "forward to fc2", "back from fc2"]
+    header = [name for way in ways for name in (way, "theory")]
+    return markdown(["net", "rule", *header], rows)
+
+
+def propagation_example(results):
+    """The example of section 2.2."""
+    (row,) = read(results / "propagation_example.csv")
+    return markdown(
+        ["", "paper", "theory", "measured"],
+        [
+            [
+                "gradient lost by 0.01",
+                "1.7e+04",
+                *(f"{row[n]:.2g}" for n in list(row)[1:]),
+            ]
+        ],
+    )
+
+
+def rectifiers(results):
+    """Table 2: error by rectifier, and the time of a step."""
+    times = {row["rectifier"]: row for row in read(results / "rectifiers_step.csv")}
+    rows = [
+        [
+            row["rectifier"],
+            TABLE_2.get(row["rectifier"], "–"),
+            row["rate"],
+            percent(row, "val_top1_error"),
+            percent(row, "val_top5_error"),
+            percent(row, "top1_error"),
+            decimals(row, "loss"),
+            f"{times[row['rectifier']]['of_relu']:.2f}",
+        ]
+        for row in read(results / "rectifiers.csv")
+    ]
+    return markdown(
+        [
+            "rectifier",
+            "paper, top-1 / top-5",
+            "learning rate",
+            "ours, top-1",
+            "top-5",
+            "training top-1",
+            "training loss",
+            "time of ReLU's step",
+        ],
+        rows,
+    )
+
+
+def slopes(results):
+    """Table 1: slopes by layer."""
+    forms = ("shared", "channel-wise")
+    header = ["layer"]
+    for form in forms:
+        header += [f"{form}: paper", "ours", "with decay"]
+    rows = []
+    for row in read(results / "slopes.csv"):
+        cells = [row["layer"]]
+        for form in forms:
+            cells.append(f"{row[f'{form}, paper']:.3f}")
+            for case in ("without decay", "with decay"):
+                key = f"{form}, {case}"
+                cells.append(f"{row[key]:.3f} ± {row[f'{key}, spread']:.3f}")
+        rows.append(cells)
+    return markdown(header, rows)
+
+
+def slopes_errors(results):
+    """The validation top-1 error with and without decay of the slopes."""
+    cases = ("without decay", "with decay")
+    rows = [
+        [row["slopes"], *(percent(row, case) for case in cases)]
+        for row in read(results / "slopes_errors.csv")
+    ]
+    return markdown(["slopes", *(f"error {case}, %" for case in cases)], rows)
+
+
+def responses(results):
+    """Mean responses and conditioning by layer at equal loss, ReLU beside PReLU."""
+    by_layer = {}
+    for row in read(results / "responses.csv"):
+        if row["moment"] == "at equal loss":
+            by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
+    names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
+    header = ["layer"]
+    header += [f"{n}, {r}" for n in names.values() for r in ("ReLU", "PReLU")]
+    header += [f"{r} alone, mean in deviations" for r in ("ReLU", "PReLU")]
+    rows = [
+        [
+            layer,
+            *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU")),
+            *(f"{found[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
+        ]
+        for layer, found in by_layer.items()
+    ]
+    return markdown(header, rows)
+
+
+def depth(results):
+    """Figures 2 and 3: loss and error by net and initializer."""
+    rows = [
+        [
+            row["net"],
+            row["initializer"],
+            DEPTH.get((row["net"], row["initializer"]), "–"),
+            row["rate"],
+            decimals(row, "first_loss"),
+            decimals(row, "last_loss"),
+            percent(row, "last_top1_error"),
+            percent(row, "last_val_top1_error"),
+            "yes" if row["flat"] == "True" else "no",
+        ]
+        for row in read(results / "depth.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "initializer",
+            "paper",
+            "learning rate",
+            "loss of the first epoch",
+            "of the last",
+            "training top-1",
+            "validation top-1",
+            "loss was flat",
+        ],
+        rows,
+    )
+
+
+def scales(results):
+    """Table 4: top-1 error by way of testing."""
+    rows = [
+        [
+            row["way"],
+            row["scale"],
+            percent(row, "relu_top1_error"),
+            percent(row, "prelu_top1_error"),
+            *(
+                f"{100 * row[f'{name}_ensemble_top1_error']:.1f}"
+                for name in ("relu", "prelu", "all")
+            ),
+        ]
+        for row in read(results / "scales.csv")
+    ]
+    return markdown(
+        [
+            "way to test",
+            "scale",
+            "one ReLU net",
+            "one PReLU net",
+            "all ReLU nets",
+            "all PReLU nets",
+            "all nets",
+        ],
+        rows,
+    )
+
+
+def vgg(results):
+    """Section 3.1: the time of model A over that of VGG19."""
+    found = read(results / "vgg-tensorflow.csv")
+    ratios = {}
+    for row in found:
+        case = (row["policy"], row["phase"], row["batch"])
+        ratios.setdefault(case, {})[row["net"]] = row
+    nets = list(dict.fromkeys(row["net"] for row in found))  # VGG19 last
+    rows = [
+        [
+            *case,
+            *(f"{cells[net]['seconds_per_image']:.3f}" for net in nets),
+            *(f"{cells[net]['of_vgg19']:.2f}" for net in nets[:2]),
+        ]
+        for case, cells in ratios.items()
+    ]
+    seconds = [f"{net}, s" for net in nets]
+    of_vgg = [f"{net}, of VGG19" for net in nets[:2]]
+    return markdown(["dtype", "phase", "batch", *seconds, *of_vgg], rows)
+
+
+def scaling(results):
+    """The efficiencies that the model of costs predicts."""
+    cells = {}
+    for row in read(results / "scaling.csv"):
+        key = (row["net"], row["network"], row["strategy"])
+        low, high = (f"{100 * row[n]:.0f}" for n in ("not_overlapped", "overlapped"))
+        text = low if low == high else f"{low} to {high}"
+        cells.setdefault(key, {})[row["gpus"]] = f"{text} %"
+    gpus = (8, 16, 64, 256, 1024)
+    rows = [[*key, *(found[n] for n in gpus)] for key, found in cells.items()]
+    header = ["net", "network", "gradients", *(f"{n} GPUs" for n in gpus)]
+    return markdown(header, rows)
+
+
+def scaling_checks(results):
+    """The model of costs beside published efficiencies."""
+    rows = [
+        [
+            row["net"],
+            row["gpus"],
+            row["images_per_gpu"],
+            *(
+                f"{100 * row[name]:.0f} %"
+                for name in ("published", "not_overlapped", "overlapped")
+            ),
+            row["source"],
+        ]
+        for row in read(results / "scaling_checks.csv")
+    ]
+    return markdown(
+        [
+            "net",
+            "GPUs",
+            "images per GPU",
+            "published efficiency",
+            "predicted, no overlap",
+            "full overlap",
+            "source",
+        ],
+        rows,
+    )
