@@ -1,6 +1,5 @@
 """Constructors in the manner of `keras.applications`, one for each net."""
 
-import functools
 import inspect
 
 from keras_prelu.applications import nets
@@ -98,7 +97,6 @@ def constructor(constructor_name, module, net, title, about, reference):
 
     signature = inspect.signature(build)
 
-    @functools.wraps(build)
     def construct(*args, **kwargs):
         # Only arguments that were given can contradict those of registered weights.
         given = signature.bind(*args, **kwargs).arguments
