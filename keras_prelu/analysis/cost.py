@@ -38,7 +38,7 @@ def multiply_adds(model):
     Examples:
         >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
         >>> keras_prelu.analysis.multiply_adds(model)
-        6396800
+        8353664
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 3

@@ -56,7 +56,9 @@ def block(name, results):
     try:
         text = TABLES[name](results)
     except FileNotFoundError as error:
-        experiment = name.partition("_")[0]
+        # rectifiers.py writes a table "rectifiers" and others whose names begin so.
+        scripts = [path.stem for path in pathlib.Path(__file__).parent.glob("*.py")]
+        experiment = max(filter(name.startswith, scripts), key=len)
         return (
             f"Not run: `python training/experiments/{experiment}.py "
             f"--output=training/results` writes {pathlib.Path(error.filename).name}."
