@@ -327,7 +327,7 @@ def test_responses_of_trained_nets_are_those_of_analysis(place, monkeypatch):
     # A unit of fc1 has more weights than there are images: no rank to speak of.
     blocks = {row["layer"]: float(row["block"]) for row in found}
     assert math.isnan(blocks["fc1"])
-    assert not math.isnan(blocks["conv2_2"])
+    assert not math.isnan(blocks["conv2_1"])
     assert len(verdicts(place.output / "responses_claims.csv")) == 9
     assert (place.output / "responses.png").stat().st_size > 5000
 
