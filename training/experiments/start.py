@@ -111,8 +111,8 @@ def measure(cell, place):
 
 def verdict(losses):
     """Returns whether a start survives its first steps."""
-    survives = math.isfinite(losses[-1]) and losses[-1] < 2 * math.log(CLASSES)
-    return "trains" if survives else "fails"
+    bounded = math.isfinite(losses[-1]) and losses[-1] < 2 * math.log(CLASSES)
+    return "survives" if bounded else "fails"
 
 
 def run(place):
