@@ -7,8 +7,8 @@ The net, the optimizer and the dropout are the paper's, and nothing is clipped. 
 images are small (112x112, so that the last map has 7x7 cells) and the crops keep most
 of the shape, since the question is whether the net learns, not how well.
 
-Hardware: two cores of an AMD EPYC server with AVX-512, no GPU. Time: 2.8 seconds a step.
-The score: still at guessing when it was stopped after 500 of its 1,500 steps; see
+Hardware: two cores of an AMD EPYC server with AVX-512, no GPU. Time: 2.8 s per step.
+The score: still at guessing when it was stopped, after 500 of its 1,500 steps; see
 docs/benchmarks.md.
 """
 
