@@ -244,7 +244,7 @@ class WeightsFile:
         """Loads the layers named in `matched`, the result of `match()`.
 
         An array with values that are not finite is refused when it is read. The model
-        has then part of the file's values, and is to be thrown away.
+        then has only a part of the file's values: do not use it.
         """
         with _open(self.path) as file:
             layers = _layers(file)

@@ -11,10 +11,10 @@ from keras_prelu.data.errors import original_errors
 
 @contextlib.contextmanager
 def without_needless_warnings():
-    """Holds back two warnings of Keras about what is as it should be.
+    """Silences two Keras warnings that do not apply here.
 
-    The order of the data is ours, and a set of which bad pictures are left out has no
-    length to tell.
+    The pipeline shuffles by itself, and a data set that leaves bad images out cannot
+    know its length.
     """
     with warnings.catch_warnings():
         for about in (".shuffle=True. was passed", "Your input ran out of data"):

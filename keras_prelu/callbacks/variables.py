@@ -8,7 +8,7 @@ import tensorflow as tf
 def _copies(variable):
     """The copies of a variable that differ, one for each replica of this process.
 
-    None where there is one value, of which a strategy keeps equal copies.
+    None where there is one value, and all copies that a strategy keeps are equal.
     """
     if variable.synchronization != "on_read":
         return None

@@ -11,7 +11,7 @@ from keras_prelu.data.errors import UnreadableImageError
 from keras_prelu.data.fingerprints import digest, digest_of_integers
 from keras_prelu.data.sources import Source
 
-# What a folder may hold besides pictures without a word.
+# What a folder may hold beside its images; no warning is given about these.
 _NOT_PICTURES = (".txt", ".csv", ".json", ".md", ".xml", ".html")
 
 

@@ -1,4 +1,4 @@
-"""InterruptedRunError anywhere and started again, a run ends with the same bits."""
+"""Interrupted anywhere and started again, a run ends with the same bits."""
 
 import csv
 import errno
