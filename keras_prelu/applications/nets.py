@@ -115,10 +115,9 @@ class Architecture(NamedTuple):
         """Returns the filters or units of a layer that has `count` at full width."""
         return max(1, round(count * self.width))
 
-    def kernel_initializer(self):
-        """Returns Eqn. 14 with the slope of the rectifier, as Eqn. 15 has it."""
-        slope = RECTIFIERS[self.activation].slope
-        return initializers.HeNormal(slope, mode="fan_out")
+    def kernel_initializer(self, mode):
+        """Returns Eqn. 10 or 14 with the slope of the rectifier, as Eqn. 15 has it."""
+        return initializers.HeNormal(RECTIFIERS[self.activation].slope, mode)
 
     def absent_layers(self):
         """Returns the names of the layers that are left out."""
@@ -149,7 +148,7 @@ class Architecture(NamedTuple):
                     stage.kernel,
                     strides=stage.stride,
                     padding=padding,
-                    kernel_initializer=self.kernel_initializer(),
+                    kernel_initializer=self.kernel_initializer("fan_out"),
                     name=f"conv{suffix}",
                 )(x)
                 x = self.rectify(x, suffix)
@@ -161,9 +160,11 @@ class Architecture(NamedTuple):
         """Applies spatial pyramid pooling and the three fully connected layers."""
         x = SpatialPyramidPooling(self.net.levels, name="spp")(x)
         for i in (1, 2):
+            # "fan_out" would amplify the responses of fc1, which has eight times as
+            # many inputs as outputs, and a full-width net would not learn at 0.01.
             x = layers.Dense(
                 self.units(4096),
-                kernel_initializer=self.kernel_initializer(),
+                kernel_initializer=self.kernel_initializer("fan_in"),
                 name=f"fc{i}",
             )(x)
             x = self.rectify(x, f"_fc{i}")
