@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_prelu.evaluation import parts
-from keras_prelu.layers import data_format as data_formats
+from keras_prelu.layers import data_formats
 
 
 def _sliding_maxima(maps, axis, length):

@@ -5,7 +5,7 @@ import numbers
 import keras
 from keras import ops
 
-from keras_prelu.layers import data_format as data_formats
+from keras_prelu.layers import data_formats
 
 
 def _sum_to(shape, values):

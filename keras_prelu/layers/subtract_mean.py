@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_prelu import resampling
-from keras_prelu.layers import data_format as data_formats
+from keras_prelu.layers import data_formats
 
 # Mean of the RGB channels over the training images of ImageNet 2012, in [0, 255]: the
 # figures that Caffe's reference models, and keras.applications after them, subtract.
