@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_prelu.data import drawing, reading
+from keras_prelu.data import random_draws, reading
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.decoding import BadPictureError, decode_rgb
 from keras_prelu.data.python_functions import call_python
@@ -105,7 +105,7 @@ def train_batches(
     share = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
 
     def wanted(step):
-        epochs, indices = drawing.epochs_and_indices(
+        epochs, indices = random_draws.epochs_and_indices(
             int(step), batch_size, len(source), seed
         )
         return epochs[share], indices[share]
@@ -184,7 +184,7 @@ def _planner(image_size, scale, colors, seed):
     """A function that draws for a picture and finds out what to decode of it."""
 
     def plan(header, epoch, index):
-        drawn = drawing.draw(seed, epoch, index, scale)
+        drawn = random_draws.draw(seed, epoch, index, scale)
         box = crop_box(header, drawn.shorter_side, drawn.place, image_size)
         window = plan_window(header, box, image_size)
         shift = colors @ drawn.alpha

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_prelu import data
-from keras_prelu.data import drawing
+from keras_prelu.data import random_draws
 from keras_prelu.data.fingerprints import digest
 
 
@@ -162,7 +162,7 @@ def _arrays(train, validation, class_names, batch_size, seed):
     validation = _images_and_labels("validation", validation, class_names)
 
     def pick(step):
-        _, indices = drawing.epochs_and_indices(
+        _, indices = random_draws.epochs_and_indices(
             int(step), batch_size, len(images), seed
         )
         return images[indices], labels[indices]

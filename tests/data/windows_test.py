@@ -8,7 +8,7 @@ from keras import ops
 from PIL import Image
 
 from keras_prelu import data
-from keras_prelu.data import drawing
+from keras_prelu.data import random_draws
 from keras_prelu.data.windows import canvas_side, crop_box, decode_window, plan_window
 from tests.data.conftest import encoded, picture
 
@@ -95,7 +95,7 @@ def test_every_window_fits_into_the_canvas():
     for number, (height, width) in enumerate(sizes):
         file = encoded(np.zeros((height, width, 3), np.uint8))
         header = data.decoding.read_header(file)
-        drawn = drawing.draw(0, 0, number, (16, 40))
+        drawn = random_draws.draw(0, 0, number, (16, 40))
         box = crop_box(header, drawn.shorter_side, drawn.place, 16)
         plan = plan_window(header, box, 16)
         window = decode_window({"data": file, **plan._asdict()})

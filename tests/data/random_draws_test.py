@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_prelu.data import drawing
+from keras_prelu.data import random_draws
 from keras_prelu.data.color import IMAGENET_COMPONENTS
 from keras_prelu.data.decoding import Header
 from keras_prelu.data.windows import crop_box
@@ -12,11 +12,11 @@ COUNT = 20_000
 @pytest.fixture(scope="module")
 def draws():
     """20,000 draws: 100 epochs of 200 pictures."""
-    drawn = [drawing.draw(3, n // 200, n % 200, (10, 19)) for n in range(COUNT)]
+    drawn = [random_draws.draw(3, n // 200, n % 200, (10, 19)) for n in range(COUNT)]
     columns = zip(*drawn, strict=True)
     return {
         name: np.array(column)
-        for name, column in zip(drawing.Draw._fields, columns, strict=True)
+        for name, column in zip(random_draws.Draw._fields, columns, strict=True)
     }
 
 
@@ -73,7 +73,7 @@ def test_every_pixel_is_seen_and_every_crop_is_as_likely(draws):
 
 def test_draws_are_functions_of_seed_epoch_and_index():
     def alpha(*key):
-        return drawing.draw(*key, (10, 19)).alpha
+        return random_draws.draw(*key, (10, 19)).alpha
 
     assert alpha(1, 2, 3) == alpha(1, 2, 3)
     keys = [(1, 2, 3), (1, 3, 2), (2, 1, 3), (2, 2, 3), (1, 2, 4), (1, 3, 3), (0, 0, 0)]
@@ -82,7 +82,7 @@ def test_draws_are_functions_of_seed_epoch_and_index():
 
 def test_orders_are_permutations_that_differ():
     first, second, other = (
-        drawing.epoch_order(50, *key) for key in ((0, 0), (0, 1), (1, 0))
+        random_draws.epoch_order(50, *key) for key in ((0, 0), (0, 1), (1, 0))
     )
     for order in (first, second, other):
         assert sorted(order) == list(range(50))
@@ -93,15 +93,15 @@ def test_orders_are_permutations_that_differ():
 def test_orders_are_uniform():
     counts = np.zeros((6, 6))
     for epoch in range(600):
-        counts[np.arange(6), drawing.epoch_order(6, 0, epoch)] += 1
+        counts[np.arange(6), random_draws.epoch_order(6, 0, epoch)] += 1
     assert ((counts - 100) ** 2 / 100).sum() < 53  # 25 degrees of freedom
 
 
 def test_batches_lay_epochs_end_to_end():
-    steps = [drawing.epochs_and_indices(step, 4, 10, seed=0) for step in range(5)]
+    steps = [random_draws.epochs_and_indices(step, 4, 10, seed=0) for step in range(5)]
     epochs = np.concatenate([step[0] for step in steps])
     indices = np.concatenate([step[1] for step in steps])
     assert epochs.tolist() == [0] * 10 + [1] * 10
     for epoch in range(2):
-        expected = drawing.epoch_order(10, 0, epoch)
+        expected = random_draws.epoch_order(10, 0, epoch)
         assert (indices[10 * epoch : 10 * epoch + 10] == expected).all()
