@@ -12,7 +12,7 @@ import keras
 from PIL import Image, ImageDraw
 
 from keras_prelu import data
-from keras_prelu.data.rendering import SHAPES, render
+from keras_prelu.data.shapes_renderer import SHAPES, render
 
 SIDE = 48
 BATCH = 64

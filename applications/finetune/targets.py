@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from keras_prelu import data
-from keras_prelu.data.rendering import render_parts
+from keras_prelu.data.shapes_renderer import render_parts
 
 SIDE = 48  # of the net with the weights "shapes"
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow_datasets as tfds
 
-from keras_prelu.data.rendering import SHAPES, render
+from keras_prelu.data.shapes_renderer import SHAPES, render
 from keras_prelu.data.tfds_source import from_tfds
 
 _SIZES = {"train": 8000, "validation": 2000}

@@ -5,7 +5,7 @@ import pytest
 
 from keras_prelu import applications, data, evaluation
 from keras_prelu.applications.weights import registry
-from keras_prelu.data.rendering import SHAPES, render
+from keras_prelu.data.shapes_renderer import SHAPES, render
 
 pytestmark = pytest.mark.tensorflow_only
 

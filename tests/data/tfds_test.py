@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from keras_prelu import data
-from keras_prelu.data.rendering import SHAPES, render
+from keras_prelu.data.shapes_renderer import SHAPES, render
 from tests.data.conftest import encoded, picture
 
 pytestmark = pytest.mark.tensorflow_only

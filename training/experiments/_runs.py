@@ -20,7 +20,7 @@ from workdir import InUseError, Workdir
 
 from keras_prelu import callbacks, data, distribution
 from keras_prelu.data.prelu_shapes import PreluShapes
-from keras_prelu.data.rendering import SHAPES, render
+from keras_prelu.data.shapes_renderer import SHAPES, render
 from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal
 from keras_prelu.layers import PReLU
