@@ -80,7 +80,7 @@ def test_examples_run(home, text, tmp_path, monkeypatch):
 def test_only_what_needs_a_prepared_set_has_examples_that_do_not_run():
     skipped = [case.id for case in documented_objects() if "+SKIP" in case.values[1]]
     assert set(skipped) <= {
-        "keras_prelu.data.prelu_shapes.shapes",
+        "keras_prelu.data.shapes_dataset.shapes",
         "keras_prelu.data.tfds_source.from_tfds",
     }
 

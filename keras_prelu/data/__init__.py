@@ -28,6 +28,6 @@ __getattr__, __dir__ = on_use.attach(
         "batches": ("eval_batches", "steps_per_epoch", "train_batches"),
         "checking": ("check",),
         "tfds_source": ("from_tfds",),
-        "prelu_shapes": ("shapes",),
+        "shapes_dataset": ("shapes",),
     },
 )

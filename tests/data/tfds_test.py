@@ -136,9 +136,9 @@ def test_missing_manual_folder_is_named(tmp_path):
 
 @pytest.fixture
 def few_shapes(monkeypatch):
-    from keras_prelu.data import prelu_shapes
+    from keras_prelu.data import shapes_dataset
 
-    monkeypatch.setattr(prelu_shapes, "_SIZES", {"train": 32, "validation": 16})
+    monkeypatch.setattr(shapes_dataset, "_SIZES", {"train": 32, "validation": 16})
 
 
 def test_shapes_are_a_tfds_set_with_the_same_bits_every_time(few_shapes, tmp_path):

@@ -19,7 +19,7 @@ from recipes import defaults
 from workdir import InUseError, Workdir
 
 from keras_prelu import callbacks, data, distribution
-from keras_prelu.data.prelu_shapes import PreluShapes
+from keras_prelu.data.shapes_dataset import PreluShapes
 from keras_prelu.data.shapes_renderer import SHAPES, render
 from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal

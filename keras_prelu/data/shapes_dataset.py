@@ -1,6 +1,6 @@
 """The built-in set: 16 shapes, 10,000 pictures, rendered here and never downloaded.
 
-After `import keras_prelu.data.prelu_shapes`, TFDS knows it as `"prelu_shapes"`.
+After `import keras_prelu.data.shapes_dataset`, TFDS knows it as `"prelu_shapes"`.
 """
 
 import io
