@@ -124,8 +124,8 @@ def test_imports_where_the_system_lacks_what_linux_has():
         sys.path.insert(0, "training")
         import workdir
         from keras_prelu import data
-        from keras_prelu.data import reading
-        print(reading.CORES == os.cpu_count(), data.train_batches.__name__)
+        from keras_prelu.data import batch_assembly
+        print(batch_assembly.CORES == os.cpu_count(), data.train_batches.__name__)
     """
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_prelu.data import random_draws, reading
+from keras_prelu.data import batch_assembly, random_draws
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.decoding import BadPictureError, decode_rgb
 from keras_prelu.data.python_functions import call_python
@@ -113,12 +113,12 @@ def train_batches(
     plan = _planner(image_size, scale, _shift_matrix(color), seed)
     on_device = augment_on == "device"
     prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    recipe = reading.Recipe(source, plan, prepare, shapes, share.stop - share.start)
+    assembler = batch_assembly.BatchAssembler(source, plan, prepare, shapes, share.stop - share.start)
     batches = (
         tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-        .map(recipe.reader(wanted), num_parallel_calls=_READ_AHEAD)
+        .map(assembler.reader(wanted), num_parallel_calls=_READ_AHEAD)
         .interleave(
-            recipe.batch,
+            assembler.batch,
             cycle_length=_IN_THE_MAKING,
             num_parallel_calls=_IN_THE_MAKING,
         )
@@ -170,7 +170,7 @@ def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
 
     pictures = (
         tf.data.Dataset.range(worker, len(source), workers)
-        .map(load, num_parallel_calls=reading.CORES)
+        .map(load, num_parallel_calls=batch_assembly.CORES)
         .filter(lambda image, label: label != _SKIPPED)
     )
     if image_size is None:

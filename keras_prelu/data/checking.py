@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_prelu.data.decoding import BadPictureError, decode_rgb, read_header
 from keras_prelu.data.errors import DataError
-from keras_prelu.data.reading import reason_of
+from keras_prelu.data.batch_assembly import reason_of
 
 _SLICE = 256  # pictures between two updates of the progress bar
 

@@ -45,7 +45,7 @@ class Source:
             )
         self.class_names = list(class_names)
         self.skipped = {}  # what was left out so far: name -> reason
-        self.bad = {}  # what training has found out: index -> `reading.Extent`
+        self.bad = {}  # what training has found out: index -> `batch_assembly.Extent`
         self._max_bad = max_bad
         self._lock = threading.Lock()
 

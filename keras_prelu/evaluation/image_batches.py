@@ -18,7 +18,7 @@ from keras_prelu.data.decoding import (
     decode_rgb,
     read_header,
 )
-from keras_prelu.data.reading import CORES
+from keras_prelu.data.batch_assembly import CORES
 from keras_prelu.data.resizing import evaluation_view, view_shape
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_prelu import data
-from keras_prelu.data import reading
+from keras_prelu.data import batch_assembly
 from tests.data.conftest import broken_jpeg, encoded, picture
 
 pytestmark = pytest.mark.tensorflow_only
@@ -71,7 +71,7 @@ def test_what_was_learned_on_the_way_changes_no_batch(folder):
     path.write_bytes(_with_damage_in_the_middle())
     source = data.from_directory(folder)
     whole = list(data.train_batches(source, 6, **SIZE).take(40))
-    assert source.bad == {0: reading.Extent.SOMEWHERE}
+    assert source.bad == {0: batch_assembly.Extent.SOMEWHERE}
     for start in range(0, 40, 8):
         fresh = data.from_directory(folder)
         later = data.train_batches(fresh, 6, start_step=start, **SIZE).take(40 - start)
@@ -85,7 +85,7 @@ def test_a_file_that_is_bad_everywhere_is_read_no_more(damaged, monkeypatch):
     source = data.from_directory(damaged, max_bad=3)
     list(data.train_batches(source, 26, **SIZE).take(1))
     bad = {i for i in range(26) if source.paths[i] in source.skipped}
-    assert source.bad == dict.fromkeys(bad, reading.Extent.EVERYWHERE)
+    assert source.bad == dict.fromkeys(bad, batch_assembly.Extent.EVERYWHERE)
     read = set()
     monkeypatch.setattr(
         source,

@@ -51,7 +51,7 @@ class Extent(enum.Enum):
     SOMEWHERE = enum.auto()
 
 
-class Recipe(NamedTuple):
+class BatchAssembler(NamedTuple):
     """How the batches of a training run are made.
 
     Attributes:
