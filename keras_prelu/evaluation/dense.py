@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.layers import data_formats
 
 
@@ -193,7 +193,7 @@ def dense_model(model, average=True):
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
     """
-    trunk, pooling, top, window = parts.split(model)
+    trunk, pooling, top, window = model_surgery.split(model)
     sliding = SlidingTop(
         pooling.levels,
         window,

@@ -41,7 +41,7 @@ class _Scorer:
     def __init__(self, model, protocol, flip, batch_size):
         self.side = _side(model)
         self.strategy = getattr(model, "distribute_strategy", None)
-        self._first = parts.is_channels_first(model)
+        self._first = model_surgery.is_channels_first(model)
         self._views = _VIEWS[protocol]
         self._flip = flip
         self._crop = self.side if protocol == "center" else None
@@ -49,7 +49,7 @@ class _Scorer:
             pixels = batch_size * self.side**2
             self._score = DenseScores(model, pixels, self.strategy)
         else:
-            self._score = runner(parts.softmax_scores(model), self.strategy)
+            self._score = runner(model_surgery.softmax_scores(model), self.strategy)
 
     def view(self, scale):
         """Returns what is wanted of an image at a scale; see `image_batches`."""
@@ -68,9 +68,9 @@ class _Scorer:
 
 def _side(model):
     """Returns the side of a model's own images, which must be square and RGB."""
-    height, width = parts.input_size(model)
+    height, width = model_surgery.input_size(model)
     shape = model.inputs[0].shape
-    channels = shape[1 if parts.is_channels_first(model) else -1]
+    channels = shape[1 if model_surgery.is_channels_first(model) else -1]
     if height != width or channels != 3:
         raise ValueError(
             "Argument `model_or_models` must take square RGB images. "
@@ -88,7 +88,7 @@ def _standardize_models(model_or_models):
             "Argument `model_or_models` must hold one model at least. "
             "Received: model_or_models=[]"
         )
-    classes = {parts.softmax_scores(model).output_shape[-1] for model in models}
+    classes = {model_surgery.softmax_scores(model).output_shape[-1] for model in models}
     if len(classes) > 1:
         raise ValueError(
             "Argument `model_or_models` must hold models of the same classes. "

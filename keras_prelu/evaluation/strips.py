@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.evaluation.running import runner
 
@@ -45,8 +45,8 @@ class DenseScores:
         trunk = keras.Model(dense.inputs, sliding.input)
         self._pixels = pixels
         self._window = sliding.window
-        self._first = parts.is_channels_first(model)
-        self._margins = parts.margins(trunk)
+        self._first = model_surgery.is_channels_first(model)
+        self._margins = model_surgery.margins(trunk)
         self._map_shape = trunk.compute_output_shape
         self._dense = runner(dense, strategy)
         self._trunk = runner(trunk)

@@ -3,7 +3,7 @@
 import json
 
 from keras_prelu.applications.nets import RECTIFIERS
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.files import replacing
 
 # What only whoever trained the model can say.
@@ -47,7 +47,7 @@ def describe(model, class_names, card, files, **export):
         >>> card["activation"], card["licence"], card["data"]
         ('prelu', 'MIT', 'not stated')
     """
-    height, width = parts.input_size(model)
+    height, width = model_surgery.input_size(model)
     activations = {name for layer in model.layers for name in _activation(layer)}
     stated = {name: (card or {}).get(name, NOT_STATED) for name in GIVEN}
     return {

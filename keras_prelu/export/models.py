@@ -2,21 +2,21 @@
 
 import keras
 
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.layers import SpatialPyramidPooling
 
 
 def check_model(model):
     """Returns a classifier with softmax scores; refuses what cannot be exported."""
-    model = parts.softmax_scores(model)
+    model = model_surgery.softmax_scores(model)
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "Models are exported with the TensorFlow backend of Keras; save the model, "
             f"and load it there. Received: backend={keras.backend.backend()!r}"
         )
     shape = tuple(model.inputs[0].shape)
-    height, width = parts.input_size(model)
-    if parts.is_channels_first(model) or height != width or shape[-1] != 3:
+    height, width = model_surgery.input_size(model)
+    if model_surgery.is_channels_first(model) or height != width or shape[-1] != 3:
         raise ValueError(
             "Argument `model` must take square RGB images with the channels last; "
             "the nets have the same weights for both data formats. "
@@ -45,4 +45,4 @@ def takes_any_size(model):
 
 def for_its_sizes(model):
     """Returns the model for images of any size if it can be, else the model itself."""
-    return parts.any_size(model) if takes_any_size(model) else model
+    return model_surgery.any_size(model) if takes_any_size(model) else model

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.evaluation.running import runner
 from keras_prelu.export import cards, models, onnx_graph
 from keras_prelu.export.extras import require
@@ -68,7 +68,7 @@ def onnx(model, path, images=None, class_names=None, card=None):
     def run(batch):
         return session.run(["scores"], {"images": batch})[0]
 
-    found = _compare(run, net, _batches(net, parts.input_size(model), images))
+    found = _compare(run, net, _batches(net, model_surgery.input_size(model), images))
     return _write(path, content, found, model, class_names, card, format="ONNX")
 
 
@@ -122,7 +122,7 @@ def litert(model, path, images=None, quantize=False, class_names=None, card=None
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
     # Random images, and others than it was fitted to, would say nothing of 8 bits.
-    size = parts.input_size(model)
+    size = model_surgery.input_size(model)
     batches = _cut(images) if quantize else _batches(net, size, images)
     found = _compare(run, net, batches, tolerance=np.inf if quantize else _TOLERANCE)
     bits = "8-bit integers" if quantize else "float32"
@@ -142,7 +142,7 @@ def _checked(model, images, class_names, card):
             "Argument `model` must compute in float32: build the net anew and load its "
             f"weights. Received: a model with layers in {', '.join(others)}"
         )
-    shape = (*parts.input_size(model), 3)
+    shape = (*model_surgery.input_size(model), 3)
     if images is not None and (np.shape(images)[1:] != shape or not len(images)):
         raise ValueError(
             f"Argument `images` must be a batch of images of shape {shape}. "

@@ -7,7 +7,7 @@ import tempfile
 
 import tensorflow as tf
 
-from keras_prelu.evaluation import parts
+from keras_prelu import model_surgery
 from keras_prelu.export import cards, warmup
 from keras_prelu.export.models import check_class_names, check_model
 from keras_prelu.export.signatures import Served
@@ -20,7 +20,7 @@ _ON_ERROR = ("raise", "mark")
 
 
 def _check(model, top_k, scale, dense_scales, on_error, version):
-    side = parts.input_size(model)[0]
+    side = model_surgery.input_size(model)[0]
     if not isinstance(top_k, int) or top_k < 1:
         raise ValueError(
             "Argument `top_k` must be an integer of at least 1. "
@@ -153,7 +153,7 @@ def saved_model(
         TensorShape([1, 2])
     """
     model = check_model(model)
-    classes, side = model.output_shape[-1], parts.input_size(model)[0]
+    classes, side = model.output_shape[-1], model_surgery.input_size(model)[0]
     scale = round(_SCALE * side) if scale is None else scale
     check_class_names(class_names, classes)
     _check(model, top_k, scale, dense_scales, on_error, version)

@@ -77,7 +77,7 @@ class Served(tf.Module):
 
     def _dense(self, model, scales):
         net = dense_model(model)
-        classes, side = net.output_shape[-1], parts.input_size(model)[0]
+        classes, side = net.output_shape[-1], model_surgery.input_size(model)[0]
         blank = tf.zeros([side, side, 3], tf.uint8)
 
         def at_all_scales(pixels):

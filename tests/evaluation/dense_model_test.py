@@ -27,7 +27,7 @@ def moderate(model, channels_first=False):
     """Draws a classifier whose scores are neither alike nor 0 and 1."""
     classifier = model.get_layer("fc3")
     features = keras.Model(model.inputs, classifier.input)
-    height, width = evaluation.parts.input_size(model)
+    height, width = model_surgery.input_size(model)
     found = run(features, pictures(1, height, width, channels_first=channels_first))
     kernel = np.random.default_rng(1).normal(size=classifier.kernel.shape)
     classifier.kernel.assign(3 * kernel / np.linalg.norm(found))
