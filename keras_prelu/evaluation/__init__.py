@@ -5,4 +5,4 @@ from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.evaluation.results import Evaluation, table
 
 # It needs TensorFlow.
-__getattr__, __dir__ = on_use.attach(__name__, names={"evaluating": ("evaluate",)})
+__getattr__, __dir__ = on_use.attach(__name__, names={"protocols": ("evaluate",)})
