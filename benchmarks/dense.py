@@ -38,7 +38,7 @@ def main(_):
     import numpy as np
 
     import keras_prelu
-    from keras_prelu.evaluation.running import runner
+    from keras_prelu.evaluation.batch_predictor import runner
 
     model = keras_prelu.applications.ModelA()
     dense = keras_prelu.evaluation.dense_model(model)

@@ -11,7 +11,7 @@ from keras_prelu import distribution
 from keras_prelu.data.errors import original_errors
 from keras_prelu.evaluation import image_batches, parts
 from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
-from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.strips import DenseScores
 
 # How many batches' pixels may wait for other images of their size.

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_prelu import model_surgery
 from keras_prelu.evaluation.dense import dense_model
-from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.batch_predictor import runner
 
 
 def _part(array, axis, start, stop):

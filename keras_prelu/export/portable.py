@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_prelu import model_surgery
-from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.export import cards, models, onnx_graph
 from keras_prelu.export.extras import require
 from keras_prelu.files import replacing

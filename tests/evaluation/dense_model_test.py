@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_prelu import evaluation
 from keras_prelu.applications import Model14, ModelA
-from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.strips import DenseScores
 from keras_prelu.layers import SubtractMean
 

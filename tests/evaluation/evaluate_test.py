@@ -11,7 +11,7 @@ from PIL import Image
 from keras_prelu import data, distribution, evaluation
 from keras_prelu.applications import ModelA
 from keras_prelu.evaluation import results
-from keras_prelu.evaluation.running import runner
+from keras_prelu.evaluation.batch_predictor import runner
 from tests.data.conftest import broken_jpeg, encoded, picture
 
 SIDE = 48
