@@ -12,7 +12,7 @@ from keras_prelu.data.errors import original_errors
 from keras_prelu.evaluation import image_batches, parts
 from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
 from keras_prelu.evaluation.batch_predictor import runner
-from keras_prelu.evaluation.strips import DenseScores
+from keras_prelu.evaluation.dense_scores import DenseScores
 
 # How many batches' pixels may wait for other images of their size.
 _BATCHES_WAITING = 16

@@ -8,7 +8,7 @@ from keras import ops
 from keras_prelu import evaluation
 from keras_prelu.applications import Model14, ModelA
 from keras_prelu.evaluation.batch_predictor import runner
-from keras_prelu.evaluation.strips import DenseScores
+from keras_prelu.evaluation.dense_scores import DenseScores
 from keras_prelu.layers import SubtractMean
 
 
