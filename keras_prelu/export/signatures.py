@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from keras_prelu.data.decoding import MAX_PIXELS
 from keras_prelu.evaluation import dense_model, parts
-from keras_prelu.export import encoded
+from keras_prelu.export import image_ops
 from keras_prelu.export.models import for_its_sizes
 
 
@@ -50,9 +50,9 @@ class Served(tf.Module):
             return {"scores": tf.cast(score(images), tf.float32)}
 
         def crop(data):
-            return encoded.decoded(
+            return image_ops.decoded(
                 data,
-                lambda pixels: encoded.resize(pixels, scale, side),
+                lambda pixels: image_ops.resize(pixels, scale, side),
                 blank=tf.zeros([side, side, 3], tf.uint8),
             )
 
@@ -81,11 +81,11 @@ class Served(tf.Module):
         blank = tf.zeros([side, side, 3], tf.uint8)
 
         def at_all_scales(pixels):
-            return tuple(encoded.resize(pixels, scale) for scale in scales)
+            return tuple(image_ops.resize(pixels, scale) for scale in scales)
 
         def score(data):
             """Scores one image, over all scales and mirrored."""
-            good, images = encoded.decoded(
+            good, images = image_ops.decoded(
                 data, at_all_scales, blank=(blank,) * len(scales)
             )
             total = 0.0
@@ -109,7 +109,7 @@ class Served(tf.Module):
                 [
                     "image_bytes must hold JPEG, PNG, GIF, BMP or WebP images of at "
                     f"most {MAX_PIXELS} pixels, for dense testing "
-                    f"{encoded.MAX_RESIZED_PIXELS} resized. Cannot be decoded: rows",
+                    f"{image_ops.MAX_RESIZED_PIXELS} resized. Cannot be decoded: rows",
                     tf.where(~good)[:, 0],
                 ],
                 summarize=100,

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu.data.decoding import MAX_PIXELS, decode_rgb
-from keras_prelu.export import encoded, headers
+from keras_prelu.export import image_ops, headers
 from tests.data.conftest import encoded as encode
 from tests.data.conftest import picture
 
@@ -74,7 +74,7 @@ def test_sizes_that_32_bits_cannot_hold_are_refused():
     png = encode(picture(40, 301), "PNG")
     png = declaring(png, b"IHDR\0\0\x01\x2d\0\0\0\x28", b"IHDR\x7f\xff\xff\xff" * 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="from 1 to"):
-        encoded.decode(tf.constant(png))
+        image_ops.decode(tf.constant(png))
 
 
 TOO_LARGE = {
@@ -143,7 +143,7 @@ def test_of_a_gif_the_first_frame_is_decoded_and_no_other(block):
     both = frames_of(first, second).replace(b",\0\0\0\0", block + b",\0\0\0\0", 1)
     frame = headers.first_frame(tf.constant(both)).numpy()
     assert len(frame) == len(alone) + len(block)
-    found = encoded.decode(tf.constant(both)).numpy()
+    found = image_ops.decode(tf.constant(both)).numpy()
     np.testing.assert_array_equal(found, decode_rgb(alone))
 
 
@@ -151,7 +151,7 @@ def test_of_a_gif_the_first_frame_is_decoded_and_no_other(block):
 def test_a_gif_cut_short_is_an_error(length):
     content = frames_of(picture(300, 400))[:length]
     with pytest.raises(tf.errors.OpError):
-        encoded.decode(tf.constant(content))
+        image_ops.decode(tf.constant(content))
 
 
 PEAK = """

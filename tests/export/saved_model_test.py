@@ -17,7 +17,7 @@ from keras_prelu import data, export
 from keras_prelu.applications import Model14
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.evaluation import evaluate
-from keras_prelu.export import encoded, saving, warmup
+from keras_prelu.export import image_ops, saving, warmup
 from tests.data.conftest import broken_jpeg, picture
 from tests.data.conftest import encoded as encode
 from tests.export.conftest import NAMES, build
@@ -94,8 +94,8 @@ def crops_of(contents, size=32, scale=40):
 
 def own_crops(contents, size=32, scale=40):
     """The crops that a SavedModel makes, which a test compares with the evaluator's."""
-    pictures = [encoded.decode(tf.constant(content)) for content in contents]
-    return np.stack([encoded.resize(pixels, scale, size) for pixels in pictures])
+    pictures = [image_ops.decode(tf.constant(content)) for content in contents]
+    return np.stack([image_ops.resize(pixels, scale, size) for pixels in pictures])
 
 
 def loaded(versions, number):
@@ -171,7 +171,7 @@ def test_pictures_are_turned_upright(orientation, endian):
     exif[0x0112] = orientation
     exif[0x0132] = "2026:01:01 00:00:00"
     content = encode(picture(24, 37), "JPEG", exif=exif)
-    found = encoded.decode(tf.constant(content)).numpy()
+    found = image_ops.decode(tf.constant(content)).numpy()
     np.testing.assert_array_equal(found, decode_rgb(content))
 
 
@@ -181,7 +181,7 @@ def test_pictures_are_turned_upright(orientation, endian):
 )
 def test_all_modes_become_rgb(mode, fmt):
     content = encode(Image.fromarray(picture(24, 37)).convert(mode), fmt)
-    found = encoded.decode(tf.constant(content)).numpy()
+    found = image_ops.decode(tf.constant(content)).numpy()
     np.testing.assert_array_equal(found, decode_rgb(content))
 
 

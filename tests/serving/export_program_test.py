@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_prelu import data, evaluation
-from keras_prelu.export import encoded
+from keras_prelu.export import image_ops
 from tests.data.conftest import encoded as encode
 from tests.data.conftest import picture
 from tests.export.conftest import build
@@ -62,7 +62,7 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     content = (tmp_path / "set" / "validation" / "bee" / "0.png").read_bytes()
     answer = tf.saved_model.load(version).signatures["classify"]
     best = answer(image_bytes=tf.constant([content]))
-    crop = encoded.resize(encoded.decode(tf.constant(content)), 36, 32)
+    crop = image_ops.resize(image_ops.decode(tf.constant(content)), 36, 32)
     scores = model.predict(crop[None], verbose=0)[0]
     names = np.array(["ant", "bee"])[np.argsort(-scores)]
     assert best["classes"].numpy().astype(str).tolist() == [names.tolist()]
