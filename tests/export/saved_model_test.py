@@ -17,7 +17,7 @@ from keras_prelu import data, export
 from keras_prelu.applications import Model14
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.evaluation import evaluate
-from keras_prelu.export import image_ops, saving, warmup
+from keras_prelu.export import image_ops, serving, warmup
 from tests.data.conftest import broken_jpeg, picture
 from tests.data.conftest import encoded as encode
 from tests.export.conftest import NAMES, build
