@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_prelu import model_surgery
 from keras_prelu.evaluation.batch_predictor import runner
-from keras_prelu.export import cards, models, onnx_graph
+from keras_prelu.export import cards, checks, onnx_graph
 from keras_prelu.export.extras import require
 from keras_prelu.files import replacing
 
@@ -61,7 +61,7 @@ def onnx(model, path, images=None, class_names=None, card=None):
     onnx_graph.check_layers(model)
     (runtime,) = require("onnx", "onnxruntime")
     fixed = onnx_graph.fixes_size(model)
-    net = model if fixed else models.for_its_sizes(model)
+    net = model if fixed else checks.for_its_sizes(model)
     content = onnx_graph.convert(net).SerializeToString()
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
@@ -109,7 +109,7 @@ def litert(model, path, images=None, quantize=False, class_names=None, card=None
             "model will see. Received: images=None"
         )
     (runtime,) = require("export", "ai_edge_litert.interpreter")
-    net = models.for_its_sizes(model)
+    net = checks.for_its_sizes(model)
     content = _to_litert(net, images if quantize else None)
     interpreter = runtime.Interpreter(model_content=content)
     place = interpreter.get_input_details()[0]["index"]
@@ -133,8 +133,8 @@ def litert(model, path, images=None, quantize=False, class_names=None, card=None
 
 def _checked(model, images, class_names, card):
     """Returns the model with softmax scores, all arguments checked."""
-    model = models.check_model(model)
-    models.check_class_names(class_names, model.output_shape[-1])
+    model = checks.check_model(model)
+    checks.check_class_names(class_names, model.output_shape[-1])
     cards.check(card)
     others = {layer.compute_dtype for layer in model.layers} - {"float32"}
     if others:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_prelu import model_surgery
 from keras_prelu.export import cards, warmup
-from keras_prelu.export.models import check_class_names, check_model
+from keras_prelu.export.checks import check_class_names, check_model
 from keras_prelu.export.signatures import Served
 from keras_prelu.files import appear, filling
 
