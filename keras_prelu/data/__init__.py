@@ -26,7 +26,7 @@ __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
         "batches": ("eval_batches", "steps_per_epoch", "train_batches"),
-        "checking": ("check",),
+        "bad_images": ("check",),
         "tfds_source": ("from_tfds",),
         "shapes_dataset": ("shapes",),
     },

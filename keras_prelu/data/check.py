@@ -9,7 +9,7 @@ import argparse
 import sys
 import types
 
-from keras_prelu.data.checking import check
+from keras_prelu.data.bad_images import check
 from keras_prelu.data.file_source import from_directory
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from keras_prelu import data
-from keras_prelu.data import checking, decoding
+from keras_prelu.data import bad_images, decoding
 from tests.data.conftest import broken_jpeg, encoded, picture
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypat
     def refuse(content):
         raise decoding.BadPictureError("odd")
 
-    monkeypatch.setattr(checking, "decode_rgb", refuse)
+    monkeypatch.setattr(bad_images, "decode_rgb", refuse)
     report = data.check(data.from_directory(folder), verbose=False)
     assert {bad.reason for bad in report} == {"in evaluation only: odd"}
     assert len(report) == 23

@@ -271,15 +271,15 @@ def test_versions_are_counted_on(tmp_path):
     # A superscript and more than 64 bits are no versions to TF Serving.
     for name in ("2", "0010", "notes", ".partial-11", "²", "9" * 20):
         (tmp_path / name).mkdir()
-    assert saving._new_version(tmp_path, None).name == "11"
-    assert saving._new_version(tmp_path, 3).name == "3"
-    assert saving._new_version(tmp_path / "none", None).name == "1"
+    assert serving._new_version(tmp_path, None).name == "11"
+    assert serving._new_version(tmp_path, 3).name == "3"
+    assert serving._new_version(tmp_path / "none", None).name == "1"
     with pytest.raises(ValueError, match="Received: version=10"):
-        saving._new_version(tmp_path, 10)
+        serving._new_version(tmp_path, 10)
     (tmp_path / str(2**63 - 1)).mkdir()
     with pytest.raises(ValueError, match="has the last one.*Received: version=None"):
-        saving._new_version(tmp_path, None)
-    assert saving._new_version(tmp_path, 4).name == "4"
+        serving._new_version(tmp_path, None)
+    assert serving._new_version(tmp_path, 4).name == "4"
 
 
 def fake_writing(monkeypatch, meanwhile):
