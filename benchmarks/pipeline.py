@@ -54,7 +54,7 @@ def photograph(rng, width, height):
     raise RuntimeError("no quality gives the size that was asked for")
 
 
-def write_pictures(root):
+def write_images(root):
     rng = np.random.default_rng(0)
     for number in range(PICTURES):
         folder = root / f"class{number % 2}"
@@ -227,7 +227,7 @@ def memory_mebibytes(source, batch_size=128, steps=12):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        write_pictures(root)
+        write_images(root)
         source = data.from_directory(root)
         kilobytes = statistics.mean(len(source[i][0]) for i in range(PICTURES)) / 1000
         memory = memory_mebibytes(source)

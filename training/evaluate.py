@@ -70,7 +70,7 @@ def read_scales():
         ) from error
 
 
-def open_pictures(run):
+def open_images(run):
     """Returns the source to test on.
 
     Args:
@@ -104,7 +104,7 @@ def main(_):
         check_flags()
         workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
         run = read_config(workdirs[0])["data"] if workdirs else None
-        source = open_pictures(run)
+        source = open_images(run)
         models = [load_model(workdir) for workdir in workdirs]
         models = models or [construct(len(source.class_names))]
         scales = read_scales() or (run["eval_scale"] if run else 256,)

@@ -16,7 +16,7 @@ import tempfile
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from targets import SIDE, as_arrays, load_digits, write_pictures
+from targets import SIDE, as_arrays, load_digits, write_images
 
 from keras_prelu import data
 from keras_prelu.applications import ModelA
@@ -36,9 +36,9 @@ SEEDS = (0, 1, 2)
 EPOCHS = 40
 
 
-def open_pictures(folder, seed):
+def open_images(folder, seed):
     """Training, validation and test source of the unseen shapes, and class names."""
-    write_pictures(folder, 160)
+    write_images(folder, 160)
     rest, test = data.split(data.from_directory(folder), 100 / 160, seed)
     train, validation = data.split(rest, 20 / 60, seed)
     return [train, validation, test], train.class_names
@@ -92,7 +92,7 @@ def tune(method, parts, class_names, seed):
 def run(name, method, seed, folder):
     """Runs one method on one set."""
     if name == "pictures":
-        parts, class_names = open_pictures(folder, seed)
+        parts, class_names = open_images(folder, seed)
     else:
         parts, class_names = load_digits((300, 200), seed)
     if method == "linear":

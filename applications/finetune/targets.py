@@ -46,7 +46,7 @@ UNSEEN_SHAPES = {
 }  # fmt: skip
 
 
-def write_pictures(folder, count, seed=0):
+def write_images(folder, count, seed=0):
     """Writes a folder for each unseen shape, with JPEGs of it as photographs would lie.
 
     Args:

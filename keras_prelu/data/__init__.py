@@ -9,7 +9,7 @@ from keras_prelu.data.color import (
 )
 from keras_prelu.data.errors import (
     DataError,
-    TooManyBadPicturesError,
+    TooManyBadImagesError,
     UnreadableImageError,
     original_errors,
 )

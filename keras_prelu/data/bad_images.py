@@ -6,14 +6,14 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_prelu.data.decoding import BadPictureError, decode_rgb, read_header
-from keras_prelu.data.errors import DataError
 from keras_prelu.data.batch_assembly import reason_of
+from keras_prelu.data.decoding import BadImageError, decode_rgb, read_header
+from keras_prelu.data.errors import DataError
 
 _SLICE = 256  # pictures between two updates of the progress bar
 
 
-class BadPicture(NamedTuple):
+class BadImage(NamedTuple):
     """A picture that cannot be used, and why."""
 
     name: str
@@ -21,7 +21,7 @@ class BadPicture(NamedTuple):
 
 
 class Report(list):
-    """A list of `BadPicture`s that prints as a table.
+    """A list of `BadImage`s that prints as a table.
 
     Attributes:
         checked: How many pictures were looked at.
@@ -75,7 +75,7 @@ def check(source, threads=8, verbose=True):
             indices = range(start, min(start + _SLICE, len(source)))
             reasons = pool.map(lambda index: _fault(source, index), indices)
             bad += [
-                BadPicture(source.describe(index), reason)
+                BadImage(source.describe(index), reason)
                 for index, reason in zip(indices, reasons, strict=True)
                 if reason
             ]
@@ -88,7 +88,7 @@ def _fault(source, index):
     try:
         data, _ = source.read(index)
         plain = read_header(data).plain
-    except (DataError, BadPictureError) as error:
+    except (DataError, BadImageError) as error:
         return str(error)
     in_evaluation = _error_of(decode_rgb, data)
     in_training = _error_of(_decode_for_training, data) if plain else in_evaluation
@@ -108,6 +108,6 @@ def _error_of(decode, data):
         decode(data)
     except tf.errors.OpError as error:
         return reason_of(error)
-    except BadPictureError as error:
+    except BadImageError as error:
         return str(error)
     return None

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu.data.decoding import BadPictureError, read_header
+from keras_prelu.data.decoding import BadImageError, read_header
 from keras_prelu.data.errors import DataError
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.sources import Source
@@ -120,7 +120,7 @@ class BatchAssembler(NamedTuple):
                 fields |= {"data": data, "label": label, "epoch": epoch, "index": index}
                 if proven or bad:
                     self._prove(fields)
-            except BadPictureError as error:
+            except BadImageError as error:
                 source.bad[candidate] = _extent(data)
                 source.skip(candidate, str(error))
             else:
@@ -136,7 +136,7 @@ class BatchAssembler(NamedTuple):
         try:
             self.prepare(picture)
         except tf.errors.OpError as error:
-            raise BadPictureError(reason_of(error)) from error
+            raise BadImageError(reason_of(error)) from error
 
 
 def _graph_function(read):
@@ -162,7 +162,7 @@ def _extent(data):
             # All windows are decoded from the first row down.
             tf.io.decode_and_crop_jpeg(data, [0, 0, 1, 1], channels=3)
             return Extent.SOMEWHERE
-    except (BadPictureError, tf.errors.OpError):
+    except (BadImageError, tf.errors.OpError):
         pass
     return Extent.EVERYWHERE
 

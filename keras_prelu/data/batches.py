@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_prelu.data import batch_assembly, random_draws
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
-from keras_prelu.data.decoding import BadPictureError, decode_rgb
+from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import evaluation_view, resampled
 from keras_prelu.data.windows import (
@@ -113,7 +113,9 @@ def train_batches(
     plan = _planner(image_size, scale, _shift_matrix(color), seed)
     on_device = augment_on == "device"
     prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    assembler = batch_assembly.BatchAssembler(source, plan, prepare, shapes, share.stop - share.start)
+    assembler = batch_assembly.BatchAssembler(
+        source, plan, prepare, shapes, share.stop - share.start
+    )
     batches = (
         tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
         .map(assembler.reader(wanted), num_parallel_calls=_READ_AHEAD)
@@ -251,7 +253,7 @@ def _evaluated(source, index, image_size, scale):
     data, label = source.read(index)
     try:
         view = evaluation_view(decode_rgb(data), image_size, scale)
-    except BadPictureError as error:
+    except BadImageError as error:
         source.skip(index, str(error))
         return np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
     return view, np.int32(label)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_prelu.data.decoding import BadPictureError, decode_rgb
+from keras_prelu.data.decoding import BadImageError, decode_rgb
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def color_components(source, threads=8):
     def sums(index):
         try:
             pixels = decode_rgb(source.read(index)[0]).reshape(-1, 3) / 255.0
-        except BadPictureError as error:
+        except BadImageError as error:
             source.skip(index, str(error))
             return np.zeros((4, 4))
         homogeneous = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1)

@@ -24,7 +24,7 @@ _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
 
 
-class BadPictureError(ValueError):
+class BadImageError(ValueError):
     """Bytes that cannot be decoded, or that are refused; the message says why."""
 
 
@@ -49,7 +49,7 @@ def read_header(data):
         A `Header`; height and width are those of the upright picture.
 
     Raises:
-        BadPictureError: if they are none of these, or would decode to more than
+        BadImageError: if they are none of these, or would decode to more than
             `MAX_PIXELS`.
 
     Examples:
@@ -86,9 +86,9 @@ def decode_rgb(data):
 
 @contextlib.contextmanager
 def _opened(data):
-    """Opens a picture with Pillow; whatever goes wrong is a BadPictureError."""
+    """Opens a picture with Pillow; whatever goes wrong is a BadImageError."""
     if not data:
-        raise BadPictureError("the file is empty")
+        raise BadImageError("the file is empty")
     try:
         with warnings.catch_warnings():
             # Our limit comes before Pillow's, and odd EXIF is no concern of ours.
@@ -96,12 +96,12 @@ def _opened(data):
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 check_size(image.height, image.width)
                 yield image
-    except BadPictureError:
+    except BadImageError:
         raise
     except UnidentifiedImageError:
-        raise BadPictureError(f"not a picture in {', '.join(FORMATS)}") from None
+        raise BadImageError(f"not a picture in {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damage.
-        raise BadPictureError(f"{type(error).__name__}: {error}") from error
+        raise BadImageError(f"{type(error).__name__}: {error}") from error
 
 
 def _to_rgb(image):
@@ -113,7 +113,7 @@ def _to_rgb(image):
 def check_size(height, width, when=""):
     """Refuses more pixels than `MAX_PIXELS`; `when` is added to the message."""
     if height * width > MAX_PIXELS:
-        raise BadPictureError(
+        raise BadImageError(
             f"{width} x {height} pixels{when}: more than the {MAX_PIXELS} that are "
             "allowed"
         )

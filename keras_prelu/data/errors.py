@@ -10,7 +10,7 @@ class DataError(ValueError):
     """The data cannot be used; the message names the image and says why."""
 
 
-class TooManyBadPicturesError(DataError):
+class TooManyBadImagesError(DataError):
     """More images of a source cannot be decoded than its quota allows."""
 
 
@@ -64,7 +64,7 @@ def original_errors():
         ...         images, labels = next(iter(batches))
         ... except keras_prelu.data.DataError as error:
         ...     print(type(error).__name__)
-        TooManyBadPicturesError
+        TooManyBadImagesError
     """
     try:
         yield

@@ -45,7 +45,7 @@ def evaluation_view(pixels, image_size, scale):
         A uint8 array.
 
     Raises:
-        BadPictureError: if a whole image would have more than `MAX_PIXELS`: the longer
+        BadImageError: if a whole image would have more than `MAX_PIXELS`: the longer
             side of a narrow one can grow beyond all measure.
     """
     original = np.array(pixels.shape[:2])

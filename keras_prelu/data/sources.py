@@ -9,7 +9,7 @@ from absl import logging
 
 from keras_prelu.data.errors import (
     DataError,
-    TooManyBadPicturesError,
+    TooManyBadImagesError,
     UnreadableImageError,
 )
 from keras_prelu.data.fingerprints import digest_of_integers
@@ -123,7 +123,7 @@ class Source:
             logging.warning("Skipped %s: %s", name, reason)
         if len(skipped) > self.max_bad:
             listing = "\n  ".join(f"{name}: {reason}" for name, reason in skipped)
-            raise TooManyBadPicturesError(
+            raise TooManyBadImagesError(
                 f"{len(skipped)} pictures cannot be decoded; `max_bad` allows "
                 f"{self.max_bad} of {len(self)}:\n  {listing}"
             )

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 from keras_prelu import model_surgery
-from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.evaluation.batch_predictor import runner
+from keras_prelu.evaluation.dense import dense_model
 
 
 def _part(array, axis, start, stop):

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_prelu.data.batch_assembly import CORES
 from keras_prelu.data.decoding import (
     MAX_PIXELS,
-    BadPictureError,
+    BadImageError,
     Header,
     decode_rgb,
     read_header,
 )
-from keras_prelu.data.batch_assembly import CORES
 from keras_prelu.data.resizing import evaluation_view, view_shape
 
 
@@ -42,21 +42,21 @@ class _Encoded(NamedTuple):
     label: int
     content: bytes
     header: Header | None
-    error: BadPictureError | None = None
+    error: BadImageError | None = None
 
 
 class _Decoded(NamedTuple):
     index: int
     label: int
     views: list
-    error: BadPictureError | None = None
+    error: BadImageError | None = None
 
 
 def _read(source, index):
     content, label = source.read(index)
     try:
         return _Encoded(index, label, content, read_header(content))
-    except BadPictureError as error:
+    except BadImageError as error:
         return _Encoded(index, label, b"", None, error)
 
 
@@ -67,7 +67,7 @@ def _decode(image, wanted):
         pixels = decode_rgb(image.content)
         views = [evaluation_view(pixels, *view) for view in wanted]
         return _Decoded(image.index, image.label, views)
-    except BadPictureError as error:
+    except BadImageError as error:
         return _Decoded(image.index, image.label, [], error)
 
 

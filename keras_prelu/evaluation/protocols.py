@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from keras_prelu import distribution
 from keras_prelu.data.errors import original_errors
-from keras_prelu.evaluation import image_batches, parts
-from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
+from keras_prelu.evaluation import image_batches
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
+from keras_prelu.evaluation.results import TOP, Evaluation, errors, rank
 
 # How many batches' pixels may wait for other images of their size.
 _BATCHES_WAITING = 16

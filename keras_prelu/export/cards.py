@@ -2,8 +2,8 @@
 
 import json
 
-from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu import model_surgery
+from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu.files import replacing
 
 # What only whoever trained the model can say.

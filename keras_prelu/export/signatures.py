@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from keras_prelu.data.decoding import MAX_PIXELS
-from keras_prelu.evaluation import dense_model, parts
+from keras_prelu.evaluation import dense_model
 from keras_prelu.export import image_ops
 from keras_prelu.export.checks import for_its_sizes
 

@@ -5,7 +5,7 @@ from keras import ops
 from PIL import Image
 
 from keras_prelu.data import Augmentation, augmented
-from tests.data.conftest import picture
+from tests.data.conftest import wavy_image
 
 
 def _drawn(pixels, box, flip=False, shift=(0, 0, 0), side=None):
@@ -38,7 +38,7 @@ BOXES = [
 
 @pytest.mark.parametrize("box", BOXES)
 def test_resampling_equals_pillows(box):
-    pixels = picture(50, 60)
+    pixels = wavy_image(50, 60)
     top, left, height, width = box
     expected = Image.fromarray(pixels).resize(
         (24, 24),
@@ -52,13 +52,13 @@ def test_resampling_equals_pillows(box):
 
 
 def test_without_scaling_it_is_a_crop():
-    pixels = picture(30, 40)
+    pixels = wavy_image(30, 40)
     crop = _applied(_drawn(pixels, (5, 9, 16, 16)), 16)
     np.testing.assert_allclose(crop, pixels[5:21, 9:25], atol=1e-3)
 
 
 def test_flip_and_shift():
-    pixels = picture(30, 40)
+    pixels = wavy_image(30, 40)
     crop = _applied(_drawn(pixels, (5, 9, 16, 16), True, (10, -20, 0.5)), 16)
     expected = pixels[5:21, 9:25][:, ::-1] + np.array([10, -20, 0.5])
     np.testing.assert_allclose(crop, expected, atol=1e-3)
@@ -66,8 +66,8 @@ def test_flip_and_shift():
 
 def test_pictures_of_a_batch_are_drawn_for_one_by_one():
     drawn = [
-        _drawn(picture(30, 40, 1), (5, 9, 16, 16), True, (1, 2, 3), side=48),
-        _drawn(picture(40, 20, 2), (0, 0, 40, 20), False, (0, 0, 0), side=48),
+        _drawn(wavy_image(30, 40, 1), (5, 9, 16, 16), True, (1, 2, 3), side=48),
+        _drawn(wavy_image(40, 20, 2), (0, 0, 40, 20), False, (0, 0, 0), side=48),
     ]
     together = {name: np.concatenate([d[name] for d in drawn]) for name in drawn[0]}
     batch = ops.convert_to_numpy(Augmentation(16)(together))
@@ -77,7 +77,7 @@ def test_pictures_of_a_batch_are_drawn_for_one_by_one():
 
 def test_output_stays_float32_in_half_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
-    pixels = picture(30, 40)
+    pixels = wavy_image(30, 40)
     crop = _applied(_drawn(pixels, (5, 9, 16, 16)), 16)
     assert crop.dtype == np.float32
     np.testing.assert_allclose(crop, pixels[5:21, 9:25], atol=1e-3)
@@ -103,7 +103,7 @@ def _model():
 def test_wrapper_applies_what_was_drawn_and_shares_weights():
     model = _model()
     training_model = augmented(model, 16)
-    drawn = _drawn(picture(30, 40), (5, 9, 16, 16), True, (10, -20, 0.5))
+    drawn = _drawn(wavy_image(30, 40), (5, 9, 16, 16), True, (10, -20, 0.5))
     crop = Augmentation(16)(drawn)
     np.testing.assert_allclose(
         ops.convert_to_numpy(training_model(drawn)),
@@ -129,7 +129,7 @@ def test_wrapper_passes_training_on():
 
 def test_wrapper_can_be_saved_too(tmp_path):
     training_model = augmented(_model(), 16)
-    drawn = _drawn(picture(30, 40), (5, 9, 16, 16))
+    drawn = _drawn(wavy_image(30, 40), (5, 9, 16, 16))
     expected = training_model(drawn)
     training_model.save(tmp_path / "wrapper.keras")
     loaded = keras.models.load_model(tmp_path / "wrapper.keras")

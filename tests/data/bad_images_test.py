@@ -9,7 +9,7 @@ import pytest
 
 from keras_prelu import data
 from keras_prelu.data import batch_assembly
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 SIZE = {"image_size": 32, "scale": (32, 48)}
@@ -30,9 +30,11 @@ for augment_on in "device", "host":
 @pytest.fixture
 def damaged(folder):
     """Three bad files of 26: a PNG, a JPEG and no image at all."""
-    torn = encoded(picture(60, 60), "PNG")[:-3000]
+    torn = encoded(wavy_image(60, 60), "PNG")[:-3000]
     (folder / "ant" / "torn.png").write_bytes(torn)
-    (folder / "bee" / "broken.jpg").write_bytes(broken_jpeg(encoded(picture(60, 60))))
+    (folder / "bee" / "broken.jpg").write_bytes(
+        broken_jpeg(encoded(wavy_image(60, 60)))
+    )
     (folder / "cat" / "text.jpg").write_bytes(b"meow")
     return folder
 
@@ -60,7 +62,7 @@ def test_each_bad_file_is_one_line_however_many_epochs(damaged):
 
 def _with_damage_in_the_middle():
     """A JPEG with a wrong marker inside: only windows that reach its end fail."""
-    content = encoded(picture(120, 90))
+    content = encoded(wavy_image(120, 90))
     middle = len(content) // 2
     return content[:middle] + b"\xff\x02" + content[middle + 2 :]
 
@@ -99,7 +101,7 @@ def test_a_file_that_is_bad_everywhere_is_read_no_more(damaged, monkeypatch):
 def test_past_the_quota_every_reading_of_a_bad_file_is_an_error(damaged):
     source = data.from_directory(damaged, max_bad=2)
     for _ in range(2):  # as where someone goes on after the first
-        with pytest.raises(data.TooManyBadPicturesError) as error:  # noqa: SIM117
+        with pytest.raises(data.TooManyBadImagesError) as error:  # noqa: SIM117
             with data.original_errors():
                 list(data.eval_batches(source, 4, image_size=32, scale=40))
         assert "3 pictures cannot be decoded; `max_bad` allows 2 of 26" in str(

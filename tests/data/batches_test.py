@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu import data
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -242,7 +242,7 @@ def test_whole_pictures_of_equal_size_fill_batches(tmp_path):
     (tmp_path / "ant").mkdir()
     for number in range(9):
         file = tmp_path / "ant" / f"{number}.png"
-        file.write_bytes(encoded(picture(40, 50 + number % 2, number), "PNG"))
+        file.write_bytes(encoded(wavy_image(40, 50 + number % 2, number), "PNG"))
     source = data.from_directory(tmp_path)
     batches = _arrays(data.eval_batches(source, 2, image_size=None, scale=40), -1)
     assert sorted(len(y) for _, y in batches) == [1, 2, 2, 2, 2]
@@ -285,12 +285,12 @@ def test_arguments_are_checked_at_once(folder, options, message):
 def test_extreme_and_foreign_pictures_in_one_batch(tmp_path):
     (tmp_path / "ant").mkdir()
     files = {
-        "dot.png": encoded(picture(1, 1), "PNG"),
-        "band.jpg": encoded(picture(20, 10_000)),
-        "large.jpg": encoded(picture(900, 1300)),
-        "cmyk.jpg": encoded(Image.fromarray(picture(50, 60)).convert("CMYK")),
-        "really_png.jpg": encoded(picture(50, 60), "PNG"),
-        "alpha.webp": encoded(np.dstack([picture(50, 60)] * 2)[..., :4], "WEBP"),
+        "dot.png": encoded(wavy_image(1, 1), "PNG"),
+        "band.jpg": encoded(wavy_image(20, 10_000)),
+        "large.jpg": encoded(wavy_image(900, 1300)),
+        "cmyk.jpg": encoded(Image.fromarray(wavy_image(50, 60)).convert("CMYK")),
+        "really_png.jpg": encoded(wavy_image(50, 60), "PNG"),
+        "alpha.webp": encoded(np.dstack([wavy_image(50, 60)] * 2)[..., :4], "WEBP"),
     }
     for name, content in files.items():
         (tmp_path / "ant" / name).write_bytes(content)

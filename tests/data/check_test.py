@@ -9,13 +9,15 @@ import pytest
 
 from keras_prelu import data
 from keras_prelu.data import bad_images, decoding
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 
 @pytest.fixture
 def damaged(folder):
-    (folder / "ant" / "a_torn.jpg").write_bytes(encoded(picture(60, 60))[:900])
-    (folder / "bee" / "broken.jpg").write_bytes(broken_jpeg(encoded(picture(60, 60))))
+    (folder / "ant" / "a_torn.jpg").write_bytes(encoded(wavy_image(60, 60))[:900])
+    (folder / "bee" / "broken.jpg").write_bytes(
+        broken_jpeg(encoded(wavy_image(60, 60)))
+    )
     (folder / "cat" / "text.jpg").write_bytes(b"meow")
     return folder
 
@@ -43,7 +45,7 @@ def test_bad_files_are_listed_with_reasons(damaged, capsys):
 @pytest.mark.tensorflow_only
 def test_check_says_where_training_and_evaluation_differ(damaged):
     """What it does not call bad in training only is what evaluation leaves out."""
-    content = encoded(picture(120, 90))
+    content = encoded(wavy_image(120, 90))
     content = content[:-60] + b"\xff\xfe" + content[-58:]  # a comment with no end
     (damaged / "cat" / "end.jpg").write_bytes(content)
     source = data.from_directory(damaged, max_bad=4)
@@ -57,7 +59,7 @@ def test_check_says_where_training_and_evaluation_differ(damaged):
 
 def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypatch):
     def refuse(content):
-        raise decoding.BadPictureError("odd")
+        raise decoding.BadImageError("odd")
 
     monkeypatch.setattr(bad_images, "decode_rgb", refuse)
     report = data.check(data.from_directory(folder), verbose=False)

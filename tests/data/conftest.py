@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 
-def picture(height, width, seed=0):
+def wavy_image(height, width, seed=0):
     """A uint8 RGB array: smooth waves, no symmetry, every value range."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(float)
@@ -44,6 +44,6 @@ def folder(tmp_path):
         name = ("ant", "bee", "cat")[number % 3]
         (tmp_path / name).mkdir(exist_ok=True)
         height, width = rng.integers(60, 111, 2)
-        data = encoded(picture(height, width, number))
+        data = encoded(wavy_image(height, width, number))
         (tmp_path / name / f"{number:02}.jpg").write_bytes(data)
     return tmp_path

@@ -8,9 +8,9 @@ from PIL import Image
 
 from keras_prelu.data import decoding
 from keras_prelu.data.windows import Box, decode_window, plan_window
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
-RGB = picture(40, 56)
+RGB = wavy_image(40, 56)
 GREY = RGB[..., 0]
 
 
@@ -114,7 +114,7 @@ def test_exif_after_other_segments_is_found():
     ],
 )
 def test_damage_is_told(data, reason):
-    with pytest.raises(decoding.BadPictureError, match=reason):
+    with pytest.raises(decoding.BadImageError, match=reason):
         decoding.read_header(data)
         decoding.decode_rgb(data)
 
@@ -129,7 +129,7 @@ def test_a_thumbnails_end_is_not_the_pictures_end():
 def test_too_many_pixels_are_refused_before_decoding():
     flat = encoded(Image.new("1", (8193, 8192)), "PNG")
     for function in (decoding.read_header, decoding.decode_rgb):
-        with pytest.raises(decoding.BadPictureError, match="8193 x 8192 pixels"):
+        with pytest.raises(decoding.BadImageError, match="8193 x 8192 pixels"):
             function(flat)
     assert decoding.read_header(encoded(Image.new("1", (8192, 8192)), "PNG"))
 
@@ -138,7 +138,7 @@ def test_too_large_a_jpeg_is_refused():
     data = bytearray(encoded(RGB))
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 60_000)
-    with pytest.raises(decoding.BadPictureError, match="60000 x 60000 pixels"):
+    with pytest.raises(decoding.BadImageError, match="60000 x 60000 pixels"):
         decoding.read_header(bytes(data))
 
 

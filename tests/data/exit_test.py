@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_prelu import applications
 from keras_prelu.data.python_functions import Gate
-from tests.data.conftest import picture
+from tests.data.conftest import wavy_image
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXITS = ROOT / "tests" / "scripts" / "exits.py"
@@ -48,7 +48,7 @@ def images(tmp_path_factory):
     for number in range(32):
         folder = root / ("ant", "bee")[number % 2]
         folder.mkdir(exist_ok=True)
-        Image.fromarray(picture(60, 70, number)).save(folder / f"{number:02}.png")
+        Image.fromarray(wavy_image(60, 70, number)).save(folder / f"{number:02}.png")
     return root
 
 

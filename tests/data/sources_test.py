@@ -95,7 +95,7 @@ def test_quota():
     assert source.max_bad == 3  # 1 %, rounded up
     for index in (5, 6, 6, 7):  # the same picture counts once
         source.skip(index, "torn")
-    with pytest.raises(data.TooManyBadPicturesError, match="4 pictures") as error:
+    with pytest.raises(data.TooManyBadImagesError, match="4 pictures") as error:
         source.skip(8, "burnt")
     assert "5: torn" in str(error.value) and "8: burnt" in str(error.value)
     assert source.skipped == {"5": "torn", "6": "torn", "7": "torn", "8": "burnt"}
@@ -110,7 +110,7 @@ def test_default_quota(length, quota):
 
 def test_quota_can_be_set():
     source = data.from_files(["x"], [0], ["ant"], max_bad=0)
-    with pytest.raises(data.TooManyBadPicturesError, match="`max_bad` allows 0 of 1"):
+    with pytest.raises(data.TooManyBadImagesError, match="`max_bad` allows 0 of 1"):
         source.skip(0, "torn")
     with pytest.raises(ValueError, match="max_bad=-1"):
         data.from_files(["x"], [0], ["ant"], max_bad=-1)

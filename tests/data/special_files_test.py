@@ -7,14 +7,14 @@ import threading
 import pytest
 
 from keras_prelu import data
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, wavy_image
 
 SIZE = {"image_size": 32, "scale": 40}
 
 
 def _image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(picture(50, 60)))
+    path.write_bytes(encoded(wavy_image(50, 60)))
     return path
 
 
@@ -129,6 +129,6 @@ def test_a_file_name_that_cannot_be_printed_is_told_in_escapes(tmp_path):
         file.write(b"torn")
     source = data.from_directory(tmp_path, max_bad=0)
     assert str(data.check(source, verbose=False)).encode()
-    with pytest.raises(data.TooManyBadPicturesError, match=r"caf\\xe9\.jpg: not a"):  # noqa: SIM117
+    with pytest.raises(data.TooManyBadImagesError, match=r"caf\\xe9\.jpg: not a"):  # noqa: SIM117
         with data.original_errors():
             list(data.eval_batches(source, 2, **SIZE))

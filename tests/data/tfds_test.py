@@ -11,7 +11,7 @@ from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data.shapes_renderer import SHAPES, render
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -36,13 +36,13 @@ def _tar(files):
 
 def _train_files():
     files = {
-        (synset, f"{synset}_{number}.JPEG"): encoded(picture(50, 60, number))
+        (synset, f"{synset}_{number}.JPEG"): encoded(wavy_image(50, 60, number))
         for synset, number in itertools.product(
             ("n01440764", CMYK[0], PNG[0], "n15075141"), range(3)
         )
     }
-    files[CMYK] = encoded(Image.fromarray(picture(50, 60, 8)).convert("CMYK"))
-    files[PNG] = encoded(picture(50, 60, 9), "PNG")
+    files[CMYK] = encoded(Image.fromarray(wavy_image(50, 60, 8)).convert("CMYK"))
+    files[PNG] = encoded(wavy_image(50, 60, 9), "PNG")
     return files
 
 
@@ -59,7 +59,7 @@ def imagenet(request, tmp_path_factory):
     }
     (manual / "ILSVRC2012_img_train.tar").write_bytes(_tar(tars))
     validation = {
-        f"ILSVRC2012_val_{number:08}.JPEG": encoded(picture(40, 50, number))
+        f"ILSVRC2012_val_{number:08}.JPEG": encoded(wavy_image(40, 50, number))
         for number in range(1, 5)
     }
     (manual / "ILSVRC2012_img_val.tar").write_bytes(_tar(validation))

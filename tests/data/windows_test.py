@@ -10,7 +10,7 @@ from PIL import Image
 from keras_prelu import data
 from keras_prelu.data import random_draws
 from keras_prelu.data.windows import canvas_side, crop_box, decode_window, plan_window
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -60,7 +60,7 @@ CASES = [
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
 @pytest.mark.parametrize("height, width, side, place", CASES)
 def test_crops_equal_pillows(height, width, side, place, fmt):
-    file = encoded(picture(height, width), fmt)
+    file = encoded(wavy_image(height, width), fmt)
     actual, _ = _ours(file, side, place, 32)
     expected = _pillows(file, side, place, 32).astype(float)
     # A level for the decoder, one for Pillow's rounding.
@@ -72,7 +72,7 @@ def test_crops_equal_pillows(height, width, side, place, fmt):
 def test_large_windows_are_reduced_while_decoding(reduction, fmt):
     rng = np.random.default_rng(0)
     # With some noise, that a decoder which only drops pixels would let through.
-    pixels = picture(40 * reduction, 48 * reduction).astype(int)
+    pixels = wavy_image(40 * reduction, 48 * reduction).astype(int)
     pixels += rng.integers(-5, 6, pixels.shape[:2])[..., None]
     file = encoded(np.clip(pixels, 0, 255).astype(np.uint8), fmt)
     actual, shape = _ours(file, 36, (0.5, 0.6), 32)

@@ -12,7 +12,7 @@ from keras_prelu import data, distribution, evaluation
 from keras_prelu.applications import ModelA
 from keras_prelu.evaluation import results
 from keras_prelu.evaluation.batch_predictor import runner
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 SIDE = 48
 
@@ -91,7 +91,7 @@ def test_dense_averages_the_dense_model(tmp_path, flip):
     (tmp_path / "ant").mkdir()
     sizes = [(40, 52), (90, 61), (52, 40), (80, 104), (30, 39)]
     for number, size in enumerate(sizes):
-        content = encoded(picture(*size, number), "PNG")
+        content = encoded(wavy_image(*size, number), "PNG")
         (tmp_path / "ant" / f"{number}.png").write_bytes(content)
     source = data.from_directory(tmp_path)
     model = ModelA(input_shape=(48, 48, 3), classes=4, width=1 / 64)
@@ -223,7 +223,7 @@ def test_bad_pictures_are_left_out_and_counted(folder):
 
 def test_small_pictures_are_enlarged(tmp_path):
     (tmp_path / "ant").mkdir()
-    (tmp_path / "ant" / "1.png").write_bytes(encoded(picture(9, 5), "PNG"))
+    (tmp_path / "ant" / "1.png").write_bytes(encoded(wavy_image(9, 5), "PNG"))
     source = data.from_directory(tmp_path)
     model = small_net()
     found = evaluation.evaluate(model, source, "ten_view", (50,), verbose=0)

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from keras_prelu import data, evaluation
-from keras_prelu.data.sources import TooManyBadPicturesError
+from keras_prelu.data.sources import TooManyBadImagesError
 from keras_prelu.evaluation import image_batches
-from tests.data.conftest import broken_jpeg, encoded, picture
+from tests.data.conftest import broken_jpeg, encoded, wavy_image
 from tests.evaluation.evaluate_test import small_net
 
 
@@ -46,14 +46,14 @@ def line(length):
 
 @pytest.mark.parametrize("protocol", ["center", "ten_view"])
 def test_images_are_read_once_for_all_models_and_scales(protocol):
-    source = Bytes([encoded(picture(50, 60 + i), "PNG") for i in range(7)])
+    source = Bytes([encoded(wavy_image(50, 60 + i), "PNG") for i in range(7)])
     models = [small_net(0), small_net(1, side=40)]
     evaluation.evaluate(models, source, protocol, (48, 60), verbose=0)
     assert sorted(source.reads) == list(range(7))
 
 
 def test_models_of_different_sizes_get_their_own_crops():
-    source = Bytes([encoded(picture(50, 60 + i), "PNG") for i in range(7)])
+    source = Bytes([encoded(wavy_image(50, 60 + i), "PNG") for i in range(7)])
     models = [small_net(0), small_net(1, side=40)]
 
     def scores(models):
@@ -70,7 +70,7 @@ def test_no_matrix_of_scores_is_kept():
     images = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D()(images)
     model = keras.Model(images, keras.layers.Dense(20000, "softmax")(x))
-    source = Bytes([encoded(picture(8, 8), "PNG")] * 500)
+    source = Bytes([encoded(wavy_image(8, 8), "PNG")] * 500)
     evaluation.evaluate(model, Bytes(source.contents[:16]), scales=(8,), verbose=0)
     tracemalloc.start()
     evaluation.evaluate(model, source, scales=(8, 9), verbose=0)
@@ -82,7 +82,7 @@ def test_no_matrix_of_scores_is_kept():
 def test_images_of_equal_sizes_are_batched_and_each_comes_once():
     sizes = [(20, 30), (30, 20), (20, 30), (25, 25), (20, 30), (30, 20), (20, 30)]
     contents = [
-        encoded(picture(*size, number), "PNG") for number, size in enumerate(sizes)
+        encoded(wavy_image(*size, number), "PNG") for number, size in enumerate(sizes)
     ]
     source = Bytes(contents)
     wanted = [(None, 20), (16, 24)]
@@ -111,7 +111,7 @@ def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch)
 
     monkeypatch.setattr(image_batches, "_decoded", noted)
     # 8 images in a batch are 3200 pixels; all sizes differ, so no batch is ever full.
-    source = Bytes([encoded(picture(20, 20 + i), "PNG") for i in range(12)])
+    source = Bytes([encoded(wavy_image(20, 20 + i), "PNG") for i in range(12)])
     most, longest, seen = 1200, 0, []
     for batch in image_batches.batches(source, range(12), [(None, 20)], 8, most):
         pixels = sum(20 * (20 + index) for index in waiting)
@@ -167,7 +167,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
     monkeypatch.setattr(image_batches, "CORES", 4)
     # With their views of 20 x 20 the larger ones have 800.
     monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
-    source = Bytes([encoded(picture(side, side), "PNG")] * 20)
+    source = Bytes([encoded(wavy_image(side, side), "PNG")] * 20)
     found = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
     assert [image.index for image in found] == list(range(20))
     assert max(decoding) == expected
@@ -175,7 +175,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
 
 @pytest.mark.parametrize("bad", [b"torn", b"", line(2**27)])
 def test_bad_images_are_skipped_with_the_reason(bad):
-    good = encoded(picture(50, 60), "JPEG")
+    good = encoded(wavy_image(50, 60), "JPEG")
     source = Bytes([good, bad, broken_jpeg(good), good], max_bad=2)
     batches = list(image_batches.batches(source, range(4), [(16, 20)], 4, 10**6))
     assert [batch.indices.tolist() for batch in batches] == [[0, 3]]
@@ -183,14 +183,14 @@ def test_bad_images_are_skipped_with_the_reason(bad):
 
 
 def test_too_many_bad_images_end_the_evaluation_with_their_names():
-    source = Bytes([b"torn", encoded(picture(50, 60), "PNG"), b""], max_bad=1)
-    with pytest.raises(TooManyBadPicturesError, match="picture 0: .*\n  picture 2: "):
+    source = Bytes([b"torn", encoded(wavy_image(50, 60), "PNG"), b""], max_bad=1)
+    with pytest.raises(TooManyBadImagesError, match="picture 0: .*\n  picture 2: "):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
 
 
 def test_an_image_that_would_become_too_large_is_skipped():
     """60000 x 1 at the scale 48: 138 million pixels, and 415 MB."""
-    source = Bytes([line(60000), encoded(picture(50, 60), "PNG")])
+    source = Bytes([line(60000), encoded(wavy_image(50, 60), "PNG")])
     found = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
     assert (found.examples, found.skipped) == (1, 1)
     reason = "2880000 x 48 pixels at the scale 48: more than the 67108864"
@@ -202,7 +202,7 @@ def test_an_image_that_would_become_too_large_is_skipped():
 
 @pytest.mark.tensorflow_only
 def test_whole_images_of_eval_batches_have_the_same_limit():
-    source = Bytes([line(60000), encoded(picture(50, 60), "PNG")])
+    source = Bytes([line(60000), encoded(wavy_image(50, 60), "PNG")])
     ((x, y),) = data.eval_batches(source, 2, image_size=None, scale=48)
     assert x.shape == (1, 48, 58, 3) and y.numpy().tolist() == [1]
     assert "at the scale 48" in source.skipped["picture 0"]
@@ -220,7 +220,7 @@ def test_an_image_that_vanished_is_named_and_leaves_no_thread():
             return super().__getitem__(index)
 
     before = len(readers())
-    source = Vanishing([encoded(picture(50, 60), "PNG")] * 9)
+    source = Vanishing([encoded(wavy_image(50, 60), "PNG")] * 9)
     with pytest.raises(data.UnreadableImageError, match="5 cannot .* photos/5.jpg"):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
     assert len(readers()) == before

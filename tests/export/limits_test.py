@@ -11,13 +11,13 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu.data.decoding import MAX_PIXELS, decode_rgb
-from keras_prelu.export import image_ops, headers
+from keras_prelu.export import headers, image_ops
 from tests.data.conftest import encoded as encode
-from tests.data.conftest import picture
+from tests.data.conftest import wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
-GOOD = encode(picture(44, 60))
+GOOD = encode(wavy_image(44, 60))
 
 
 def blank(width, height, fmt="PNG"):
@@ -34,7 +34,7 @@ def declaring(content, old, new):
 
 
 def webp_extended(height, width):
-    with_alpha = Image.fromarray(picture(height, width)).convert("RGBA")
+    with_alpha = Image.fromarray(wavy_image(height, width)).convert("RGBA")
     with_alpha.putpixel((0, 0), (0, 0, 0, 0))
     content = encode(with_alpha, "WEBP")
     assert content[12:16] == b"VP8X"
@@ -50,14 +50,14 @@ def upside_down(content):
 @pytest.mark.parametrize(
     "content",
     [
-        encode(picture(40, 301), "PNG"),
-        encode(picture(40, 301), "BMP"),
-        upside_down(encode(picture(40, 301), "BMP")),
-        encode(picture(40, 301), "WEBP"),
-        encode(picture(40, 301), "WEBP", lossless=True),
+        encode(wavy_image(40, 301), "PNG"),
+        encode(wavy_image(40, 301), "BMP"),
+        upside_down(encode(wavy_image(40, 301), "BMP")),
+        encode(wavy_image(40, 301), "WEBP"),
+        encode(wavy_image(40, 301), "WEBP", lossless=True),
         webp_extended(40, 301),
-        encode(picture(40, 301), "JPEG"),
-        encode(picture(40, 301), "JPEG", progressive=True),
+        encode(wavy_image(40, 301), "JPEG"),
+        encode(wavy_image(40, 301), "JPEG", progressive=True),
     ],
 )
 def test_the_size_is_read_from_the_header(content):
@@ -71,7 +71,7 @@ def test_what_is_no_image_has_no_size(content):
 
 
 def test_sizes_that_32_bits_cannot_hold_are_refused():
-    png = encode(picture(40, 301), "PNG")
+    png = encode(wavy_image(40, 301), "PNG")
     png = declaring(png, b"IHDR\0\0\x01\x2d\0\0\0\x28", b"IHDR\x7f\xff\xff\xff" * 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="from 1 to"):
         image_ops.decode(tf.constant(png))
@@ -138,7 +138,7 @@ def frames_of(*images):
 @pytest.mark.parametrize("block", [b"", b"!\xfe\x03abc\x02de\0"])
 def test_of_a_gif_the_first_frame_is_decoded_and_no_other(block):
     """A comment in front of the first frame is passed over."""
-    first, second = picture(30, 40), picture(300, 400)
+    first, second = wavy_image(30, 40), wavy_image(300, 400)
     alone = frames_of(first)
     both = frames_of(first, second).replace(b",\0\0\0\0", block + b",\0\0\0\0", 1)
     frame = headers.first_frame(tf.constant(both)).numpy()
@@ -149,7 +149,7 @@ def test_of_a_gif_the_first_frame_is_decoded_and_no_other(block):
 
 @pytest.mark.parametrize("length", [0, 5, 12, 20, 100, 1000])
 def test_a_gif_cut_short_is_an_error(length):
-    content = frames_of(picture(300, 400))[:length]
+    content = frames_of(wavy_image(300, 400))[:length]
     with pytest.raises(tf.errors.OpError):
         image_ops.decode(tf.constant(content))
 

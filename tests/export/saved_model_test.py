@@ -18,7 +18,7 @@ from keras_prelu.applications import Model14
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.evaluation import evaluate
 from keras_prelu.export import image_ops, serving, warmup
-from tests.data.conftest import broken_jpeg, picture
+from tests.data.conftest import broken_jpeg, wavy_image
 from tests.data.conftest import encoded as encode
 from tests.export.conftest import NAMES, build
 
@@ -46,7 +46,7 @@ saved_model_cli.main()
 loaded = {"keras", "keras_prelu", "tf_keras"} & set(sys.modules)
 sys.exit(f"imported: {loaded}" if loaded else 0)
 """
-JPEG = encode(picture(44, 60))
+JPEG = encode(wavy_image(44, 60))
 
 
 class Bytes(data.Source):
@@ -66,17 +66,17 @@ class Bytes(data.Source):
 @pytest.fixture(scope="module")
 def mixed():
     """Pictures of many sizes and formats."""
-    grey = Image.fromarray(picture(60, 45)).convert("L")
+    grey = Image.fromarray(wavy_image(60, 45)).convert("L")
     turned = Image.Exif()
     turned[0x0112] = 6
     return [
         JPEG,
-        encode(picture(33, 90, 1), "PNG"),
-        encode(picture(200, 150, 2), "JPEG", exif=turned),
-        encode(picture(32, 32, 3), "BMP"),
-        encode(picture(57, 41, 4), "WEBP", lossless=True),
+        encode(wavy_image(33, 90, 1), "PNG"),
+        encode(wavy_image(200, 150, 2), "JPEG", exif=turned),
+        encode(wavy_image(32, 32, 3), "BMP"),
+        encode(wavy_image(57, 41, 4), "WEBP", lossless=True),
         encode(grey, "JPEG"),
-        encode(picture(70, 64, 5), "GIF"),
+        encode(wavy_image(70, 64, 5), "GIF"),
     ]
 
 
@@ -170,7 +170,7 @@ def test_pictures_are_turned_upright(orientation, endian):
     exif[0x010F] = "a maker"  # other tags about it
     exif[0x0112] = orientation
     exif[0x0132] = "2026:01:01 00:00:00"
-    content = encode(picture(24, 37), "JPEG", exif=exif)
+    content = encode(wavy_image(24, 37), "JPEG", exif=exif)
     found = image_ops.decode(tf.constant(content)).numpy()
     np.testing.assert_array_equal(found, decode_rgb(content))
 
@@ -180,7 +180,7 @@ def test_pictures_are_turned_upright(orientation, endian):
     [("CMYK", "JPEG"), ("L", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("L", "BMP")],
 )
 def test_all_modes_become_rgb(mode, fmt):
-    content = encode(Image.fromarray(picture(24, 37)).convert(mode), fmt)
+    content = encode(Image.fromarray(wavy_image(24, 37)).convert(mode), fmt)
     found = image_ops.decode(tf.constant(content)).numpy()
     np.testing.assert_array_equal(found, decode_rgb(content))
 

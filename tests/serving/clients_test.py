@@ -22,7 +22,7 @@ from PIL import Image
 from tensorflow_serving.config import model_server_config_pb2
 
 from keras_prelu import export
-from tests.data.conftest import encoded, picture
+from tests.data.conftest import encoded, wavy_image
 from tests.serving.server import serving
 
 pytestmark = pytest.mark.tensorflow_only
@@ -53,8 +53,8 @@ def addresses(signatures):
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
-    (folder / "a.jpg").write_bytes(encoded(picture(40, 50)))
-    (folder / "b.png").write_bytes(encoded(picture(30, 20, 1), "PNG"))
+    (folder / "a.jpg").write_bytes(encoded(wavy_image(40, 50)))
+    (folder / "b.png").write_bytes(encoded(wavy_image(30, 20, 1), "PNG"))
     (folder / "broken.jpg").write_bytes(b"no picture")
     return folder
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_prelu import data, evaluation
 from keras_prelu.export import image_ops
 from tests.data.conftest import encoded as encode
-from tests.data.conftest import picture
+from tests.data.conftest import wavy_image
 from tests.export.conftest import build
 
 pytestmark = pytest.mark.tensorflow_only
@@ -33,7 +33,7 @@ def make_run(folder):
     for name in ("ant", "bee"):
         (folder / "set" / "validation" / name).mkdir(parents=True)
         path = folder / "set" / "validation" / name / "0.png"
-        path.write_bytes(encode(picture(50, 40), "PNG"))
+        path.write_bytes(encode(wavy_image(50, 40), "PNG"))
     config = {
         "name": "",
         "path": str(folder / "set"),

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from runs import FINE_TUNING, RECIPE, arguments, make_pictures
+from runs import FINE_TUNING, RECIPE, arguments, make_images
 
 from keras_prelu import applications, data, evaluation
 
@@ -25,7 +25,7 @@ def test_a_file_that_vanishes_ends_a_run_in_a_line(
 ):
     import train
 
-    images = make_pictures(tmp_path / "images")
+    images = make_images(tmp_path / "images")
     gone = images / split / "dark" / "3.png"
     open_data = train.open_data
 
@@ -46,7 +46,7 @@ def test_a_file_that_vanishes_ends_a_run_in_a_line(
 
 
 def test_an_evaluation_raises_what_is_wrong_with_the_data(tmp_path):
-    source = data.from_directory(make_pictures(tmp_path) / "validation")
+    source = data.from_directory(make_images(tmp_path) / "validation")
     os.remove(source.paths[4])  # noqa: PTH107
     model = applications.Model14(width=1 / 64, classes=2, input_shape=(32, 32, 3))
     with pytest.raises(data.UnreadableImageError, match=r"dark/4\.png cannot be read"):

@@ -4,7 +4,7 @@ import json
 
 import keras
 import pytest
-from runs import PROGRAM, finish, make_pictures, start
+from runs import PROGRAM, finish, make_images, start
 
 from keras_prelu import data
 from keras_prelu.applications import ModelA
@@ -16,7 +16,7 @@ EVALUATE = str(PROGRAM.parent / "evaluate.py")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return make_pictures(tmp_path_factory.mktemp("pictures") / "set")
+    return make_images(tmp_path_factory.mktemp("pictures") / "set")
 
 
 @pytest.fixture(scope="module")

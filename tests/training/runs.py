@@ -15,7 +15,7 @@ RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
 FINE_TUNING = RECIPE.with_name("finetune_directory.py")
 
 
-def make_pictures(folder, train=24, validation=10):
+def make_images(folder, train=24, validation=10):
     """A folder of pictures in two classes, told apart by their brightness."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("validation", validation)):

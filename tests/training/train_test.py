@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from absl.testing import flagsaver
 from inputs import read_config
-from runs import FINE_TUNING, RECIPE, arguments, finish, make_pictures, start
+from runs import FINE_TUNING, RECIPE, arguments, finish, make_images, start
 from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
@@ -27,7 +27,7 @@ FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return make_pictures(tmp_path_factory.mktemp("pictures") / "set")
+    return make_images(tmp_path_factory.mktemp("pictures") / "set")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from loopback import outputs, printed_so_far, start_workers
-from runs import arguments, finish, make_pictures, start
+from runs import arguments, finish, make_images, start
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
 
@@ -30,7 +30,7 @@ SEVERAL = ("--config.distribution=multi_worker",)
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures") / "set"
-    return make_pictures(folder, train=16, validation=8)
+    return make_images(folder, train=16, validation=8)
 
 
 @pytest.fixture(scope="module")
