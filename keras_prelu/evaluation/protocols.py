@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu import distribution
+from keras_prelu import distribution, model_surgery
 from keras_prelu.data.errors import original_errors
 from keras_prelu.evaluation import image_batches
 from keras_prelu.evaluation.batch_predictor import runner

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_prelu import model_surgery
 from keras_prelu.data.decoding import MAX_PIXELS
 from keras_prelu.evaluation import dense_model
 from keras_prelu.export import image_ops

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_prelu import evaluation
+from keras_prelu import evaluation, model_surgery
 from keras_prelu.applications import Model14, ModelA
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
