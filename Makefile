@@ -15,12 +15,12 @@ BIN := .venv/bin
 
 # Trains the quickstart, evaluates it, draws its report and exports it.
 demo: .make/train .make/serving
-	$(BIN)/python training/train.py --config=training/recipes/quickstart.py \
+	$(BIN)/python -m training.train --config=training/recipes/quickstart.py \
 	  --workdir=runs/quickstart
-	$(BIN)/python applications/serving/export.py --workdir=runs/quickstart \
+	$(BIN)/python -m applications.serving.export --workdir=runs/quickstart \
 	  --output=runs/served/prelu
 	@echo "Pictures of the run: runs/quickstart/report/; its tables beside them"
-	@echo "Test it as the paper does: $(BIN)/python training/evaluate.py" \
+	@echo "Test it as the paper does: $(BIN)/python -m training.evaluate" \
 	  "--workdir=runs/quickstart --protocol=center,ten_view,dense --scales=54"
 	@echo "Serve it: applications/serving/README.md"
 	@echo "Fine-tune it on your pictures: applications/finetune/README.md"

@@ -33,7 +33,8 @@ def start(workdir, log, steps):
     """Starts, or goes on with, the run in a folder; saves as often as it can."""
     command = [
         sys.executable,
-        str(ROOT / "training" / "train.py"),
+        "-m",
+        "training.train",
         f"--config={ROOT}/training/recipes/quickstart.py",
         f"--workdir={workdir}",
         "--config.epochs=4",

@@ -1,9 +1,9 @@
 """Tests trained nets as the paper does, and prints a table like its Table 4.
 
-    python training/evaluate.py --workdir=DIR --protocol=center,ten_view,dense \\
+    python -m training.evaluate --workdir=DIR --protocol=center,ten_view,dense \\
         --scales=256,384,480
-    python training/evaluate.py --ensemble=DIR,DIR,... --output=DIR ...
-    python training/evaluate.py --weights=FILE --model=model_a --data=NAME ...
+    python -m training.evaluate --ensemble=DIR,DIR,... --output=DIR ...
+    python -m training.evaluate --weights=FILE --model=model_a --data=NAME ...
 
 Writes evaluation.json, and in report/ the confusions and the paper's figure 4, the five
 best guesses for some pictures. Exit codes: 0, done; 2, something is wrong with the
@@ -12,16 +12,19 @@ arguments or the data; 74, the results could not be written.
 
 import os
 import pathlib
+import sys
 
+if not __package__:
+    sys.exit("error: start this program by `python -m training.evaluate`")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
-import errors
 from absl import app, flags
-from inputs import CONSTRUCTORS, load_model, open_source, read_config
-from report import write_evaluations
 
 from keras_prelu import data
 from keras_prelu.evaluation import evaluate, table
+from training import errors
+from training.inputs import CONSTRUCTORS, load_model, open_source, read_config
+from training.report import write_evaluations
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
 _ENSEMBLE = flags.DEFINE_list("ensemble", None, "Folders of runs, to be averaged.")

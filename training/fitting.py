@@ -1,11 +1,11 @@
 """From a recipe's configuration to what `fit` takes: model, batches, schedule."""
 
 import keras
-from inputs import CONSTRUCTORS, open_source
 
 from keras_prelu import callbacks, data, distribution
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
+from training.inputs import CONSTRUCTORS, open_source
 
 JIT = {"auto": "auto", "on": True, "off": False}
 

@@ -3,9 +3,9 @@
 import pathlib
 
 import keras
-from workdir import read_json
 
 from keras_prelu import applications, data
+from training.workdir import read_json
 
 CONSTRUCTORS = {
     "model_a": applications.ModelA,

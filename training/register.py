@@ -1,6 +1,6 @@
 """Registers the weights of a finished run, to be shipped with the library.
 
-    python training/register.py --workdir=DIR --name=NAME
+    python -m training.register --workdir=DIR --name=NAME
 
 Writes keras_prelu/applications/NAME.weights.h5 and its entry in weights.json: the net
 and its arguments, hash, class names, mean, protocol, scores, and the command that
@@ -14,11 +14,11 @@ import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
-import errors
 from absl import app, flags
-from inputs import load_model, open_source, read_config
 
 from keras_prelu.files import replacing
+from training import errors
+from training.inputs import load_model, open_source, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a finished run.")
 _NAME = flags.DEFINE_string("name", None, "What `weights=` will be called.")

@@ -1,6 +1,6 @@
 """Trains a net by a recipe, and goes on where it was when it was stopped.
 
-    python training/train.py --config=training/recipes/NAME.py --workdir=DIR \\
+    python -m training.train --config=training/recipes/NAME.py --workdir=DIR \\
         [--config.KEY=VALUE ...]
 
 Exit codes: 0, the run is complete; 2, something is wrong with the arguments, the data
@@ -14,13 +14,20 @@ import os
 import sys
 import textwrap
 
+if not __package__:
+    sys.exit("error: start this program by `python -m training.train`")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
-import errors
 import keras
 import tensorflow as tf
 from absl import app, flags, logging
-from fitting import (
+from ml_collections import config_flags
+
+from keras_prelu import analysis, callbacks, data, distribution
+from keras_prelu.files import replacing
+from keras_prelu.finetuning import fine_tune
+from training import errors
+from training.fitting import (
     build,
     construct,
     open_data,
@@ -29,13 +36,8 @@ from fitting import (
     training_data,
     validation_data,
 )
-from ml_collections import config_flags
-from report import write_report
-from workdir import Workdir
-
-from keras_prelu import analysis, callbacks, data, distribution
-from keras_prelu.files import replacing
-from keras_prelu.finetuning import fine_tune
+from training.report import write_report
+from training.workdir import Workdir
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
@@ -174,7 +176,7 @@ def run_all(config):
     followed = followers(config, run, workdir)
     prepare = from_a_trained_net if "finetune" in config else from_scratch
     model, trained, fit = prepare(config, strategy, workdir, followed, *sources)
-    workdir.claim(run["config"], ["python", *sys.argv], run["data"])
+    workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
     describe(config, strategy, model, trained, sources)
     model = fit()
     if workdir.is_chief:

@@ -6,8 +6,9 @@ import threading
 
 import matplotlib
 from absl import app, flags
-from find_training import errors
 from PIL import Image, ImageOps
+
+from training import errors
 
 matplotlib.use("Agg")  # a file only; there may be no screen
 import matplotlib.pyplot as plt

@@ -1,6 +1,6 @@
 """Asks TF Serving about images over gRPC, with tensorflow-serving-api.
 
-    python applications/serving/client_grpc.py photo.jpg [another.png ...] \\
+    python -m applications.serving.client_grpc photo.jpg [another.png ...] \\
         [--server=localhost:8500] [--model=prelu] [--output=answer.png]
 
 Prints the best classes of each and draws them beside it.
@@ -10,10 +10,11 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import answers
 import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from applications.serving import answers
 
 _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 

@@ -1,6 +1,6 @@
 """Asks TF Serving about images over REST, with Python's own library.
 
-    python applications/serving/client_rest.py photo.jpg [another.png ...] \\
+    python -m applications.serving.client_rest photo.jpg [another.png ...] \\
         [--server=http://localhost:8501] [--model=prelu] [--output=answer.png]
 
 Prints the best classes of each and draws them beside it. The format is that of
@@ -13,7 +13,7 @@ import json
 import urllib.error
 import urllib.request
 
-import answers
+from applications.serving import answers
 
 
 def _message(text):

@@ -1,6 +1,6 @@
 """Exports the model of a run for TF Serving.
 
-    python applications/serving/export.py --workdir=DIR --output=DIR
+    python -m applications.serving.export --workdir=DIR --output=DIR
 
 Writes the next version into the output: `OUTPUT/1`, `OUTPUT/2` and so on. Pictures are
 resized as in the run's evaluation, and the model card holds what config.json and
@@ -11,14 +11,17 @@ arguments or the run.
 import json
 import os
 import pathlib
+import sys
 
+if not __package__:
+    sys.exit("error: start this program by `python -m applications.serving.export`")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 from absl import app, flags
-from find_training import errors
-from inputs import load_model, open_source, read_config
 
 from keras_prelu.export import saved_model
+from training import errors
+from training.inputs import load_model, open_source, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the versions.", required=True)

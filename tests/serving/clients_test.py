@@ -4,6 +4,7 @@ No model server can be installed where the tests run; tests/serving/server.py st
 """
 
 import contextlib
+import importlib
 import json
 import pathlib
 import socketserver
@@ -28,7 +29,10 @@ from tests.serving.server import serving
 pytestmark = pytest.mark.tensorflow_only
 FOLDER = pathlib.Path(__file__).parents[2] / "applications" / "serving"
 NAMES = [f"kind {i}" for i in range(6)]
-sys.path.insert(0, str(FOLDER))  # as Python does when it runs a client
+
+
+def imported(name):
+    return importlib.import_module(f"applications.serving.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def photos(tmp_path_factory):
 def test_a_client_gets_what_the_signature_answers(
     client, signatures, addresses, photos
 ):
-    ask = __import__(client).ask
+    ask = imported(client).ask
     contents = [(photos / name).read_bytes() for name in ("a.jpg", "b.png")]
     found = ask(addresses[client], "prelu", contents)
     expected = signatures["classify"](image_bytes=tf.constant(contents))
@@ -85,14 +89,14 @@ def test_a_client_gets_what_the_signature_answers(
 def test_a_client_says_what_the_server_refuses(
     client, addresses, photos, model, name, message
 ):
-    ask = __import__(client).ask
+    ask = imported(client).ask
     with pytest.raises(ValueError, match=message):
         ask(addresses[client], model, [(photos / name).read_bytes()])
 
 
 def run(client, *arguments):
     return subprocess.run(
-        [sys.executable, FOLDER / f"{client}.py", *map(str, arguments)],
+        [sys.executable, "-m", f"applications.serving.{client}", *map(str, arguments)],
         capture_output=True,
         text=True,
     )
@@ -166,7 +170,7 @@ ONE = json.dumps({"predictions": [{"classes": ["a"], "scores": [1.0]}]}).encode(
     ],
 )
 def test_what_is_no_answer_is_told_in_one_line(content, kind, message):
-    ask = __import__("client_rest").ask
+    ask = imported("client_rest").ask
     with sending(content) as server, pytest.raises(kind, match=message) as raised:
         ask(server, "prelu", [b"one", b"two"])
     assert server in str(raised.value)
@@ -176,7 +180,7 @@ def test_what_is_no_answer_is_told_in_one_line(content, kind, message):
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
-    client = __import__("client_rest")
+    client = imported("client_rest")
     monkeypatch.setattr(client.answers, "SECONDS", 0.5)
     start = time.monotonic()
     with (
@@ -192,11 +196,11 @@ def test_a_server_that_is_not_there_is_named(client, monkeypatch):
     server = {"client_rest": "http://127.0.0.1:9", "client_grpc": "127.0.0.1:9"}[client]
     message = f"No predictions from {server}: .*Start a server with: MODEL=.* compose"
     with pytest.raises(ConnectionError, match=message):
-        __import__(client).ask(server, "prelu", [b"one"])
+        imported(client).ask(server, "prelu", [b"one"])
 
 
 def test_the_command_that_starts_a_server_is_that_of_the_readme():
-    answers = __import__("answers")
+    answers = imported("answers")
     assert answers.START in (FOLDER / "README.md").read_text()
 
 

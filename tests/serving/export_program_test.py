@@ -1,4 +1,4 @@
-"""applications/serving/export.py as its users start it."""
+"""applications.serving.export as its users start it."""
 
 import json
 import pathlib
@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, ROOT / "applications" / "serving" / "export.py", *arguments],
+        [sys.executable, "-m", "applications.serving.export", *arguments],
         env={"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
         capture_output=True,
         text=True,

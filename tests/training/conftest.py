@@ -6,23 +6,19 @@ import sys
 import pytest
 from absl import flags
 from loopback import free_ports
-from runs import PROGRAM
-
-# As Python does when it runs a program of these folders.
-sys.path[:0] = [str(PROGRAM.parent), str(PROGRAM.parent / "experiments")]
 
 
 @pytest.fixture
 def command_line(monkeypatch):
-    """Returns a function that does what a command line of train.py would."""
-    import train
+    """Returns a function that does what a command line of training.train would."""
+    from training import train
 
     def run(command):
         for name in list(flags.FLAGS):
             if name.startswith("config."):  # of the overrides of an earlier command
                 delattr(flags.FLAGS, name)
         monkeypatch.setattr(sys, "argv", command)
-        train.parse(command)
+        train.parse(command[1:])  # without `-m`
         train.main(None)
 
     return run

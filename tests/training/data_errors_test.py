@@ -23,7 +23,7 @@ FINE = ["--config.model.weights=", "--config.finetune.head_epochs=1"]
 def test_a_file_that_vanishes_ends_a_run_in_a_line(
     recipe, more, split, tmp_path, command_line, monkeypatch, capsys
 ):
-    import train
+    from training import train
 
     images = make_images(tmp_path / "images")
     gone = images / split / "dark" / "3.png"

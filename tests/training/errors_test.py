@@ -1,12 +1,12 @@
 """A user's mistake ends in one line; a bug of ours is never called one."""
 
-import errors
 import keras
 import numpy as np
 import pytest
 
 from keras_prelu import data
 from keras_prelu.callbacks import SameRun
+from training import errors
 
 pytestmark = pytest.mark.tensorflow_only
 

@@ -1,17 +1,17 @@
-"""training/evaluate.py as its users start it."""
+"""training.evaluate as its users start it."""
 
 import json
 
 import keras
 import pytest
-from runs import PROGRAM, finish, make_images, start
+from runs import finish, make_images, start
 
 from keras_prelu import data
 from keras_prelu.applications import ModelA
 from keras_prelu.evaluation import evaluate
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
-EVALUATE = str(PROGRAM.parent / "evaluate.py")
+EVALUATE = ("-m", "training.evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def expected(workdir, pictures, protocol, scales):
 def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
     code, printed = finish(
         start(
-            EVALUATE,
+            *EVALUATE,
             f"--workdir={workdir}",
             "--protocol=center,ten_view,dense",
             "--scales=36,44",
@@ -68,7 +68,7 @@ def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
 def test_an_ensemble_of_equal_runs_is_the_run(workdir, pictures, tmp_path):
     ensemble = f"--ensemble={workdir},{workdir}"
     code, printed = finish(
-        start(EVALUATE, ensemble, "--noflip", f"--output={tmp_path}")
+        start(*EVALUATE, ensemble, "--noflip", f"--output={tmp_path}")
     )
     assert code == 0, printed
     two = json.loads((tmp_path / "evaluation.json").read_text())["center"]
@@ -80,7 +80,7 @@ def test_an_ensemble_of_equal_runs_is_the_run(workdir, pictures, tmp_path):
 def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
     code, printed = finish(
         start(
-            EVALUATE,
+            *EVALUATE,
             f"--weights={workdir / 'model.keras'}",
             "--model=model_a",
             "--width=0.03125",
@@ -105,7 +105,7 @@ def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
     ],
 )
 def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
-    code, printed = finish(start(EVALUATE, *flags))
+    code, printed = finish(start(*EVALUATE, *flags))
     assert code == 2
     assert message in printed
     assert "Traceback" not in printed
@@ -113,7 +113,7 @@ def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
 
 def test_a_bug_is_not_reported_as_wrong_input(workdir):
     program = (
-        "import evaluate; from absl import app; "
+        "from training import evaluate; from absl import app; "
         "evaluate.evaluate = lambda *args, **arguments: {}['class_names']; "
         "app.run(evaluate.main)"
     )
@@ -126,9 +126,9 @@ def test_a_bug_is_not_reported_as_wrong_input(workdir):
 
 def test_a_broken_configuration_and_wrong_scales_end_in_one_line(workdir, tmp_path):
     (tmp_path / "config.json").write_text('{"data": ')
-    code, printed = finish(start(EVALUATE, f"--workdir={tmp_path}"))
+    code, printed = finish(start(*EVALUATE, f"--workdir={tmp_path}"))
     assert code == 2
     assert f"error: {tmp_path / 'config.json'} must be a JSON file" in printed
-    code, printed = finish(start(EVALUATE, f"--workdir={workdir}", "--scales=a"))
+    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--scales=a"))
     assert code == 2
     assert "Received: --scales=['a']" in printed

@@ -7,30 +7,32 @@ import math
 import re
 from types import SimpleNamespace
 
-import _program
-import _runs
-import depth
-import first_try
 import keras
 import numpy as np
-import propagation
 import pytest
-import rectifiers
-import responses
-import scales
-import scaling
-import slopes
-import start as first_steps
-import tables
-import vgg
-from _program import SMALL, Place
-from runs import ROOT, finish, start
+from runs import finish, start
 from scipy import stats
-from workdir import Workdir
 
 from keras_prelu import data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
+from training.experiments import (
+    _program,
+    _runs,
+    depth,
+    first_try,
+    propagation,
+    rectifiers,
+    responses,
+    scales,
+    scaling,
+    slopes,
+    tables,
+    vgg,
+)
+from training.experiments import start as first_steps
+from training.experiments._program import SMALL, Place
+from training.workdir import Workdir
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -578,7 +580,8 @@ def test_what_would_take_too_long_is_left_out(place, monkeypatch, capsys):
 def test_a_program_writes_tables_and_a_figure(tmp_path):
     code, printed = finish(
         start(
-            str(ROOT / "training" / "experiments" / "scaling.py"),
+            "-m",
+            "training.experiments.scaling",
             f"--output={tmp_path}",
             "--setting=small",
         )
@@ -630,7 +633,9 @@ def test_published_runs_are_of_the_present_configuration():
 
 
 def test_a_missing_table_says_so(tmp_path):
-    assert tables.block("depth", tmp_path).startswith("Not run: `python training/exp")
+    assert tables.block("depth", tmp_path).startswith(
+        "Not run: `python -m training.exp"
+    )
 
 
 def test_xavier_is_hes_rule_without_the_rectifier():

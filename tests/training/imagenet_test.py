@@ -63,7 +63,7 @@ def test_an_imagenet_recipe_trains_evaluates_and_draws(
 ):
     command_line(
         [
-            str(PROGRAM),
+            *PROGRAM,
             f"--config={ROOT}/training/recipes/imagenet_{recipe}.py",
             f"--workdir={tmp_path}",
             f"--config.data.data_dir={data_dir}",

@@ -1,13 +1,11 @@
 """Every recipe loads, has the paper's values, and no key of its own."""
 
 import importlib
-import sys
 
 import pytest
 from runs import ROOT
 
-sys.path.insert(0, str(ROOT / "training"))
-from recipes import defaults
+from training.recipes import defaults
 
 pytestmark = pytest.mark.tensorflow_only
 NAMES = sorted(
@@ -19,7 +17,7 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_sets_known_keys_and_names_its_command(name):
-    module = importlib.import_module(f"recipes.{name}")
+    module = importlib.import_module(f"training.recipes.{name}")
     config = module.get_config()
     assert config.is_locked
     if "finetune" not in config:

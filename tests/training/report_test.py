@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import report
+
+from training import report
 
 pytestmark = pytest.mark.tensorflow_only
 

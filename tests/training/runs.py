@@ -1,4 +1,4 @@
-"""Runs of training/train.py on a few small pictures, as a user would start them."""
+"""Runs of training.train on a few small pictures, as a user would start them."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
-PROGRAM = ROOT / "training" / "train.py"
+PROGRAM = ("-m", "training.train")
 RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
 FINE_TUNING = RECIPE.with_name("finetune_directory.py")
 
@@ -31,7 +31,7 @@ def make_images(folder, train=24, validation=10):
 def arguments(pictures, workdir, *more, recipe=RECIPE):
     """The command line of a run of two epochs of four steps."""
     return [
-        str(PROGRAM),
+        *PROGRAM,
         f"--config={recipe}",
         f"--workdir={workdir}",
         f"--config.data.path={pictures}",

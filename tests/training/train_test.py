@@ -1,4 +1,4 @@
-"""training/train.py as its users start it, stop it, and start it wrongly."""
+"""training.train as its users start it, stop it, and start it wrongly."""
 
 import csv
 import json
@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 from absl.testing import flagsaver
-from inputs import read_config
 from runs import FINE_TUNING, RECIPE, arguments, finish, make_images, start
-from workdir import Workdir
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
+from training.inputs import read_config
+from training.workdir import Workdir
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
@@ -138,7 +138,7 @@ def test_bad_input_is_told_in_a_line_before_the_first_step(
 def test_data_that_uses_random_numbers_up_do_not_change_the_start(
     tmp_path, pictures, refused, monkeypatch
 ):
-    import train
+    from training import train
 
     open_data, build = train.open_data, train.build
     starts = []
@@ -265,7 +265,7 @@ def test_a_worker_whose_peer_never_starts_says_so_and_ends(
 
 
 def test_workers_that_differ_are_all_refused(monkeypatch):
-    import train
+    from training import train
 
     runs = [{"config": {"seed": 0}}, {"config": {"seed": 0}}, {"config": {"seed": 2}}]
     monkeypatch.setattr(

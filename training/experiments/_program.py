@@ -8,17 +8,16 @@ from typing import NamedTuple
 
 import matplotlib
 import numpy as np
-from _paths import ROOT  # isort: split
-
-import errors
 from absl import app, flags
 from scipy import stats
 
 from keras_prelu.files import replacing
+from training import errors
 
 matplotlib.use("Agg")  # files only; there may be no screen
 import matplotlib.pyplot as plt
 
+ROOT = pathlib.Path(__file__).parents[2]
 FULL, SMALL = "full", "small"
 
 

@@ -11,12 +11,7 @@ import statistics
 import sys
 from typing import NamedTuple
 
-from _program import SMALL, read  # isort: split
-
-import fitting
 import keras
-from recipes import defaults
-from workdir import InUseError, Workdir
 
 from keras_prelu import callbacks, data, distribution
 from keras_prelu.data.shapes_dataset import PreluShapes
@@ -25,6 +20,10 @@ from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal
 from keras_prelu.layers import PReLU
 from keras_prelu.optimizers import SGD
+from training import fitting
+from training.experiments._program import SMALL, read
+from training.recipes import defaults
+from training.workdir import InUseError, Workdir
 
 WIDTHS = {"model_a": 1 / 16, "model_b": 1 / 16, "model14": 1 / 8, "model30": 1 / 8}
 # Of the training images: the last map has 8x8 cells.
@@ -181,7 +180,7 @@ def train(run, place):
     """
     config = configuration(run, place.setting)
     workdir = Workdir(place.workdir / run.name)
-    workdir.claim(config.to_dict(), ["python", *sys.argv])
+    workdir.claim(config.to_dict(), ["python", *sys.orig_argv[1:]])
     print(f"{run.name}: {config.epochs} epochs", flush=True)
     keras.backend.clear_session()
     model, trained = build(run, place.setting)

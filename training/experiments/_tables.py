@@ -1,6 +1,6 @@
 """The tables of the documentation in Markdown, each from its results."""
 
-from _program import read
+from training.experiments._program import read
 
 EXPERIMENTS = ("rectifiers", "slopes", "responses", "depth", "scales")
 # Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.

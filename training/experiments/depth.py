@@ -1,6 +1,6 @@
 """He against Xavier on 14, 22 and 30 layers, and 14 against 30 layers (section 2.3).
 
-    python training/experiments/depth.py --output=training/results
+    python -m training.experiments.depth --output=training/results
 
 ReLU throughout, each net and initializer at its own best learning rate. Writes
 depth.csv, depth_claims.csv and, with the full setting, docs/images/depth.png. Takes the
@@ -11,9 +11,10 @@ hours more on one core.
 import math
 import statistics
 
-import _runs
 import numpy as np
-from _program import (
+
+from training.experiments import _runs
+from training.experiments._program import (
     NOT_TESTED,
     band,
     compare,

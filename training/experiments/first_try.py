@@ -1,6 +1,6 @@
 """The first thing that people try: a fresh net, `compile("sgd")`, and easy images.
 
-    python training/experiments/first_try.py --output=training/results
+    python -m training.experiments.first_try --output=training/results
 
 Model A with the default learning rates of Keras's optimizers, and Adam with a tenth of
 its own, on noise that has one of four colours, which a linear model can tell apart. The
@@ -11,12 +11,11 @@ for the full width at 224x224.
 
 import math
 
-from _program import fill, program  # isort: split
-
 import keras
 import numpy as np
 
 from keras_prelu.applications import ModelA
+from training.experiments._program import fill, program
 
 COLORS = np.array([(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 60)])
 IMAGES, BATCH = 128, 16

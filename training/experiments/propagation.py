@@ -1,6 +1,6 @@
 """Signals through nets that nobody has trained, by depth (section 2.2).
 
-    python training/experiments/propagation.py --output=training/results
+    python -m training.experiments.propagation --output=training/results
 
 All five nets with PReLU, at full width and 224x224, under five rules for the kernels:
 the variance of every layer's response and gradient. Writes propagation.csv,
@@ -10,15 +10,15 @@ docs/images/propagation.png. The full setting takes about 10 minutes on two core
 
 import math
 
-import _runs
 import keras
 import numpy as np
-from _program import fill, plt, program, write, write_config
-from inputs import CONSTRUCTORS
 
 from keras_prelu import data
 from keras_prelu.analysis import signal_propagation
 from keras_prelu.initializers import HeNormal
+from training.experiments import _runs
+from training.experiments._program import fill, plt, program, write, write_config
+from training.inputs import CONSTRUCTORS
 
 PICTURES = 2
 SEED = 0

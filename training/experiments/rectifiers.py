@@ -1,6 +1,6 @@
 """Rectifiers compared (Table 2, Figure 4): the 14-layer net, alike but for them.
 
-    python training/experiments/rectifiers.py --output=training/results
+    python -m training.experiments.rectifiers --output=training/results
 
 Each rectifier is trained at its own best learning rate. Writes rectifiers.csv (errors
 after the last epoch), rectifiers_sweep.csv (the rates), rectifiers_claims.csv,
@@ -8,10 +8,18 @@ rectifiers_step.csv (the time of a training step) and, with the full setting,
 docs/images/rectifiers.png. The full setting takes about four hours on one core.
 """
 
-import _runs
 import numpy as np
-from _measure import interleaved, machine
-from _program import band, compare, mean_and_spread, plt, program, write
+
+from benchmarks._measure import interleaved, machine
+from training.experiments import _runs
+from training.experiments._program import (
+    band,
+    compare,
+    mean_and_spread,
+    plt,
+    program,
+    write,
+)
 
 # By the label in tables and figures: the activation, and what becomes of its slopes.
 RECTIFIERS = {

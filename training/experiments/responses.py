@@ -1,6 +1,6 @@
 """Mean responses and Fisher information, ReLU against PReLU (section 2.1).
 
-    python training/experiments/responses.py --output=training/results
+    python -m training.experiments.responses --output=training/results
 
 The 14-layer nets that rectifiers.py has trained, or that are trained here, at three
 moments: before training; at equal loss, in the first epoch in which a net comes within
@@ -16,10 +16,16 @@ are more images than it has weights.
 import math
 import statistics
 
-import _runs
-from _program import compare, mean_and_spread, plt, program, write, write_config
-
 from keras_prelu import analysis, data
+from training.experiments import _runs
+from training.experiments._program import (
+    compare,
+    mean_and_spread,
+    plt,
+    program,
+    write,
+    write_config,
+)
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: _runs.Arm("model14", name) for name in RECTIFIERS}

@@ -1,6 +1,6 @@
 """Ways to test (Table 4): crops, views, dense at several scales, flips, ensembles.
 
-    python training/experiments/scales.py --output=training/results
+    python -m training.experiments.scales --output=training/results
 
 Trains model A with ReLU and with PReLU, each at its own best learning rate and with the
 paper's scale jitter, and tests both at the same scales in every way. Writes scales.csv,
@@ -8,10 +8,17 @@ scales_claims.csv and, with the full setting, docs/images/scales.png. The full s
 takes about four hours on one core.
 """
 
-import _runs
-from _program import compare, fill, mean_and_spread, plt, program, write, write_config
-
 from keras_prelu.evaluation import evaluate
+from training.experiments import _runs
+from training.experiments._program import (
+    compare,
+    fill,
+    mean_and_spread,
+    plt,
+    program,
+    write,
+    write_config,
+)
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: _runs.Arm("model_a", name) for name in RECTIFIERS}

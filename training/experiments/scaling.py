@@ -1,6 +1,6 @@
 """How training scales to many GPUs, on paper: a model of what a step costs.
 
-    python training/experiments/scaling.py --output=training/results
+    python -m training.experiments.scaling --output=training/results
 
 Nothing is trained and nothing is timed here: the speed of one GPU is a published one,
 and the rest is arithmetic. Writes scaling.csv (models A, B and C on 1 to 1,024 GPUs),
@@ -12,11 +12,11 @@ import math
 from typing import NamedTuple
 
 import keras
-from _program import plt, program, write, write_config
-from inputs import CONSTRUCTORS
 
 from keras_prelu.analysis import multiply_adds
 from keras_prelu.applications.nets import shapes_only
+from training.experiments._program import plt, program, write, write_config
+from training.inputs import CONSTRUCTORS
 
 FLOAT32, BFLOAT16 = 4, 2
 GPUS = tuple(2**i for i in range(11))

@@ -1,6 +1,6 @@
 """The slopes that are learned (Table 1), and what weight decay makes of them.
 
-    python training/experiments/slopes.py --output=training/results
+    python -m training.experiments.slopes --output=training/results
 
 Writes slopes.csv, slopes_errors.csv (validation errors), slopes_claims.csv and, with
 the full setting, docs/images/slopes.png. Takes the runs without decay from
@@ -10,9 +10,10 @@ setting takes about an hour more on one core.
 
 import statistics
 
-import _runs
-from _program import compare, mean_and_spread, plt, program, write
 from scipy import stats
+
+from training.experiments import _runs
+from training.experiments._program import compare, mean_and_spread, plt, program, write
 
 # Table 1 of the paper: shared, and the mean over the channels.
 PAPER = {

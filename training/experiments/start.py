@@ -1,6 +1,6 @@
 """The first steps at full width: which start survives the paper's learning rate.
 
-    python training/experiments/start.py --output=training/results
+    python -m training.experiments.start --output=training/results
 
 Every net of the paper, at full width and 224x224, with ReLU and with PReLU, takes its
 first steps on random labels of 1000 classes with the paper's optimizer (rate 0.01,
@@ -16,14 +16,13 @@ model C.
 
 import math
 
-from _program import fill, program, write_config  # isort: split
-
 import keras
 import numpy as np
-from inputs import CONSTRUCTORS
 
 from keras_prelu.layers.subtract_mean import IMAGENET_MEAN
 from keras_prelu.optimizers import SGD
+from training.experiments._program import fill, program, write_config
+from training.inputs import CONSTRUCTORS
 
 CLASSES = 1000
 BATCH = 128

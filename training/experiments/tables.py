@@ -1,6 +1,6 @@
 """Writes the tables of the documentation anew, from the results.
 
-    python training/experiments/tables.py
+    python -m training.experiments.tables
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; what was not run says so.
 """
@@ -8,9 +8,7 @@ A table stands between `<!-- NAME -->` and `<!-- end -->`; what was not run says
 import pathlib
 import re
 
-from _paths import ROOT  # isort: split
-
-from _tables import (
+from training.experiments._tables import (
     claims,
     depth,
     first_try,
@@ -27,6 +25,7 @@ from _tables import (
     vgg,
 )
 
+ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "training" / "results"
 PAGES = [ROOT / "docs" / name for name in ("reproducing.md", "differences.md")]
 
@@ -60,7 +59,7 @@ def block(name, results):
         scripts = [path.stem for path in pathlib.Path(__file__).parent.glob("*.py")]
         experiment = max(filter(name.startswith, scripts), key=len)
         return (
-            f"Not run: `python training/experiments/{experiment}.py "
+            f"Not run: `python -m training.experiments.{experiment} "
             f"--output=training/results` writes {pathlib.Path(error.filename).name}."
         )
     figures = sorted((ROOT / "docs" / "images").glob(f"{name}*.png"))

@@ -1,6 +1,6 @@
 """Model A against keras VGG19, at nearly equal multiply-adds (Table 3).
 
-    python training/experiments/vgg.py --output=training/results
+    python -m training.experiments.vgg --output=training/results
 
 Time per image in training and inference, in float32 and bfloat16, for batches of 1 to
 64, at 224x224; both nets are timed in turn. Writes vgg-BACKEND.csv and, with the full
@@ -13,14 +13,13 @@ bfloat16 are that slow in training.
 import functools
 import itertools
 
-import _paths  # noqa: F401 (makes the next ones importable)
 import keras
 import numpy as np
-from _measure import interleaved, machine
-from _program import fill, plt, program, read, write_config
-from inputs import CONSTRUCTORS
 
+from benchmarks._measure import interleaved, machine
 from keras_prelu.analysis import multiply_adds
+from training.experiments._program import fill, plt, program, read, write_config
+from training.inputs import CONSTRUCTORS
 
 BATCHES = (1, 4, 16, 64)
 POLICIES = ("float32", "mixed_bfloat16")

@@ -1,6 +1,6 @@
 """A trained net, fine-tuned on a folder of photographs.
 
-    python training/train.py --config=training/recipes/finetune_directory.py \\
+    python -m training.train --config=training/recipes/finetune_directory.py \\
         --config.data.path=DIR --workdir=runs/finetune
 
 DIR holds a folder for each class; a fifth of each is set aside for validation. Or it
@@ -14,7 +14,8 @@ some, measured.
 """
 
 from ml_collections import config_dict
-from recipes import quickstart
+
+from training.recipes import quickstart
 
 
 def get_config():

@@ -2,13 +2,13 @@
 
 The shorter side is 256 in training and in test.
 
-    python training/train.py --config=training/recipes/imagenet_model30.py \\
+    python -m training.train --config=training/recipes/imagenet_model30.py \\
         --workdir=runs/imagenet_model30
 
 Hardware, time and score: not run.
 """
 
-from recipes import defaults
+from training.recipes import defaults
 
 
 def get_config():

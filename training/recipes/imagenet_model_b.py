@@ -1,12 +1,12 @@
 """Model B on ImageNet by the paper's recipe: 80 epochs, batches of 128.
 
-    python training/train.py --config=training/recipes/imagenet_model_b.py \\
+    python -m training.train --config=training/recipes/imagenet_model_b.py \\
         --workdir=runs/imagenet_model_b
 
 Hardware, time and score: not run.
 """
 
-from recipes import defaults
+from training.recipes import defaults
 
 
 def get_config():

@@ -1,12 +1,12 @@
 """Model C on ImageNet by the paper's recipe: 80 epochs, batches of 128.
 
-    python training/train.py --config=training/recipes/imagenet_model_c.py \\
+    python -m training.train --config=training/recipes/imagenet_model_c.py \\
         --workdir=runs/imagenet_model_c
 
 Hardware, time and score: not run.
 """
 
-from recipes import defaults
+from training.recipes import defaults
 
 
 def get_config():

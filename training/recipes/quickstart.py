@@ -1,6 +1,6 @@
 """A small model A on the built-in shapes.
 
-    python training/train.py --config=training/recipes/quickstart.py \\
+    python -m training.train --config=training/recipes/quickstart.py \\
         --workdir=runs/quickstart
 
 Hardware: two cores of an AMD EPYC server with AVX-512, no GPU. Time: `make demo`, which
@@ -10,7 +10,7 @@ and 3.80 % on the 2,000 validation images (centre crop). The weights of seed 0 c
 the package as `weights="shapes"`.
 """
 
-from recipes import defaults
+from training.recipes import defaults
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """Model A at full width on the built-in shapes: do the paper's settings learn?
 
-    python training/train.py --config=training/recipes/shapes_full_width.py \\
+    python -m training.train --config=training/recipes/shapes_full_width.py \\
         --workdir=runs/shapes_full_width
 
 The net, the optimizer and the dropout are the paper's, and nothing is clipped. The
@@ -12,7 +12,7 @@ The score: still at guessing when it was stopped, after 500 of its 1,500 steps; 
 docs/benchmarks.md.
 """
 
-from recipes import defaults
+from training.recipes import defaults
 
 
 def get_config():

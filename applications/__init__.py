@@ -1,0 +1,1 @@
+"""Worked uses of the nets."""

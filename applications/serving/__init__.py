@@ -1,0 +1,1 @@
+"""Exports a trained model for TF Serving, and asks the server about images."""

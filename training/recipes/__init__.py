@@ -1,0 +1,1 @@
+"""Training configurations, one file each; `defaults` lists every key."""
