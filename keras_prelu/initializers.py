@@ -64,6 +64,14 @@ def _sampler():
     return draw
 
 
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def _is_seed(value):
+    return isinstance(value, numbers.Integral) and value >= 0
+
+
 def _fans(shape, layer, initializer):
     """Return fan-in and fan-out of a kernel.
 
@@ -113,7 +121,7 @@ class HeNormal(keras.initializers.Initializer):
     def __init__(
         self, slope: float = 0.0, mode: str = "fan_in", seed: int | None = None
     ) -> None:
-        if not isinstance(slope, numbers.Real) or not math.isfinite(slope):
+        if not _is_finite(slope):
             raise ValueError(
                 f"Argument `slope` must be a finite number. Received: slope={slope!r}"
             )
@@ -122,7 +130,7 @@ class HeNormal(keras.initializers.Initializer):
                 "Argument `mode` must be 'fan_in' or 'fan_out'. "
                 f"Received: mode={mode!r}"
             )
-        if seed is not None and (not isinstance(seed, numbers.Integral) or seed < 0):
+        if seed is not None and not _is_seed(seed):
             raise ValueError(
                 "Argument `seed` must be None or an integer of at least 0. "
                 f"Received: seed={seed!r}"

@@ -12,6 +12,10 @@ from keras_prelu.types import Tensor
 __all__ = ["SGD"]
 
 
+def _is_decay(value):
+    return isinstance(value, numbers.Real) and value >= 0
+
+
 @keras.saving.register_keras_serializable("keras_prelu")
 class SGD(keras.optimizers.SGD):
     """Momentum SGD with coupled L2 decay of the kernels.
@@ -55,7 +59,7 @@ class SGD(keras.optimizers.SGD):
         weight_decay: float = 0.0005,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(weight_decay, numbers.Real) or not weight_decay >= 0:
+        if not _is_decay(weight_decay):
             raise ValueError(
                 "Argument `weight_decay` must be a number of at least 0. "
                 f"Received: weight_decay={weight_decay!r}"

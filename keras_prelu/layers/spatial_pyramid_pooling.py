@@ -24,6 +24,14 @@ def _max_over_bins(maps, axis, bins):
     return ops.stack(maxima, axis=axis)
 
 
+def _are_levels(value):
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(n, numbers.Integral) and n >= 1 for n in value)
+    )
+
+
 @keras.saving.register_keras_serializable("keras_prelu")
 class SpatialPyramidPooling(keras.layers.Layer):
     """Max pooling over a pyramid of grids, into one vector per image.
@@ -73,11 +81,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if (
-            not isinstance(levels, (list, tuple))
-            or not levels
-            or not all(isinstance(n, numbers.Integral) and n >= 1 for n in levels)
-        ):
+        if not _are_levels(levels):
             raise ValueError(
                 "Argument `levels` must be a non-empty tuple of integers of at least "
                 f"1. Received: levels={levels!r}"
