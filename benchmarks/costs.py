@@ -7,7 +7,7 @@ from _measure import print_table
 
 import keras_prelu
 from keras_prelu.analysis import multiply_adds
-from keras_prelu.applications.nets import shapes_only
+from keras_prelu.keras_internals import shapes_only
 
 NAMES = ("ModelA", "ModelB", "ModelC", "Model14", "Model30")
 

@@ -5,15 +5,8 @@ import pathlib
 import keras
 from workdir import read_json
 
-from keras_prelu import applications, data
-
-CONSTRUCTORS = {
-    "model_a": applications.ModelA,
-    "model_b": applications.ModelB,
-    "model_c": applications.ModelC,
-    "model14": applications.Model14,
-    "model30": applications.Model30,
-}
+from keras_prelu import data
+from keras_prelu.applications import CONSTRUCTORS as CONSTRUCTORS
 
 
 def open_source(config, split):

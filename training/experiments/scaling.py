@@ -16,7 +16,7 @@ from _program import plt, program, write, write_config
 from inputs import CONSTRUCTORS
 
 from keras_prelu.analysis import multiply_adds
-from keras_prelu.applications.nets import shapes_only
+from keras_prelu.keras_internals import shapes_only
 
 FLOAT32, BFLOAT16 = 4, 2
 GPUS = tuple(2**i for i in range(11))
