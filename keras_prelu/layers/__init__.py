@@ -5,3 +5,7 @@ from keras_prelu.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_prelu.layers.subtract_mean import IMAGENET_MEAN, SubtractMean
 
 __all__ = ["IMAGENET_MEAN", "PReLU", "SpatialPyramidPooling", "SubtractMean"]
+
+
+def __dir__() -> list[str]:
+    return __all__
