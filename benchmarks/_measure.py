@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, and tables in Markdown."""
+"""Helpers of the benchmarks: interleaved timing, and Markdown tables."""
 
 import os
 import platform
@@ -8,38 +8,38 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-
-# Of these a processor's speed depends more than its name tells.
+# These instructions affect speed more than the processor's name suggests.
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def machine():
-    """Returns a line on what the figures were measured on."""
+    """Return a line that describes the hardware and the versions."""
     import keras
 
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     pairs = (line.partition(": ") for line in lines)
     fields = {name.strip(): value for name, _, value in pairs}
-    found = [name for name in INSTRUCTIONS if name in fields.get("flags", "").split()]
+    flags = fields.get("flags", "").split()
+    instructions = ", ".join(name for name in INSTRUCTIONS if name in flags)
     backend = keras.backend.backend()
     return (
-        f"{os.cpu_count()} cores of {fields['model name']} ({', '.join(found)}); "
+        f"{os.cpu_count()} cores of {fields['model name']} ({instructions}); "
         f"Python {platform.python_version()}, "
         f"Keras {keras.version()} on {backend} {__import__(backend).__version__}"
     )
 
 
 def interleaved(functions, rounds, warmup=1):
-    """Times functions in turn, so that what else the machine does meets all alike.
+    """Time functions in turn, so that other load on the machine affects all equally.
 
     Args:
-        functions: Functions without arguments that return when their work is done,
-            by name.
-        rounds: How often to call each.
-        warmup: How many rounds before that to leave out.
+        functions: Dict from names to functions without arguments, which return when
+            their work is done.
+        rounds: Number of timed calls of each function.
+        warmup: Number of calls of each function before the timed ones.
 
     Returns:
-        The median of the seconds of each function, by name.
+        A dict from names to the median seconds of a call.
     """
     seconds = {name: [] for name in functions}
     for i in range(warmup + rounds):
@@ -52,7 +52,7 @@ def interleaved(functions, rounds, warmup=1):
 
 
 def print_table(header, rows):
-    """Prints a table in Markdown."""
+    """Print a Markdown table."""
     print("| " + " | ".join(header) + " |")
     print("|" + "---|" * len(header))
     for row in rows:

@@ -1,8 +1,8 @@
-"""What building Model C costs beside keras VGG19: seconds and peak memory.
+"""Time and peak memory of building Models A and C and Keras's VGG19.
 
     python benchmarks/build.py [--rounds=3]
 
-Each build has a process of its own, since a peak of memory cannot be reset.
+Each build runs in a new process, because a process cannot reset its peak memory.
 """
 
 import json
@@ -15,8 +15,10 @@ from pathlib import Path
 from _measure import machine, print_table
 from absl import app, flags
 
-ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each model is built.")
-BUILD = flags.DEFINE_string("build", None, "Of a child process: the model to build.")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Number of builds of each model.")
+BUILD = flags.DEFINE_string(
+    "build", None, "Internal: the model that a child process builds."
+)
 MODELS = ("keras.VGG19", "keras_prelu.ModelA", "keras_prelu.ModelC")
 
 
@@ -26,14 +28,14 @@ def _bytes_of_memory(field):
 
 
 def _build(name):
-    """Builds one model and prints what it took, as JSON."""
+    """Build one model and print its cost as JSON."""
     import keras
 
     import keras_prelu
 
     package, _, constructor = name.partition(".")
     applications = {"keras": keras, "keras_prelu": keras_prelu}[package].applications
-    # What every process pays once is no part of a model's cost.
+    # The first model in a process also pays one-time costs.
     keras_prelu.applications.ModelA(width=1 / 64)
     before = _bytes_of_memory("VmRSS")
     start = time.perf_counter()
@@ -48,14 +50,14 @@ def main(_):
     if BUILD.value:
         _build(BUILD.value)
         return
-    found = {name: [] for name in MODELS}
+    costs = {name: [] for name in MODELS}
     for _ in range(ROUNDS.value):
         for name in MODELS:
             command = [sys.executable, __file__, f"--build={name}"]
             result = subprocess.run(command, capture_output=True, check=True)
-            found[name].append(json.loads(result.stdout.splitlines()[-1]))
+            costs[name].append(json.loads(result.stdout.splitlines()[-1]))
     rows = []
-    for name, runs in found.items():
+    for name, runs in costs.items():
         parameters = runs[0]["parameters"]
         seconds = statistics.median(run["seconds"] for run in runs)
         peak = statistics.median(run["peak"] for run in runs)
@@ -75,7 +77,7 @@ def main(_):
             "million parameters",
             "seconds",
             "ns per parameter",
-            "peak / bytes of the weights",
+            "peak memory / size of the weights",
         ),
         rows,
     )

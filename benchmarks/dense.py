@@ -24,7 +24,7 @@ STRIDE = 16  # pixels for one cell of the last map
 def _convolutions(size):
     """Returns the multiply-adds of model A's convolutions on a size x size image."""
     import keras_prelu
-    from keras_prelu.applications.nets import shapes_only
+    from keras_prelu.keras_internals import shapes_only
 
     with shapes_only():
         trunk = keras_prelu.applications.ModelA(

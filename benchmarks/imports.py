@@ -1,8 +1,8 @@
-"""What `import keras_prelu` costs beside `import keras`, in seconds.
+"""Seconds that `import keras_prelu` and `import keras` take.
 
     python benchmarks/imports.py [--rounds=5]
 
-Each import has a process of its own.
+Each import runs in a new process.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import sys
 from _measure import interleaved, machine, print_table
 from absl import app, flags
 
-ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each is imported.")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Number of imports of each package.")
 
 
 def _importing(package):
@@ -25,7 +25,7 @@ def main(_):
     seconds = interleaved(functions, ROUNDS.value)
     print(machine())
     print_table(
-        ("import", "seconds", "more than keras"),
+        ("import", "seconds", "seconds more than keras"),
         [
             (
                 package,

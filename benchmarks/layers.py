@@ -1,21 +1,21 @@
-"""PReLU beside Keras's own and ReLU, on a map of 16x56x56x256.
+"""Time of PReLU, Keras's PReLU and ReLU on a map of 16x56x56x256.
 
-    python benchmarks/layers.py
+    python benchmarks/layers.py [--rounds=15]
 
-Prints milliseconds forward, and forward and backward together, in float32 and
-bfloat16. The limit is memory: forward, the map is read once and written once;
-backward, two maps are read and one is written.
+Prints the milliseconds of a forward pass, and of a forward and backward pass together,
+in float32 and bfloat16. Memory bandwidth is the limit: a forward pass reads and writes
+one map; a backward pass reads two maps and writes one.
 """
 
 from _measure import interleaved, machine, print_table
 from absl import app, flags
 
-ROUNDS = flags.DEFINE_integer("rounds", 15, "How often each layer is timed.")
+ROUNDS = flags.DEFINE_integer("rounds", 15, "Number of timed calls of each layer.")
 SHAPE = (16, 56, 56, 256)
 
 
 def _steps(layer, dtype):
-    """Returns the forward pass, and the forward and backward pass, as functions."""
+    """Return functions for a forward pass and for a forward and backward pass."""
     import tensorflow as tf
 
     x = tf.cast(tf.random.normal(SHAPE), dtype)
@@ -38,7 +38,7 @@ def _steps(layer, dtype):
 
 
 def _copy(dtype):
-    """Returns a function that reads a map and writes one: the limit of a forward."""
+    """Return a function that reads one map and writes one, as fast as possible."""
     import tensorflow as tf
 
     x = tf.cast(tf.random.normal(SHAPE), dtype)
@@ -86,9 +86,9 @@ def main(_):
             "dtype",
             "layer",
             "forward, ms",
-            "of one read and write",
+            "forward / time to read and write a map",
             "forward + backward, ms",
-            "of keras PReLU",
+            "forward + backward / time of keras PReLU",
         ),
         rows,
     )

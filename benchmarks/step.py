@@ -1,28 +1,29 @@
-"""Model A with each rectifier beside keras VGG19: images/s in training and inference.
+"""Speed of Model A with each rectifier and of Keras's VGG19, in images/s.
 
-    python benchmarks/step.py [--batch=32] [--rounds=3]
+    python benchmarks/step.py [--batch=32] [--rounds=3] [--dtypes=float32]
 
-In float32 and bfloat16, at 224x224 and full width. A pass over all takes some minutes.
+Times training and inference in float32 and bfloat16, at 224x224 and full width. It
+takes several minutes.
 """
 
 from _measure import interleaved, machine, print_table
 from absl import app, flags
 
-BATCH = flags.DEFINE_integer("batch", 32, "Images in a batch.")
-ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each net is timed.")
-DTYPES = flags.DEFINE_list("dtypes", "float32,mixed_bfloat16", "Policies to time.")
+BATCH = flags.DEFINE_integer("batch", 32, "Batch size.")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Number of timed steps of each model.")
+DTYPES = flags.DEFINE_list("dtypes", "float32,mixed_bfloat16", "Dtype policies.")
 HEADER = (
     "dtype",
-    "net",
+    "model",
     "training, images/s",
-    "time of ReLU's",
+    "training time / time with ReLU",
     "inference, images/s",
-    "time of ReLU's",
+    "inference time / time with ReLU",
 )
 
 
 def _with_stock_prelu(model):
-    """Returns the model with `keras.layers.PReLU` in place of ours."""
+    """Return the model with `keras.layers.PReLU` in place of this package's."""
     import keras
 
     import keras_prelu
@@ -36,23 +37,23 @@ def _with_stock_prelu(model):
     return keras.models.clone_model(model, clone_function=replaced)
 
 
-def _nets():
+def _models():
     import keras
 
     import keras_prelu
 
     model_a = keras_prelu.applications.ModelA
-    nets = {
+    models = {
         "model A, ReLU": model_a(activation="relu"),
         "model A, PReLU": model_a(),
         "model A, PReLU shared": model_a(activation="prelu_shared"),
         "model A, keras PReLU": _with_stock_prelu(model_a()),
         "keras VGG19": keras.applications.VGG19(weights=None),
     }
-    for model in nets.values():
+    for model in models.values():
         optimizer = keras.optimizers.SGD(1e-6)
         model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
-    return nets
+    return models
 
 
 def main(_):
@@ -66,14 +67,14 @@ def main(_):
     for policy in DTYPES.value:
         rows = []
         keras.config.set_dtype_policy(policy)
-        nets = _nets()
+        models = _models()
         functions = {}
-        for name, model in nets.items():
+        for name, model in models.items():
             functions[name, 0] = lambda model=model: model.train_on_batch(x, y)
             functions[name, 1] = lambda model=model: model.predict_on_batch(x)
         seconds = interleaved(functions, ROUNDS.value)
         train, infer = seconds["model A, ReLU", 0], seconds["model A, ReLU", 1]
-        for name in nets:
+        for name in models:
             rows.append(
                 (
                     policy,
@@ -85,7 +86,7 @@ def main(_):
                 )
             )
         print_table(HEADER, rows)
-        del nets, functions
+        del models, functions
 
 
 if __name__ == "__main__":

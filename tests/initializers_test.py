@@ -1,4 +1,4 @@
-"""HeNormal: its scale, its tails, its fans, its seeds."""
+"""HeNormal: scale, tails, fans and seeds."""
 
 import keras
 import numpy as np
@@ -7,9 +7,9 @@ from keras import layers, ops
 
 from keras_prelu.initializers import HeNormal
 
-# A standard deviation estimated from n values is off by std / sqrt(2 n): with the
-# 200 000 values and more of these kernels by 0.16 %. 1 % is 6 of these, and the nearest
-# wrong answer, a slope of 0.25 left out, is 3 % away.
+# The standard error of a standard deviation is std / sqrt(2 n), or 0.16 % for these
+# kernels of 200,000 values or more. The tolerance of 1 % is six standard errors. The
+# nearest wrong answer, which ignores the slope of 0.25, is 3 % away.
 TOLERANCE = 0.01
 
 
@@ -23,7 +23,7 @@ def expected(fan, slope=0.0):
 
 @pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize(("mode", "fan"), [("fan_in", 9 * 60), ("fan_out", 9 * 400)])
-def test_scale_of_eqns_10_14_and_15(mode, fan, slope):
+def test_scale_follows_eqns_10_14_and_15(mode, fan, slope):
     kernel = HeNormal(slope, mode, seed=1)((3, 3, 60, 400))
     assert std_of(kernel) == pytest.approx(expected(fan, slope), rel=TOLERANCE)
     assert float(ops.mean(kernel)) == pytest.approx(0, abs=5 * expected(fan) / 450)
@@ -32,8 +32,8 @@ def test_scale_of_eqns_10_14_and_15(mode, fan, slope):
 def test_tails_are_not_truncated():
     kernel = ops.convert_to_numpy(HeNormal(seed=1)((1000, 500)))
     scaled = np.abs(kernel / expected(1000))
-    # Of a Gaussian 4.55 % lie beyond two standard deviations and 0.27 % beyond three;
-    # of one truncated at two, as Keras's, none.
+    # 4.55 % of a Gaussian's values are beyond two standard deviations and 0.27 % beyond
+    # three. Keras's HeNormal is truncated at two.
     assert np.mean(scaled > 2) == pytest.approx(0.0455, rel=0.05)
     assert np.mean(scaled > 3) == pytest.approx(0.0027, rel=0.15)
 
@@ -58,7 +58,7 @@ KERNELS = [
     KERNELS,
     ids=[f"{layer.name}-{i}" for i, (layer, *_) in enumerate(KERNELS)],
 )
-def test_fans_of_every_kind_of_layer(layer, shape, fan_in, fan_out):
+def test_fans_are_right_for_every_kind_of_layer(layer, shape, fan_in, fan_out):
     depthwise = hasattr(layer, "depthwise_initializer")
     key = "depthwise_initializer" if depthwise else "kernel_initializer"
     for mode, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
@@ -76,12 +76,12 @@ def kernels_of_two_layers(initializer):
 
 
 @pytest.mark.parametrize("seed", [None, 3])
-def test_one_instance_gives_different_kernels(seed):
+def test_one_instance_draws_different_kernels(seed):
     first, second = kernels_of_two_layers(HeNormal(seed=seed))
     assert not np.any(first == second)
 
 
-def test_one_global_seed_reproduces_all():
+def test_global_seed_reproduces_all_kernels():
     def draw(seed):
         keras.utils.set_random_seed(seed)
         return np.stack(kernels_of_two_layers(HeNormal()))
@@ -90,12 +90,12 @@ def test_one_global_seed_reproduces_all():
     assert not np.any(draw(1) == draw(2))
 
 
-def test_a_seed_of_its_own_reproduces_all():
+def test_argument_seed_reproduces_all_kernels():
     again = kernels_of_two_layers(HeNormal(seed=5))
     np.testing.assert_array_equal(kernels_of_two_layers(HeNormal(seed=5)), again)
 
 
-def test_round_trip():
+def test_config_round_trips():
     initializer = HeNormal(slope=0.25, mode="fan_out", seed=7)
     config = keras.initializers.serialize(initializer)
     clone = keras.initializers.deserialize(config)
@@ -106,7 +106,7 @@ def test_round_trip():
     )
 
 
-def test_dtype():
+def test_draws_the_requested_dtype():
     kernel = HeNormal(seed=1)((30, 40), dtype="bfloat16")
     assert keras.backend.standardize_dtype(kernel.dtype) == "bfloat16"
     assert HeNormal(seed=1)((3, 4)).shape == (3, 4)
@@ -122,18 +122,18 @@ def test_dtype():
         ({"seed": -1}, "seed"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, name):
+def test_wrong_arguments_raise_errors_that_name_them(arguments, name):
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
         HeNormal(**arguments)
 
 
-def test_vectors_are_refused():
-    with pytest.raises(ValueError, match=r"Received: shape=\(3,\)"):
+def test_vectors_raise_an_error():
+    with pytest.raises(ValueError, match=r"`shape`.*Received: shape=\(3,\)"):
         HeNormal()((3,))
 
 
 def variances_over_depth(initializer, slope):
-    """Mean square of the responses and of the gradients after each of 30 layers."""
+    """Return mean squares of the responses and of the gradients after 30 layers."""
     rng = np.random.default_rng(0)
     widths = 400
     kernels = [ops.convert_to_numpy(initializer((widths, widths))) for _ in range(30)]
@@ -153,8 +153,8 @@ def variances_over_depth(initializer, slope):
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.25])
-def test_signals_keep_their_variance_over_30_layers(slope):
-    """Xavier's initialization loses a factor of 2**-29 on the way."""
+def test_variances_stay_the_same_over_30_layers(slope):
+    # With Xavier's initialization, they would shrink by a factor of 2**29.
     forward, backward = variances_over_depth(HeNormal(slope, seed=2), slope)
     assert 0.4 < forward[-1] / forward[0] < 2.5
     assert 0.4 < backward[-1] / backward[0] < 2.5

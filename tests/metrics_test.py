@@ -1,4 +1,4 @@
-"""Top-k error against a count by hand."""
+"""Top-k error compared with counting."""
 
 import keras
 import numpy as np
@@ -7,8 +7,8 @@ import pytest
 from keras_prelu.metrics import TopKError
 
 
-@pytest.mark.parametrize("k", [1, 2, 5, 9])  # nine of eight classes
-def test_equals_a_count_by_hand(k):
+@pytest.mark.parametrize("k", [1, 2, 5, 9])  # 9 exceeds the 8 classes
+def test_matches_counting(k):
     rng = np.random.default_rng(4)
     scores = rng.uniform(size=(50, 8)).astype("float32")
     labels = rng.integers(0, 8, 50)
@@ -20,7 +20,7 @@ def test_equals_a_count_by_hand(k):
     assert float(metric.result()) == pytest.approx(np.mean(missed), abs=1e-6)
 
 
-def test_is_named_for_its_guesses_and_round_trips():
+def test_name_contains_k_and_config_round_trips():
     metric = TopKError(5)
     assert metric.name == "top5_error"
     clone = keras.metrics.deserialize(keras.metrics.serialize(metric))
@@ -28,6 +28,6 @@ def test_is_named_for_its_guesses_and_round_trips():
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.0])
-def test_refuses_a_bad_k(k):
-    with pytest.raises(ValueError, match=f"Received: k={k}"):
+def test_wrong_k_raises_an_error(k):
+    with pytest.raises(ValueError, match=f"`k`.*Received: k={k}"):
         TopKError(k)

@@ -1,4 +1,4 @@
-"""SGD against a transcript of Caffe's solver, and against Keras's own decay."""
+"""SGD compared with Caffe's solver in NumPy, and with Keras's decoupled decay."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ RATE, MOMENTUM, DECAY = 0.1, 0.9, 0.05
 
 
 def caffe_steps(data, gradients, decay):
-    """Caffe's SGDSolver (Regularize, then ComputeUpdateValue, then Update)."""
+    """Run Caffe's SGDSolver: Regularize, ComputeUpdateValue, Update."""
     data, history = data.astype("float64"), 0.0
     for diff in gradients:
         diff = diff + decay * data
@@ -27,7 +27,7 @@ def variable(value, name):
 def apply_all(optimizer, variables, gradients):
     for step in gradients:
         step = [ops.convert_to_tensor(g) for g in step]
-        if keras.backend.backend() == "jax":  # what Keras's own trainer does there
+        if keras.backend.backend() == "jax":  # as Keras's trainer does
             apply_stateless(optimizer, variables, step)
         else:
             optimizer.apply(step, variables)
@@ -51,7 +51,7 @@ def draws():
     return start, rng.normal(size=(6, 3, 4)).astype("float32")
 
 
-def test_equals_caffe_step_by_step(draws):
+def test_every_step_matches_caffe(draws):
     start, gradients = draws
     kernel = variable(start, "kernel")
     optimizer = SGD(RATE, MOMENTUM, DECAY)
@@ -82,7 +82,7 @@ def test_only_kernels_decay(draws, name):
     np.testing.assert_allclose(other.numpy(), expected, rtol=0, atol=2e-6)
 
 
-def test_zero_gradient_keeps_the_bits_of_slopes(draws):
+def test_zero_gradients_leave_slopes_unchanged(draws):
     start, gradients = draws
     alpha, kernel = variable(start, "alpha"), variable(start, "kernel")
     zeros = np.zeros((5, 2, *start.shape), "float32")
@@ -91,7 +91,7 @@ def test_zero_gradient_keeps_the_bits_of_slopes(draws):
     assert kernel.numpy().tobytes() != start.tobytes()
 
 
-def test_accumulates_gradients_then_decays_once(draws):
+def test_decays_once_per_accumulated_gradient(draws):
     start, gradients = draws
     kernel = variable(start, "kernel")
     optimizer = SGD(RATE, MOMENTUM, DECAY, gradient_accumulation_steps=2)
@@ -101,7 +101,7 @@ def test_accumulates_gradients_then_decays_once(draws):
     np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
 
 
-def test_clips_before_it_decays(draws):
+def test_clips_gradients_before_the_decay_is_added(draws):
     start, gradients = draws
     kernel = variable(start, "kernel")
     optimizer = SGD(RATE, MOMENTUM, DECAY, clipvalue=0.1)
@@ -110,14 +110,14 @@ def test_clips_before_it_decays(draws):
     np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
 
 
-def test_under_a_loss_scale(draws):
+def test_loss_scaling_does_not_change_the_steps(draws):
     start, gradients = draws
     kernel = variable(start, "kernel")
     inner = SGD(RATE, MOMENTUM, DECAY)
     optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0)
     overflow = np.full_like(start, np.inf)
     apply_all(optimizer, [kernel], gradients[:2, None] * 8)
-    apply_all(optimizer, [kernel], overflow[None, None])  # skipped; the scale halves
+    apply_all(optimizer, [kernel], overflow[None, None])  # skipped; halves the scale
     apply_all(optimizer, [kernel], gradients[2:, None] * 4)
     expected = caffe_steps(start, gradients, DECAY)
     np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
@@ -135,7 +135,7 @@ def tiny_model():
     )
 
 
-def test_fit_in_half_precision_moves_every_weight_and_stays_finite():
+def test_fit_in_half_precision_updates_every_weight_and_stays_finite():
     keras.config.set_dtype_policy("mixed_float16")
     model = tiny_model()
     before = [w.numpy() for w in model.trainable_variables]
@@ -149,7 +149,7 @@ def test_fit_in_half_precision_moves_every_weight_and_stays_finite():
         assert np.abs(weight.numpy() - old).max() > 0, weight.path
 
 
-def test_round_trips_through_its_config_and_a_saved_model(tmp_path):
+def test_config_and_saved_models_round_trip(tmp_path):
     optimizer = SGD(0.02, 0.8, 0.003, gradient_accumulation_steps=2)
     config = keras.optimizers.serialize(optimizer)
     clone = keras.optimizers.deserialize(config)
@@ -169,7 +169,28 @@ def test_round_trips_through_its_config_and_a_saved_model(tmp_path):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
+@pytest.mark.tensorflow_only
+def test_overrides_methods_that_keras_still_calls():
+    called = []
+    overridden = ("_clip_gradients", "_all_reduce_sum_gradients", "_apply_weight_decay")
+
+    def recording(name):
+        def method(self, argument):
+            called.append(name)
+            return getattr(SGD, name)(self, argument)
+
+        return method
+
+    methods = {name: recording(name) for name in overridden}
+    optimizer = type("RecordingSGD", (SGD,), methods)()
+    kernel = variable(np.ones((3, 4)), "kernel")
+    apply_all(optimizer, [kernel], np.ones((1, 1, 3, 4), "float32"))
+    # The inherited methods must exist too: two of ours call them.
+    assert all(hasattr(keras.optimizers.SGD, name) for name in overridden)
+    assert sorted(called) == sorted(overridden)
+
+
 @pytest.mark.parametrize("weight_decay", [-0.1, None, "much", float("nan")])
-def test_refuses_a_bad_decay(weight_decay):
-    with pytest.raises(ValueError, match=r"weight_decay.*Received: weight_decay="):
+def test_wrong_decay_raises_an_error(weight_decay):
+    with pytest.raises(ValueError, match=r"`weight_decay`.*Received: weight_decay="):
         SGD(weight_decay=weight_decay)

@@ -4,16 +4,9 @@ import pathlib
 
 import keras
 
-from keras_prelu import applications, data
+from keras_prelu import data
+from keras_prelu.applications import CONSTRUCTORS as CONSTRUCTORS
 from training.workdir import read_json
-
-CONSTRUCTORS = {
-    "model_a": applications.ModelA,
-    "model_b": applications.ModelB,
-    "model_c": applications.ModelC,
-    "model14": applications.Model14,
-    "model30": applications.Model30,
-}
 
 
 def open_source(config, split):

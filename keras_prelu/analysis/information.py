@@ -1,4 +1,4 @@
-"""How well conditioned the Fisher information of each layer's weights is."""
+"""Conditioning of the Fisher information of each layer's weights."""
 
 from typing import NamedTuple
 
@@ -8,10 +8,13 @@ from keras import ops
 
 from keras_prelu.analysis import passes, plots
 from keras_prelu.analysis.tables import LayerTable
+from keras_prelu.types import Tensor
+
+__all__ = ["LayerFisher", "fisher"]
 
 
 class LayerFisher(NamedTuple):
-    """Conditioning of the Fisher information at one layer."""
+    """Conditioning of the Fisher information of one layer."""
 
     name: str
     kind: str
@@ -19,13 +22,13 @@ class LayerFisher(NamedTuple):
     block: float
 
 
-def _gradients_by_image(seen):
-    """Returns each image's gradient by a layer's weights and biases.
+def _gradients_per_image(record):
+    """Return each image's gradient of a layer's weights and biases.
 
-    Of shape `(images, weights of a unit and its bias, units)`.
+    The shape is `(images, weights of a unit and its bias, units)`.
     """
-    layer = seen.operation
-    inputs, gradient = seen.inputs, seen.gradient
+    layer = record.operation
+    inputs, gradient = record.inputs, record.gradient
     if isinstance(layer, keras.layers.Conv2D):
         inputs = ops.image.extract_patches(
             inputs,
@@ -45,13 +48,14 @@ def _gradients_by_image(seen):
     return inputs.transpose(0, 2, 1) @ gradient
 
 
-def _block(gradients):
-    """Returns the median over units of the largest eigenvalue over their mean.
+def _block_conditioning(gradients):
+    """Return the median over units of the largest eigenvalue over the mean one.
 
-    Of the information of a unit's weights and bias, a block of the matrix.
+    The eigenvalues are of the block of the Fisher information that belongs to one
+    unit's weights and bias.
     """
     count, size, _ = gradients.shape
-    # Products over images or over weights: their eigenvalues differ by zeros only.
+    # Products over images and over weights have the same nonzero eigenvalues.
     by_unit = gradients.transpose((2, 0, 1) if count < size else (2, 1, 0))
     values = np.linalg.eigvalsh(by_unit @ by_unit.transpose(0, 2, 1))
     total = values.sum(axis=1)
@@ -61,38 +65,44 @@ def _block(gradients):
     return float(np.median(values[alive, -1] / total[alive]) * min(count, size))
 
 
+def _diagonal_conditioning(gradients):
+    """Return the largest entry of the diagonal over their mean."""
+    diagonal = np.square(gradients).mean(axis=0)
+    mean = diagonal.mean()
+    return float(diagonal.max() / mean) if mean > 0 else float("nan")
+
+
 def _is_measured(layer):
     if getattr(layer, "activation", None) is not keras.activations.linear:
-        return False  # the gradient before it is not seen
+        return False  # the gradient before the activation is not recorded
     if isinstance(layer, keras.layers.Conv2D):
-        plain = layer.groups == 1 and layer.data_format == "channels_last"
-        return plain and not isinstance(layer, keras.layers.DepthwiseConv2D)
+        is_plain = layer.groups == 1 and layer.data_format == "channels_last"
+        return is_plain and not isinstance(layer, keras.layers.DepthwiseConv2D)
     return isinstance(layer, keras.layers.Dense)
 
 
-def fisher(model, images):
-    """Measures how well conditioned the Fisher information of each layer is.
+def fisher(model: keras.Model, images: Tensor) -> LayerTable:
+    """Measure how well conditioned the Fisher information of each layer is.
 
-    The Fisher information is the covariance of the gradients of the log-likelihood,
-    for labels drawn from the model's own scores: the metric in which gradient descent
-    should have moved. The closer it is to a multiple of the identity, the less plain
-    gradient descent loses. A mean response that is not 0 is what spoils it: it adds
-    one large eigenvalue, shared by a unit's weights and its bias. So the paper
-    explains why PReLU, whose responses have means near 0, trains faster than ReLU.
+    The Fisher information is the covariance of the gradients of the log-likelihood, for
+    labels drawn from the model's own scores. Gradient descent works best if it is a
+    multiple of the identity. A mean response other than 0 adds one large eigenvalue to
+    it, which couples a unit's weights with its bias. This is the paper's explanation of
+    why PReLU, whose mean responses are near 0, trains faster than ReLU.
 
-    Both figures are 1 at best. To compare nets, use the same images: with fewer of
-    them than a unit has weights, the eigenvalues are those of so many directions.
+    Both measures are 1 at best. Compare models on the same images: with fewer images
+    than a unit has weights, the images span only some of the directions.
 
     Args:
-        model: A functional `keras.Model` that classifies, and ends in a softmax.
-        images: Array of what the model takes; all go through at once.
+        model: A functional `keras.Model` that classifies and ends in a softmax.
+        images: Array of the model's inputs, which all go through the model at once.
 
     Returns:
-        A `LayerTable` of the convolutions and fully connected layers, but for those
-        with an activation of their own in place of a layer after them. Its rows have
-        `name`, `kind` (the class), `diagonal` (the largest entry of the diagonal over
-        their mean) and `block` (the largest eigenvalue over their mean, of the
-        block of one unit's weights and bias: the median over units).
+        A `LayerTable` of the convolutions and fully connected layers without an
+        activation of their own. Its rows have `name`, `kind` (the layer's class),
+        `diagonal` (the largest entry of the diagonal over their mean) and `block` (the
+        largest eigenvalue over the mean one, in the block of one unit's weights and
+        bias; the median over units).
 
     Examples:
         >>> model = keras.Sequential([
@@ -101,26 +111,30 @@ def fisher(model, images):
         ...     keras.layers.Softmax(),
         ... ])
         >>> images = np.random.default_rng(0).normal(size=(1000, 4))
-        >>> centred = keras_prelu.analysis.fisher(model, images)
+        >>> centered = keras_prelu.analysis.fisher(model, images)
         >>> shifted = keras_prelu.analysis.fisher(model, images + 3)
-        >>> round(centred[0].block), round(shifted[0].block)
+        >>> round(centered[0].block), round(shifted[0].block)
         (1, 5)
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.1
     """
 
-    def likelihood(scores):
+    def log_likelihood(scores):
         logits = ops.log(ops.cast(scores, "float32") + keras.config.epsilon())
         labels = keras.random.categorical(ops.stop_gradient(logits), 1, seed=0)
         return ops.sum(ops.take_along_axis(logits, labels, axis=-1))
 
     rows = []
-    for seen in passes.forward_and_back(model, images, likelihood):
-        if _is_measured(seen.operation):
-            gradients = _gradients_by_image(seen)
-            diagonal = np.square(gradients).mean(axis=0)
-            mean = diagonal.mean()
-            ratio = float(diagonal.max() / mean) if mean > 0 else float("nan")
-            rows.append(LayerFisher(seen.name, seen.kind, ratio, _block(gradients)))
+    for record in passes.forward_and_back(model, images, log_likelihood):
+        if _is_measured(record.operation):
+            gradients = _gradients_per_image(record)
+            rows.append(
+                LayerFisher(
+                    record.name,
+                    record.kind,
+                    _diagonal_conditioning(gradients),
+                    _block_conditioning(gradients),
+                )
+            )
     return LayerTable(rows, plots.draw_fisher)

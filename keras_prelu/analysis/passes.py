@@ -1,32 +1,38 @@
-"""A pass forward and a pass back through a model, with a look at every layer."""
+"""Forward and backward passes through a model that record every layer."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
+from keras_prelu.keras_internals import run_graph
+from keras_prelu.types import Tensor
 
-class Seen(NamedTuple):
-    """What one layer, or other operation, took and gave in a pass."""
+__all__ = ["Record", "forward", "forward_and_back"]
 
-    operation: object
-    inputs: object
-    response: object
-    gradient: object = None
+
+class Record(NamedTuple):
+    """Inputs, response and gradient of one layer, or other operation, in a pass."""
+
+    operation: Any
+    inputs: Tensor
+    response: Tensor
+    gradient: Tensor = None
 
     @property
-    def name(self):
-        """The name of the layer."""
+    def name(self) -> str:
+        """Name of the layer."""
         return self.operation.name
 
     @property
-    def kind(self):
-        """The name of its class."""
+    def kind(self) -> str:
+        """Name of the layer's class."""
         return type(self.operation).__name__
 
 
-def _graph(model):
-    """Returns a model as a graph of operations, checked."""
+def _functional(model):
+    """Return the model as a functional model with one input and one output."""
     if (
         not isinstance(model, keras.Model)
         or len(getattr(model, "inputs", None) or ()) != 1
@@ -39,65 +45,71 @@ def _graph(model):
     return keras.Model(model.inputs[0], model.outputs[0])
 
 
-def _run(graph, images, probes=None):
-    """Returns what each operation took and gave, and the output."""
-    seen = []
+def _run(model, images, probes=None):
+    """Return the records of all operations, and the output.
 
-    def watched(operation):
+    Args:
+        model: A model that `_functional` returned.
+        images: Tensor for the model.
+        probes: Optional tensors, one to add to each response.
+    """
+    records = []
+
+    def recorded(operation):
         def call(*args, **kwargs):
             response = operation(*args, **kwargs)
             if probes is not None:
-                response = response + probes[len(seen)]
-            seen.append(Seen(operation, args[0], response))
+                response = response + probes[len(records)]
+            records.append(Record(operation, args[0], response))
             return response
 
         return call
 
-    # Keras's own way to run a graph, and the only one that shows each response of
-    # the very pass that a gradient then goes back through.
-    return seen, graph._run_through_graph([images], watched)
+    return records, run_graph(model, images, recorded)
 
 
-def _tensorflow_gradients(graph, images, objective):
+def _tensorflow_gradients(model, images, objective):
     import tensorflow as tf
 
-    # Of the variables none is watched: their gradients would take as much memory.
+    # Gradients of the variables would take as much memory as the variables.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        seen, output = _run(graph, images)
+        records, output = _run(model, images)
         value = objective(output)
-    responses = [each.response for each in seen]
-    return seen, tape.gradient(value, responses)
+    responses = [record.response for record in records]
+    return records, tape.gradient(value, responses)
 
 
-def _torch_gradients(graph, images, objective):
+def _torch_gradients(model, images, objective):
     import torch
 
-    seen, output = _run(graph, images.requires_grad_())
-    responses = [each.response for each in seen]
-    return seen, torch.autograd.grad(objective(output), responses)
+    records, output = _run(model, images.requires_grad_())
+    responses = [record.response for record in records]
+    return records, torch.autograd.grad(objective(output), responses)
 
 
-def _jax_gradients(graph, images, objective):
+def _jax_gradients(model, images, objective):
     import jax
 
-    # JAX differentiates by arguments: by zeros that are added to the responses.
+    # JAX only differentiates by arguments, so zeros are added to the responses and the
+    # gradients are those of the zeros.
     operations = []
 
     def responses(images):
-        seen, _ = _run(graph, images)
-        operations[:] = [each.operation for each in seen]
-        return [each.response for each in seen]
+        records, _ = _run(model, images)
+        operations[:] = [record.operation for record in records]
+        return [record.response for record in records]
 
     def value(probes):
-        seen, output = _run(graph, images, probes)
-        return objective(output), [(each.inputs, each.response) for each in seen]
+        records, output = _run(model, images, probes)
+        tensors = [(record.inputs, record.response) for record in records]
+        return objective(output), tensors
 
     shapes = jax.eval_shape(responses, images)
     probes = [ops.zeros(shape.shape, shape.dtype) for shape in shapes]
-    gradients, pairs = jax.grad(value, has_aux=True)(probes)
-    seen = [Seen(op, *pair) for op, pair in zip(operations, pairs, strict=True)]
-    return seen, gradients
+    gradients, tensors = jax.grad(value, has_aux=True)(probes)
+    pairs = zip(operations, tensors, strict=True)
+    return [Record(operation, *both) for operation, both in pairs], gradients
 
 
 _GRADIENTS = {
@@ -111,23 +123,31 @@ def _standardize(images):
     return ops.convert_to_tensor(images, dtype="float32")
 
 
-def forward(model, images):
-    """Returns a `Seen` for each layer, without gradients."""
-    return _run(_graph(model), _standardize(images))[0]
-
-
-def forward_and_back(model, images, objective):
-    """Returns a `Seen` for each layer, with the gradient that reaches its response.
+def forward(model: keras.Model, images: Tensor) -> list[Record]:
+    """Return the record of each layer in a forward pass.
 
     Args:
-        model: A functional `keras.Model` of one input and one output.
-        images: Array of what the model takes.
-        objective: Function from the model's output to the scalar whose gradient is
-            sent back.
+        model: A functional `keras.Model` with one input and one output.
+        images: Array of the model's inputs.
+    """
+    return _run(_functional(model), _standardize(images))[0]
+
+
+def forward_and_back(
+    model: keras.Model, images: Tensor, objective: Callable[[Tensor], Tensor]
+) -> list[Record]:
+    """Return the record of each layer in a forward and a backward pass.
+
+    Args:
+        model: A functional `keras.Model` with one input and one output.
+        images: Array of the model's inputs.
+        objective: Function from the model's output to the scalar to differentiate.
     """
     gradients_of = _GRADIENTS[keras.backend.backend()]
-    seen, gradients = gradients_of(_graph(model), _standardize(images), objective)
+    records, gradients = gradients_of(
+        _functional(model), _standardize(images), objective
+    )
     return [
-        each._replace(gradient=gradient)
-        for each, gradient in zip(seen, gradients, strict=True)
+        record._replace(gradient=gradient)
+        for record, gradient in zip(records, gradients, strict=True)
     ]

@@ -1,15 +1,26 @@
-"""Figures of what the analyses find, by depth."""
+"""Figures of the analyses, by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_fisher", "draw_responses", "draw_signals", "draw_slopes"]
+
 
 def _axis(names, size=None):
-    """Returns a figure, and its axis with a layer's name at each place."""
+    """Return a figure, and its axis with the layers' names on the x axis."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "Plots need matplotlib: pip install 'keras-prelu[plots]'"
+            "Plots need matplotlib, which is not installed: "
+            "pip install 'keras-prelu[plots]', or pip install '.[plots]' in a clone"
         ) from error
     width = min(max(6, 0.3 * len(names)), 18)
     figure = Figure(figsize=size or (width, 4.5), layout="constrained")
@@ -23,8 +34,8 @@ def _column(rows, name):
     return np.array([getattr(row, name) for row in rows])
 
 
-def draw_signals(rows):
-    """Draws the variances of `signal_propagation`, forward and backward."""
+def draw_signals(rows: Sequence[Any]) -> Figure:
+    """Draw the variances that `signal_propagation` returns."""
     figure, axis = _axis([row.name for row in rows])
     for name, marker in (("forward", "o-"), ("backward", "s-")):
         axis.plot(_column(rows, name), marker, markersize=4, label=name)
@@ -33,42 +44,42 @@ def draw_signals(rows):
     return figure
 
 
-def draw_responses(rows):
-    """Draws the means and deviations of `responses`, and the share of dead units."""
+def draw_responses(rows: Sequence[Any]) -> Figure:
+    """Draw the means, deviations and dead units that `responses` returns."""
     figure, axis = _axis([row.name for row in rows])
-    places = np.arange(len(rows))
+    positions = np.arange(len(rows))
     mean, std = _column(rows, "mean"), _column(rows, "std")
-    axis.errorbar(places, mean, std, fmt="o", capsize=3, label="mean and deviation")
+    axis.errorbar(positions, mean, std, fmt="o", capsize=3, label="mean and deviation")
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set(title="Responses by depth", ylabel="response", yscale="symlog")
-    shares = axis.twinx()
-    shares.bar(places, _column(rows, "dead"), alpha=0.2, color="firebrick")
-    shares.set(ylabel="share of dead units (bars)", ylim=(0, 1))
+    fractions = axis.twinx()
+    fractions.bar(positions, _column(rows, "dead"), alpha=0.2, color="firebrick")
+    fractions.set(ylabel="fraction of dead units (bars)", ylim=(0, 1))
     axis.legend()
     return figure
 
 
-def draw_slopes(rows):
-    """Draws the mean, deviation and range of each layer's slopes."""
+def draw_slopes(rows: Sequence[Any]) -> Figure:
+    """Draw the mean, deviation and range of the slopes that `slopes` returns."""
     figure, axis = _axis([row.name for row in rows], (10, 4))
-    places = np.arange(len(rows))
+    positions = np.arange(len(rows))
     low, high = _column(rows, "min"), _column(rows, "max")
     mean, std = _column(rows, "mean"), _column(rows, "std")
-    axis.vlines(places, low, high, color="lightgrey", label="least to greatest")
-    axis.errorbar(places, mean, std, fmt="o", capsize=3, label="mean and deviation")
-    axis.axhline(0.25, color="grey", linestyle="--", linewidth=1, label="at the start")
+    axis.vlines(positions, low, high, color="lightgrey", label="minimum to maximum")
+    axis.errorbar(positions, mean, std, fmt="o", capsize=3, label="mean and deviation")
+    axis.axhline(0.25, color="grey", linestyle="--", linewidth=1, label="initial slope")
     axis.axhline(0, color="black", linewidth=0.8)
     axis.set(title="Learned slopes by depth", ylabel="slope")
     axis.legend()
     return figure
 
 
-def draw_fisher(rows):
-    """Draws the conditioning of `fisher`."""
+def draw_fisher(rows: Sequence[Any]) -> Figure:
+    """Draw the conditioning that `fisher` returns."""
     figure, axis = _axis([row.name for row in rows])
     for name, marker in (("diagonal", "o-"), ("block", "s-")):
         axis.plot(_column(rows, name), marker, markersize=4, label=name)
-    axis.axhline(1, color="grey", linestyle="--", linewidth=1, label="at best")
+    axis.axhline(1, color="grey", linestyle="--", linewidth=1, label="optimum")
     axis.set(
         title="Conditioning of the Fisher information by depth",
         ylabel="largest over mean",

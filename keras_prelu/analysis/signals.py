@@ -1,4 +1,4 @@
-"""How large signals are on their way through a model, and what layers answer."""
+"""Propagation of signals through a model, and the responses of its layers."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,13 @@ from keras import ops
 
 from keras_prelu.analysis import passes, plots
 from keras_prelu.analysis.tables import LayerTable
+from keras_prelu.types import Tensor
+
+__all__ = ["LayerResponse", "LayerSignal", "responses", "signal_propagation"]
 
 
 class LayerSignal(NamedTuple):
-    """Variances at one layer."""
+    """Variances of a layer's response and of its gradient."""
 
     name: str
     kind: str
@@ -19,7 +22,7 @@ class LayerSignal(NamedTuple):
 
 
 class LayerResponse(NamedTuple):
-    """Responses of one layer."""
+    """Statistics of a layer's response."""
 
     name: str
     kind: str
@@ -36,23 +39,25 @@ def _variance(values):
     return _number(ops.var(ops.cast(values, "float32")))
 
 
-def signal_propagation(model, images):
-    """Measures the variance of each layer's response, and of its gradient.
+def signal_propagation(model: keras.Model, images: Tensor) -> LayerTable:
+    """Measure the variance of each layer's response and of its gradient.
 
-    The images go forward once. Then Gaussian noise of variance 1 goes back from the
-    model's output once, as a loss's gradient would. A good initialization keeps both
-    variances from layer to layer; a bad one loses or multiplies them by a factor a
-    layer. Give a classifier as logits (`classifier_activation=None`): a softmax would
-    shrink the noise before it reaches the first layer.
+    The images go forward through the model once. Then Gaussian noise of variance 1, in
+    place of a loss's gradient, goes back from the output once. A good initialization
+    keeps both variances constant from layer to layer. A bad one multiplies them by
+    some factor in every layer.
+
+    Pass a classifier that returns logits (`classifier_activation=None`), because a
+    softmax shrinks the noise.
 
     Args:
-        model: Any functional `keras.Model` of one input and one output.
-        images: Array of what the model takes. A few are enough, since variances are
-            taken over positions and channels too.
+        model: A functional `keras.Model` with one input and one output.
+        images: Array of the model's inputs. A few images are enough, because the
+            variances are also taken over positions and channels.
 
     Returns:
-        A `LayerTable` whose rows have `name`, `kind` (the class), `forward` (variance
-        of the response) and `backward` (variance of the gradient by the response).
+        A `LayerTable` whose rows have `name`, `kind` (the layer's class), `forward`
+        (variance of the response) and `backward` (variance of its gradient).
 
     Examples:
         >>> model = keras.Sequential([keras.Input((100,))])
@@ -71,44 +76,45 @@ def signal_propagation(model, images):
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.2
     """
 
-    def against_noise(output):
+    def product_with_noise(output):
         output = ops.cast(output, "float32")
         return ops.sum(output * keras.random.normal(ops.shape(output), seed=0))
 
     return LayerTable(
         [
-            LayerSignal(s.name, s.kind, _variance(s.response), _variance(s.gradient))
-            for s in passes.forward_and_back(model, images, against_noise)
+            LayerSignal(r.name, r.kind, _variance(r.response), _variance(r.gradient))
+            for r in passes.forward_and_back(model, images, product_with_noise)
         ],
         plots.draw_signals,
     )
 
 
-def _share_of_dead(seen):
-    """Returns the share of a layer's units that answer the same everywhere."""
-    response = seen.response
+def _fraction_of_dead_units(record):
+    """Return the fraction of a layer's units whose output is constant."""
+    response = record.response
     rank = len(response.shape)
-    first = getattr(seen.operation, "data_format", None) == "channels_first"
-    axes = [i for i in range(rank) if i != (1 if first else rank - 1)]
+    data_format = getattr(record.operation, "data_format", None)
+    channel_axis = 1 if data_format == "channels_first" else rank - 1
+    axes = [i for i in range(rank) if i != channel_axis]
     low, high = ops.min(response, axis=axes), ops.max(response, axis=axes)
     return _number(ops.mean(ops.cast(ops.equal(low, high), "float32")))
 
 
-def responses(model, images):
-    """Measures the mean and spread of each layer's output, and its dead units.
+def responses(model: keras.Model, images: Tensor) -> LayerTable:
+    """Measure the mean and deviation of each layer's output, and its dead units.
 
-    The paper finds that PReLU moves the mean responses towards 0. A unit (a channel
-    of a map) is dead if its output is the same everywhere in all images, as that of
-    a ReLU is which no image brings above 0: no gradient comes through it. A PReLU's
-    unit cannot die.
+    A unit (a channel of a map) is dead if its output is the same at all positions of
+    all images. This happens to a ReLU whose input is negative everywhere, and no
+    gradient passes through it. PReLU units cannot die this way. The paper reports that
+    PReLU moves mean responses towards 0.
 
     Args:
-        model: Any functional `keras.Model` of one input and one output.
-        images: Array of what the model takes.
+        model: A functional `keras.Model` with one input and one output.
+        images: Array of the model's inputs.
 
     Returns:
-        A `LayerTable` whose rows have `name`, `kind` (the class), `mean`, `std` and
-        `dead`, a share.
+        A `LayerTable` whose rows have `name`, `kind` (the layer's class), `mean`, `std`
+        and `dead` (the fraction of dead units).
 
     Examples:
         >>> model = keras_prelu.applications.Model14(
@@ -125,13 +131,13 @@ def responses(model, images):
     return LayerTable(
         [
             LayerResponse(
-                seen.name,
-                seen.kind,
-                _number(ops.mean(ops.cast(seen.response, "float32"))),
-                _variance(seen.response) ** 0.5,
-                _share_of_dead(seen),
+                record.name,
+                record.kind,
+                _number(ops.mean(ops.cast(record.response, "float32"))),
+                _variance(record.response) ** 0.5,
+                _fraction_of_dead_units(record),
             )
-            for seen in passes.forward(model, images)
+            for record in passes.forward(model, images)
         ],
         plots.draw_responses,
     )

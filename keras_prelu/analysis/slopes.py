@@ -1,26 +1,30 @@
-"""The slopes that PReLU layers have learned."""
+"""The learned slopes of PReLU layers."""
 
 from typing import NamedTuple
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_prelu.analysis import plots
 from keras_prelu.analysis.tables import LayerTable
 
+__all__ = ["LayerSlopes", "layer_slopes", "slopes"]
+
 
 class LayerSlopes(NamedTuple):
-    """The slopes of one layer."""
+    """Statistics of the slopes of one layer."""
 
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     mean: float
     std: float
     min: float
     max: float
 
 
-def layer_slopes(model):
-    """Returns a dict from the names of the PReLU layers to their slopes, in order.
+def layer_slopes(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the slopes of each PReLU layer, by the layer's name.
 
     Args:
         model: A `keras.Model`.
@@ -37,14 +41,14 @@ def layer_slopes(model):
     }
 
 
-def slopes(model):
-    """Counts and measures the slopes of each PReLU layer of a model.
+def slopes(model: keras.Model) -> LayerTable:
+    """Return statistics of the slopes of each PReLU layer.
 
     Args:
-        model: A `keras.Model`, with PReLU layers of this package or of Keras.
+        model: A `keras.Model` with PReLU layers of this package or of Keras.
 
     Returns:
-        A `LayerTable` whose rows have `name`, `count`, `mean`, `std`, `min`, `max`.
+        A `LayerTable` whose rows have `name`, `count`, `mean`, `std`, `min` and `max`.
 
     Examples:
         >>> model = keras_prelu.applications.Model14(width=1 / 64, classes=10)

@@ -1,15 +1,26 @@
-"""What an analysis finds: a row for each layer, to be read, printed and drawn."""
+"""The result of an analysis: a table with one row per layer."""
+
+from __future__ import annotations
 
 import collections.abc
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["LayerTable"]
+
 
 class LayerTable(collections.abc.Sequence):
-    """Rows, one for each layer, in the order of the layers.
+    """A sequence of rows, one per layer in the order of the layers.
+
+    `print` shows it as a Markdown table.
 
     Args:
-        rows: List of named tuples of one type, whose first field is `name`.
+        rows: Named tuples of one type, whose first field is `name`.
         draw: Function from the rows to a figure.
 
     Examples:
@@ -23,25 +34,27 @@ class LayerTable(collections.abc.Sequence):
         | name | count | mean | std | min | max |
     """
 
-    def __init__(self, rows, draw):
+    def __init__(
+        self, rows: Iterable[Any], draw: Callable[[Sequence[Any]], Figure]
+    ) -> None:
         self.rows = list(rows)
         self._draw = draw
 
-    def __getitem__(self, place):
-        return self.rows[place]
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def column(self, name):
-        """Returns the values of one field as an array."""
+    def column(self, name: str) -> np.ndarray:
+        """Return the values of one field as an array."""
         return np.array([getattr(row, name) for row in self.rows])
 
-    def plot(self):
-        """Returns a `matplotlib.figure.Figure`; needs the extra `plots`."""
+    def plot(self) -> Figure:
+        """Return a `matplotlib.figure.Figure`. It needs the extra `plots`."""
         return self._draw(self.rows)
 
-    def __str__(self):
+    def __str__(self) -> str:
         names = self.rows[0]._fields if self.rows else ()
         lines = [names, ["---"] * len(names), *map(self._cells, self.rows)]
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,4 +1,4 @@
-"""Files from URLs: checked by sha256, written to the cache whole or not at all."""
+"""Downloads of weights into a cache, verified by sha256."""
 
 import hashlib
 import http.client
@@ -11,49 +11,60 @@ from pathlib import Path
 
 import keras
 
+from keras_prelu.types import PathLike
+
+__all__ = [
+    "MAX_BYTES",
+    "cache_directory",
+    "fetch",
+    "looks_like_html",
+    "models_directory",
+    "sha256_of",
+]
+
 _CHUNK = 1 << 20
-MAX_BYTES = 2**32  # Model C with its momentum has 2.65 GB
+MAX_BYTES = 2**32  # Model C with its momentum takes 2.65 GB
 
 
-def models_directory():
-    """Returns Keras's own directory of downloads; `KERAS_HOME` moves it."""
+def models_directory() -> Path:
+    """Return Keras's download directory, below `KERAS_HOME` if that is set."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home) / "models"
 
 
-def cache_directory():
-    """Returns the directory of downloaded weights."""
+def cache_directory() -> Path:
+    """Return the directory of downloaded weights."""
     return models_directory() / "keras_prelu"
 
 
-def sha256_of(path):
-    """Returns the sha256 of a file, as 64 hexadecimal digits."""
+def sha256_of(path: PathLike) -> str:
+    """Return the sha256 of a file, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def looks_like_html(path):
-    """Whether a file begins as an HTML page does."""
+def looks_like_html(path: PathLike) -> bool:
+    """Return whether a file starts like an HTML page."""
     with Path(path).open("rb") as file:
         return file.read(64).lstrip()[:1] == b"<"
 
 
-def fetch(url, sha256):
-    """Returns the path of the file at `url`, downloaded unless it is in the cache.
+def fetch(url: str, sha256: str) -> Path:
+    """Download a file, unless the cache has it.
 
     Args:
         url: An `http`, `https` or `file` URL.
-        sha256: What the file's hash must be, as 64 hexadecimal digits.
+        sha256: Expected hash of the file, as 64 hexadecimal digits.
 
     Returns:
-        A `pathlib.Path` in `cache_directory()`.
+        The path of the file in `cache_directory()`.
 
     Raises:
-        OSError: if the file cannot be downloaded or written.
-        ValueError: if it is another file, or has more than `MAX_BYTES`.
+        OSError: If the file cannot be downloaded or written.
+        ValueError: If its hash is another, or it has more than `MAX_BYTES` bytes.
     """
     name = Path(urllib.parse.urlsplit(url).path).name
-    # Named by its hash as well: a new version never meets the old one's file.
+    # The hash in the name keeps two versions of a file apart.
     target = cache_directory() / f"{sha256[:16]}-{name}"
     if target.exists() and sha256_of(target) == sha256:
         return target
@@ -64,7 +75,7 @@ def fetch(url, sha256):
         raise OSError(
             f"Cannot write to the cache directory {target.parent}: {error}. Set the "
             "environment variable KERAS_HOME to a directory that can be written, or "
-            f"download {url} by hand and pass its path as `weights`."
+            f"download {url} yourself and pass its path as `weights`."
         ) from error
     try:
         with os.fdopen(handle, "wb") as file:
@@ -79,7 +90,7 @@ def fetch(url, sha256):
 def _download(url, file, sha256, target):
     try:
         with urllib.request.urlopen(url, timeout=60) as response:
-            # What is announced may be wrong: the bytes that come are counted too.
+            # The announced length may be wrong, so received bytes are counted too.
             announced = response.headers.get("Content-Length", "")
             size = int(announced) if announced.isdecimal() else 0
             progress = keras.utils.Progbar(size or None, unit_name="byte")
@@ -97,25 +108,25 @@ def _download(url, file, sha256, target):
         ConnectionError,
     ) as error:
         raise OSError(
-            f"Cannot download {url}: {error}. Where there is no network, put the "
-            f"file with sha256 {sha256} at {target}, or pass its path as `weights`."
+            f"Cannot download {url}: {error}. Without a network, copy the file with "
+            f"sha256 {sha256} to {target}, or pass its path as `weights`."
         ) from error
 
 
 def _check_size(url, size):
     if size > MAX_BYTES:
         raise ValueError(
-            f"A file of weights must have at most {MAX_BYTES} bytes. "
+            f"Argument `weights` must be a file of at most {MAX_BYTES} bytes. "
             f"Received: {size} bytes from {url}"
         )
 
 
 def _verify(path, url, sha256):
-    found = sha256_of(path)
-    if found == sha256:
+    actual = sha256_of(path)
+    if actual == sha256:
         return
     kind = " It is an HTML page, not a weights file." if looks_like_html(path) else ""
     raise ValueError(
-        f"The file at {url} is not the one expected.{kind} "
-        f"Expected: sha256={sha256}. Received: sha256={found}"
+        f"The file at {url} does not have the expected hash.{kind} "
+        f"Expected: sha256={sha256}. Received: sha256={actual}"
     )

@@ -1,25 +1,29 @@
 """The two functions that every module of `keras.applications` has."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
 from keras_prelu.applications import downloads
+from keras_prelu.types import Tensor
+
+__all__ = ["decode_predictions", "preprocess_input"]
 
 
-def preprocess_input(x, data_format=None):
-    """Returns `x`: the models preprocess their inputs themselves.
+def preprocess_input(x: Tensor, data_format: str | None = None) -> Tensor:
+    """Return `x` unchanged, because the models preprocess their inputs themselves.
 
-    Kept so that code written for `keras.applications` runs as it is. Give the models
-    RGB images in [0, 255], integers or floats.
+    It exists so that code written for `keras.applications` works without changes. The
+    models take RGB images in [0, 255], integers or floats.
 
     Args:
         x: Images.
-        data_format: Ignored, for the same reason.
+        data_format: Ignored.
 
     Returns:
-        `x`, unchanged.
+        `x`.
 
     Examples:
         >>> x = np.zeros((1, 8, 8, 3), "uint8")
@@ -30,32 +34,36 @@ def preprocess_input(x, data_format=None):
 
 
 def _imagenet_classes():
-    """Returns ImageNet's 1000 pairs of identifier and name, from Keras's own file."""
+    """Return ImageNet's 1000 pairs of identifier and name, from Keras's file."""
     path = downloads.models_directory() / "imagenet_class_index.json"
     if not path.is_file():
         raise ValueError(
-            f"ImageNet's class names are not at hand: {path} does not exist. Put "
-            "imagenet_class_index.json of keras.applications there "
-            "(keras.applications.vgg16.decode_predictions downloads it), or pass "
-            "`class_names`. Received: class_names=None"
+            "Argument `class_names` must be given, because Keras's file of ImageNet's "
+            f"class names does not exist: {path}. "
+            "(keras.applications.vgg16.decode_predictions downloads it.) "
+            "Received: class_names=None"
         )
     index = json.loads(path.read_text())
     return [tuple(index[str(i)]) for i in range(len(index))]
 
 
-def decode_predictions(preds, top=5, class_names=None):
-    """Returns the names of the best classes, with their scores.
+def decode_predictions(
+    preds: Tensor,
+    top: int = 5,
+    class_names: Sequence[str | tuple[str, str]] | None = None,
+) -> list[list[tuple[str, str, float]]]:
+    """Return the names and scores of the highest-scoring classes of each image.
 
     Args:
-        preds: Scores, of shape `(batch, classes)`.
-        top: How many classes to return for each image.
-        class_names: Names of the classes, or pairs `(identifier, name)`, in the order
-            of the scores. By default ImageNet's, where the file that
-            `keras.applications` keeps of them is at hand.
+        preds: Scores of shape `(batch, classes)`.
+        top: Number of classes to return per image.
+        class_names: Names, or pairs `(identifier, name)`, of the classes in the order
+            of the scores. Defaults to ImageNet's, if the file that
+            `keras.applications` downloads is in Keras's cache.
 
     Returns:
-        For each image a list of `(identifier, name, score)`, best first. A class that
-        has a name only is its own identifier.
+        One list per image of tuples `(identifier, name, score)`, highest score first.
+        The identifier of a class without one is its name.
 
     Examples:
         >>> scores = np.array([[0.1, 0.7, 0.2]])
@@ -70,14 +78,14 @@ def decode_predictions(preds, top=5, class_names=None):
         class_names = _imagenet_classes()
     if preds.ndim != 2 or preds.shape[1] != len(class_names):
         raise ValueError(
-            f"Argument `preds` must have the shape (batch, {len(class_names)}), a "
-            f"score for each class name. Received: preds of shape {preds.shape}"
+            f"Argument `preds` must have the shape (batch, {len(class_names)}), with "
+            f"one score per class name. Received: preds of shape {preds.shape}"
         )
-    finite = np.isfinite(preds).all(axis=1)
-    if not finite.all():
+    is_finite = np.isfinite(preds).all(axis=1)
+    if not is_finite.all():
         raise ValueError(
             "Argument `preds` must hold finite scores. Received: preds with NaN or "
-            f"infinite scores in the rows {np.flatnonzero(~finite)[:5].tolist()}"
+            f"infinite scores in the rows {np.flatnonzero(~is_finite)[:5].tolist()}"
         )
     pairs = [(name, name) if isinstance(name, str) else name for name in class_names]
     best = (-preds).argsort(axis=1, kind="stable")[:, :top]

@@ -1,25 +1,30 @@
-"""The files of weights that Keras writes, read with distrust.
+"""Weights files that Keras wrote, read without trusting them.
 
-HDF5 can do more than Keras asks of it: an array's values may lie in another file, and
-a link may lead there. A file that does so is refused: it would make weights out of
-whatever file it names.
+HDF5 lets an array's values, or a link, point to another file. Keras never writes such
+files, and they could turn the bytes of any file they name into weights, so they raise
+an error here.
 """
 
 import contextlib
 import math
 import zipfile
 import zlib
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import h5py
+import keras
 import ml_dtypes
 import numpy as np
 from absl import logging
 
 from keras_prelu.applications import downloads
 
+__all__ = ["WeightsFile", "check_suffix"]
+
 _SUFFIXES = (".weights.h5", ".keras")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# What damaged files raise: RuntimeError is also how zipfile tells of a password.
+# Exceptions that damaged files raise. zipfile raises RuntimeError for a password.
 _DAMAGE = (
     OSError,
     EOFError,
@@ -33,31 +38,32 @@ _LARGEST = float(np.finfo("float32").max)
 
 
 class _RefusedError(ValueError):
-    """Something in a file that Keras would not have written; the message names it."""
+    """A file holds something that Keras would not have written."""
 
 
-def check_suffix(path):
-    """Refuses a path that does not end as the files that Keras writes."""
+def check_suffix(path: Path | str) -> None:
+    """Raise a ValueError unless a path ends like a file that Keras writes."""
     if not str(path).endswith(_SUFFIXES):
         raise ValueError(
-            f"A file of weights must end in {' or '.join(_SUFFIXES)}. "
+            f"Argument `weights` must be a file that ends in {' or '.join(_SUFFIXES)}. "
             f"Received: weights={str(path)!r}"
         )
 
 
-def _what_is_wrong_with(path):
+def _damage_of(path):
+    """Return a description of why a file cannot be read."""
     if downloads.looks_like_html(path):
         return "it looks like an HTML page"
     with path.open("rb") as file:
         start = file.read(len(_HDF5_SIGNATURE))
     if start.startswith((_HDF5_SIGNATURE, b"PK")):
         return "it seems to be truncated"
-    return "it is no HDF5 file"
+    return "it is not an HDF5 file"
 
 
 @contextlib.contextmanager
 def _open(path):
-    """Opens the HDF5 part of a weights file or of a saved model."""
+    """Open the HDF5 part of a weights file or of a saved model."""
     try:
         if path.name.endswith(".keras"):
             with (
@@ -71,20 +77,20 @@ def _open(path):
                 yield file
     except _RefusedError as error:
         raise ValueError(
-            "A file of weights must hold arrays of finite real numbers, all in the "
-            f"file itself. {error}. Received: weights={str(path)!r}"
+            "Argument `weights` must be a file that itself holds all its arrays, of "
+            f"finite real numbers. {error}. Received: weights={str(path)!r}"
         ) from None
     except _DAMAGE as error:
         raise ValueError(
-            f"Cannot read weights: {_what_is_wrong_with(path)} ({error}). "
-            f"Received: weights={str(path)!r}"
+            f"Argument `weights` must be a readable file: {_damage_of(path)} ({error})."
+            f" Received: weights={str(path)!r}"
         ) from error
 
 
 def _member(group, name, kind):
-    """Returns a member of a group; `None` if there is none.
+    """Return a member of a group, or `None` if the group does not have it.
 
-    Links are told before they are followed: following one would open another file.
+    Links are detected before they are followed, which would open another file.
     """
     link = group.get(name, getlink=True)
     if link is None:
@@ -103,7 +109,7 @@ def _is_bfloat16(dataset):
 
 
 def _check_array(dataset):
-    """Refuses an array by what is declared of it; no value is read."""
+    """Check an array's storage, type and shape without reading its values."""
     if dataset.is_virtual or dataset.external:
         raise _RefusedError("its values are not in this file")
     if dataset.dtype.kind not in "fiu" and not _is_bfloat16(dataset):
@@ -111,16 +117,16 @@ def _check_array(dataset):
     size = math.prod(dataset.shape or [0]) * dataset.dtype.itemsize
     if not 0 < size <= dataset.file.id.get_filesize():
         raise _RefusedError(
-            f"it declares the shape {dataset.shape}, which the file does not hold"
+            f"it declares the shape {dataset.shape}, for which the file is too small"
         )
 
 
 def _read(dataset):
-    """Returns the values of an array, as Keras wrote them."""
+    """Return the values of an array, as Keras wrote them."""
     values = dataset[()]
     if _is_bfloat16(dataset):
         values = values.view(ml_dtypes.bfloat16)
-    # NaN is no number between any two; larger ones would be infinite in float32.
+    # Comparisons with NaN are false, and larger values would be infinite in float32.
     if not -_LARGEST <= values.min() <= values.max() <= _LARGEST:
         raise _RefusedError("it holds NaN or infinite values")
     return values
@@ -128,7 +134,7 @@ def _read(dataset):
 
 @contextlib.contextmanager
 def _named(layer, number):
-    """Puts the name of an array before what is said of it."""
+    """Add the name of an array to the errors that its checks raise."""
     try:
         yield
     except _RefusedError as error:
@@ -136,7 +142,7 @@ def _named(layer, number):
 
 
 def _arrays_of(variables, layer):
-    """Returns the arrays of a layer, checked and not read yet."""
+    """Return the arrays of a layer, checked but not read."""
     arrays = []
     for number in range(len(variables)):
         array = _member(variables, str(number), h5py.Dataset)
@@ -149,7 +155,7 @@ def _arrays_of(variables, layer):
 
 
 def _layers(file):
-    """Returns the arrays of all layers that have some, by the layers' names."""
+    """Return the arrays of every layer that has any, by the layer's name."""
     groups, layers = _member(file, "layers", h5py.Group), {}
     for key in () if groups is None else groups:
         group = _member(groups, key, h5py.Group)
@@ -163,104 +169,114 @@ def _layers(file):
 
 
 class WeightsFile:
-    """A file that Keras wrote: `.weights.h5`, or `.keras`.
+    """A `.weights.h5` or `.keras` file that Keras wrote.
 
-    Layers are told by their names, which Keras keeps in the file and which the
-    builder gives: neither the name of the model nor the order of its layers counts.
+    Layers are identified by their names, which Keras stores in the file. The name of
+    the model and the order of its layers do not matter.
+
+    Args:
+        path: Path of the file.
 
     Attributes:
-        path: The path of the file.
-        shapes: A dict from each layer's name to the shapes of its arrays.
-        mean: The values of the layer `mean`, or `None`.
+        path: Path of the file.
+        shapes: Dict from layer names to the shapes of their arrays.
+        mean: Values of the layer `mean`, or `None`.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         check_suffix(path)
         self.path = path
+        self.mean = None
         with _open(path) as file:
             layers = _layers(file)
             self.shapes = {
                 layer: [array.shape for array in arrays]
                 for layer, arrays in layers.items()
             }
-            self.mean = None
             if "mean" in layers:
                 with _named("mean", 0):
                     self.mean = _read(layers["mean"][0])
 
-    def match(self, model, replaceable, absent):
-        """Compares the file with a model, before anything is loaded.
+    def match(
+        self, model: keras.Model, replaceable: str, absent: Collection[str]
+    ) -> list[str]:
+        """Compare the file with a model, before anything is loaded.
 
         Args:
-            model: The model; its values are not looked at.
-            replaceable: Name of the layer that may have another number of units, and
-                is then left as it is.
-            absent: Names of the layers that the model does without.
+            model: The model, which may have no values.
+            replaceable: Name of the layer that may have another number of units in the
+                file. It then keeps its initial values.
+            absent: Names of the layers that the model leaves out.
 
         Returns:
             The names of the layers to load.
         """
-        wanted = {
+        model_shapes = {
             layer.name: [tuple(weight.shape) for weight in layer.weights]
             for layer in model.layers
             if layer.weights
         }
         matched, problems = [], []
-        for name, shapes in wanted.items():
-            found = self.shapes.get(name)
-            if found == shapes:
+        for name, shapes in model_shapes.items():
+            in_file = self.shapes.get(name)
+            if in_file == shapes:
                 matched.append(name)
-            elif name == replaceable and _differ_in_units(found, shapes):
+            elif (
+                in_file
+                and name == replaceable
+                and _differ_only_in_units(in_file, shapes)
+            ):
                 logging.warning(
                     "%s has %d classes, the model %d: %s is new.",
-                    self.path, found[0][-1], shapes[0][-1], name,
+                    self.path, in_file[0][-1], shapes[0][-1], name,
                 )  # fmt: skip
             else:
-                what = f"has {found}" if found else "lacks it"
-                problems.append(f"{name}: the model wants {shapes}, the file {what}")
-        for name in self.shapes.keys() - wanted.keys() - absent:
+                what = f"has {in_file}" if in_file else "lacks it"
+                problems.append(f"{name}: the model has {shapes}, the file {what}")
+        for name in self.shapes.keys() - model_shapes.keys() - set(absent):
             problems.append(f"{name}: the model has no such layer")
         if problems or not matched:
             shown = "; ".join(sorted(problems)[:5]) or "no layer matches"
             more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise ValueError(
-                "The file of weights is for another net, width, activation or number "
-                f"of channels. {shown}{more}.{self._hint(wanted)} "
-                f"Received: weights={str(self.path)!r}"
+                "Argument `weights` must be a file for the same network, width, "
+                f"activation and number of channels. {shown}{more}."
+                f"{self._hint(model_shapes)} Received: weights={str(self.path)!r}"
             )
         return matched
 
-    def _hint(self, wanted):
-        """Returns why a file of models A or B from before their correction misfits."""
-        found, now = (shapes.get("conv1") for shapes in (self.shapes, wanted))
-        if not (found and now and 3 * found[0][-1] == 2 * now[0][-1]):
+    def _hint(self, model_shapes):
+        """Return an explanation for files of Models A and B before their correction."""
+        in_file, in_model = (
+            shapes.get("conv1") for shapes in (self.shapes, model_shapes)
+        )
+        if not (in_file and in_model and 3 * in_file[0][-1] == 2 * in_model[0][-1]):
             return ""
         return (
-            " Models A and B once had 64 filters in their first layer here, where the "
-            "paper has 96: this file was written then, so train the net again."
+            " Earlier versions of keras_prelu built Models A and B with 64 filters in "
+            "their first layer, but the paper has 96. This file is of such a model: "
+            "train it again."
         )
 
-    def load(self, model, matched):
-        """Loads the layers named in `matched`, the result of `match()`.
+    def load(self, model: keras.Model, matched: Iterable[str]) -> None:
+        """Load the layers that `match()` returned.
 
-        An array with values that are not finite is refused when it is read. The model
-        then has only a part of the file's values: do not use it.
+        An array with NaN or infinite values raises a ValueError when it is read. The
+        model then has only some of the file's values: do not use it.
         """
+        names = list(matched)
         with _open(self.path) as file:
             layers = _layers(file)
-            for name in matched:
+            for name in names:
                 variables = model.get_layer(name).weights
                 arrays = zip(variables, layers[name], strict=True)
                 for number, (variable, array) in enumerate(arrays):
                     with _named(name, number):
                         variable.assign(_read(array))
-        logging.info("Loaded %d layers from %s.", len(matched), self.path)
+        logging.info("Loaded %d layers from %s.", len(names), self.path)
 
 
-def _differ_in_units(found, wanted):
-    """Whether a layer's shapes in the file are those wanted but for the last axis."""
-    return (
-        found is not None
-        and [shape[:-1] for shape in found] == [shape[:-1] for shape in wanted]
-        and len({shape[-1] for shape in found}) == 1
-    )
+def _differ_only_in_units(in_file, in_model):
+    """Return whether a layer's shapes differ only in the last axis."""
+    other_axes_agree = [s[:-1] for s in in_file] == [s[:-1] for s in in_model]
+    return other_axes_agree and len({shape[-1] for shape in in_file}) == 1

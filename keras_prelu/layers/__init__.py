@@ -1,5 +1,11 @@
-"""The layers of the PReLU networks."""
+"""Layers of the PReLU networks."""
 
 from keras_prelu.layers.prelu import PReLU
 from keras_prelu.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_prelu.layers.subtract_mean import IMAGENET_MEAN, SubtractMean
+
+__all__ = ["IMAGENET_MEAN", "PReLU", "SpatialPyramidPooling", "SubtractMean"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,13 +1,16 @@
-"""The one check of `data_format`, shared by the layers."""
+"""Validation of the argument `data_format`."""
 
 import keras
 
+__all__ = ["standardize"]
 
-def standardize(data_format):
-    """Returns `data_format`, or Keras's global one for `None`.
+
+def standardize(data_format: str | None) -> str:
+    """Return a valid data format, or raise a ValueError.
 
     Args:
-        data_format: `"channels_last"`, `"channels_first"` or `None`.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's
+            global setting.
 
     Returns:
         `"channels_last"` or `"channels_first"`.

@@ -1,44 +1,48 @@
-"""The parametric rectifier."""
+"""The PReLU activation layer."""
 
 import numbers
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_prelu.layers import data_formats
+from keras_prelu.types import Tensor
+
+__all__ = ["PReLU"]
 
 
 def _sum_to(shape, values):
-    """Returns the sum of `values` over the axes along which `shape` is broadcast."""
-    *others, channels = shape
-    if channels > 1 and all(size == 1 for size in others):
+    """Return the sum of `values` over the axes along which `shape` broadcasts."""
+    *other_sizes, channels = shape
+    if channels > 1 and all(size == 1 for size in other_sizes):
         # On CPUs a matrix product is faster than a reduction: benchmarks/layers.py.
         rows = ops.reshape(values, (-1, channels))
         ones = ops.expand_dims(ops.ones_like(rows[:, 0]), 0)
         return ops.reshape(ops.matmul(ones, rows), shape)
-    broadcast = [i + 1 for i, size in enumerate(shape) if size == 1]
-    return ops.reshape(ops.sum(values, axis=[0, *broadcast]), shape)
+    broadcast_axes = [i + 1 for i, size in enumerate(shape) if size == 1]
+    return ops.reshape(ops.sum(values, axis=[0, *broadcast_axes]), shape)
 
 
 @ops.custom_gradient
 def _rectify(x, alpha):
-    """Returns `max(0, x) + alpha * min(0, x)`, and its gradient.
+    """Return `max(0, x) + alpha * min(0, x)` and the function of its gradient.
 
-    The gradient keeps `x` and `alpha` alone; the automatic one would keep two
-    rectified copies of `x` besides. The forward pass is written in the form, and
-    with the rank of `alpha`, that the LiteRT converter fuses into one PRELU op.
+    The gradient needs only `x` and `alpha`. Automatic differentiation would also keep
+    two rectified copies of `x` in memory. The LiteRT converter fuses this exact form,
+    with `alpha` of this rank, into one PRELU op.
     """
 
     def gradient(*args, upstream=None):
         if upstream is None:
             (upstream,) = args
         slope = ops.cast(alpha, x.dtype)
-        into_x = ops.where(x > 0, upstream, slope * upstream)
-        into_alpha = _sum_to(alpha.shape, upstream * ops.minimum(x, 0))
-        return into_x, ops.cast(into_alpha, alpha.dtype)
+        x_gradient = ops.where(x > 0, upstream, slope * upstream)
+        alpha_gradient = _sum_to(alpha.shape, upstream * ops.minimum(x, 0))
+        return x_gradient, ops.cast(alpha_gradient, alpha.dtype)
 
-    negative_slope = ops.cast(-alpha, x.dtype)
-    return ops.relu(x) + negative_slope * ops.relu(-x), gradient
+    negated_slope = ops.cast(-alpha, x.dtype)
+    return ops.relu(x) + negated_slope * ops.relu(-x), gradient
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
@@ -47,27 +51,29 @@ class PReLU(keras.layers.Layer):
 
     `f(x) = max(0, x) + alpha * min(0, x)`.
 
-    Unlike `keras.layers.PReLU`, it learns a slope per channel and not per pixel,
-    so that the layer takes maps of any size, and starts at 0.25 and not at 0, where
-    it would be a ReLU. Slopes are to be spared weight decay, which would pull them
-    back to ReLU; `keras_prelu.optimizers.SGD` knows them by their name, `alpha`.
+    `keras.layers.PReLU` learns one slope per pixel by default, so it only takes images
+    of one size, and starts every slope at 0, where it is a ReLU. This layer learns one
+    slope per channel, takes images of any size and starts at 0.25.
+
+    Do not apply weight decay to the slopes: it would pull them towards 0, which is
+    ReLU. `keras_prelu.optimizers.SGD` leaves them out.
 
     Args:
-        shared: Whether the channels share one slope.
-        alpha_initializer: A number, or an initializer of the slopes.
-        alpha_regularizer: Optional regularizer of the slopes.
-        alpha_constraint: Optional constraint on the slopes. The paper sets none:
-            a slope may turn negative or exceed 1.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's global
-            setting by default. Without effect on inputs of rank 2.
-        **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
+        shared: Whether all channels share one slope.
+        alpha_initializer: Number or initializer for the slopes.
+        alpha_regularizer: Optional regularizer for the slopes.
+        alpha_constraint: Optional constraint on the slopes. The paper uses none, so a
+            slope may become negative or exceed 1.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to Keras's
+            global setting. It has no effect on inputs of rank 2.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
-        Any of rank 2 and more: `(batch, ..., channels)`, or
-        `(batch, channels, ...)` for `"channels_first"`.
+        `(batch, ..., channels)`, or `(batch, channels, ...)` for `"channels_first"`,
+        of rank 2 or higher.
 
     Output shape:
-        That of the input.
+        Same as the input shape.
 
     Examples:
         >>> layer = keras_prelu.layers.PReLU()
@@ -83,13 +89,20 @@ class PReLU(keras.layers.Layer):
 
     def __init__(
         self,
-        shared=False,
-        alpha_initializer=0.25,
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        data_format=None,
-        **kwargs,
-    ):
+        shared: bool = False,
+        alpha_initializer: Any = 0.25,
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if "shared_axes" in kwargs:
+            raise ValueError(
+                "Argument `shared_axes` must be left out: unlike keras.layers.PReLU, "
+                "this layer always shares a slope over all positions of a channel. "
+                "Pass `shared=True` for one slope per layer. "
+                f"Received: shared_axes={kwargs['shared_axes']!r}"
+            )
         super().__init__(**kwargs)
         if not isinstance(shared, bool):
             raise ValueError(
@@ -105,21 +118,22 @@ class PReLU(keras.layers.Layer):
         self.data_format = data_formats.standardize(data_format)
         self.supports_masking = True
 
-    def build(self, input_shape):
-        """Creates the slopes for inputs of `input_shape`."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the slopes."""
         if len(input_shape) < 2:
             raise ValueError(
-                f"{self.name} takes inputs of rank 2 and more. "
-                f"Received: input_shape={tuple(input_shape)}"
+                "Argument `input_shape` must have rank 2 or higher. "
+                f"Received: input_shape={tuple(input_shape)} in layer {self.name!r}"
             )
         axis = 1 if self.data_format == "channels_first" else len(input_shape) - 1
         channels = input_shape[axis]
         if channels is None:
             raise ValueError(
-                f"{self.name} needs the number of channels, axis {axis} of its input. "
-                f"Received: input_shape={tuple(input_shape)}"
+                "Argument `input_shape` must have a known number of channels, on axis "
+                f"{axis}. Received: input_shape={tuple(input_shape)} in layer "
+                f"{self.name!r}"
             )
-        # float32 also where the computation is not: small updates must not be lost.
+        # float32 under every dtype policy, so that small updates are not lost.
         self.alpha = self.add_weight(
             shape=(1 if self.shared else channels,),
             name="alpha",
@@ -130,19 +144,21 @@ class PReLU(keras.layers.Layer):
         )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={axis: channels})
 
-    def call(self, inputs):
-        """Applies the rectifier."""
+    def call(self, inputs: Tensor) -> Tensor:
+        """Apply the rectifier."""
         ones = (1,) * (len(inputs.shape) - 2)
-        first = self.data_format == "channels_first"
-        shape = (-1, *ones) if first else (*ones, -1)
+        is_channels_first = self.data_format == "channels_first"
+        shape = (-1, *ones) if is_channels_first else (*ones, -1)
         return _rectify(inputs, ops.reshape(self.alpha, shape))
 
-    def compute_output_shape(self, input_shape):
-        """Returns `input_shape`."""
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """Return `input_shape`."""
         return input_shape
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "shared": self.shared,

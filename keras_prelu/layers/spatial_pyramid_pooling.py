@@ -1,20 +1,20 @@
-"""Spatial pyramid pooling: a vector of one length from maps of any size."""
+"""The spatial pyramid pooling layer."""
 
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_prelu.layers import data_formats
+from keras_prelu.types import Tensor
+
+__all__ = ["SpatialPyramidPooling"]
 
 
 def _max_over_bins(maps, axis, bins):
-    """Returns `maps` with `axis` replaced by the maxima of its `bins`.
-
-    Bin i of n over a rows covers rows floor(i a / n) to ceil((i + 1) a / n), the end
-    not included: together they cover every row, and none is empty, however few
-    rows there are.
-    """
+    """Return `maps` with `axis` reduced to the maximum of each of its `bins`."""
     size = ops.shape(maps)[axis]
     before = (slice(None),) * axis
     maxima = []
@@ -24,22 +24,33 @@ def _max_over_bins(maps, axis, bins):
     return ops.stack(maxima, axis=axis)
 
 
+def _are_levels(value):
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) > 0
+        and all(isinstance(n, numbers.Integral) and n >= 1 for n in value)
+    )
+
+
 @keras.saving.register_keras_serializable("keras_prelu")
 class SpatialPyramidPooling(keras.layers.Layer):
     """Max pooling over a pyramid of grids, into one vector per image.
 
-    A level `n` divides the map into n x n bins and keeps the maximum of each, so the
-    length of the output depends on the levels and not on the size of the map: a net
-    with this layer before its fully connected ones takes images of any size.
+    A level `n` divides the map into n x n bins and keeps the maximum of each bin. The
+    length of the output depends on the levels, not on the size of the map, so a model
+    with this layer before its fully connected layers takes images of any size.
 
-    Bin i of n over a rows covers rows floor(i a / n) to ceil((i + 1) a / n), the end
-    not included, and likewise for columns: the rule of torch's adaptive pooling.
+    On an axis of length `a`, bin `i` of `n` covers the positions from `floor(i a / n)`
+    up to, but not including, `ceil((i + 1) a / n)`. The bins cover the whole map and
+    none is empty, even if there are more bins than positions. PyTorch's adaptive
+    pooling uses the same rule.
 
     Args:
-        levels: Bins per side of each level, in the order of the output.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's global
-            setting by default.
-        **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
+        levels: Sequence of integers, the number of bins per side at each level. The
+            output has the levels in this order.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to Keras's
+            global setting.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, channels, height, width)` for
@@ -47,9 +58,10 @@ class SpatialPyramidPooling(keras.layers.Layer):
         number of bins.
 
     Output shape:
-        `(batch, bins * channels)`, with `bins` the sum of the squared levels: the
-        levels in the order given, each row by row, the channels of a bin together.
-        The order is the same for both data formats, so that weights are too.
+        `(batch, bins * channels)`, where `bins` is the sum of the squared levels. The
+        bins of each level are in row-major order, and the channels of each bin are
+        together. The order is the same for both data formats, so weights of the next
+        layer fit both.
 
     Examples:
         >>> maps = np.arange(16.0).reshape((1, 4, 4, 1))
@@ -58,59 +70,61 @@ class SpatialPyramidPooling(keras.layers.Layer):
         [[5.0, 7.0, 13.0, 15.0, 15.0]]
 
     Reference:
-        [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 3, after
-        [He et al., 2014](https://arxiv.org/abs/1406.4729)
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 3;
+        [He et al., 2014](https://arxiv.org/abs/1406.4729), section 2.2
     """
 
-    def __init__(self, levels=(7, 3, 2, 1), data_format=None, **kwargs):
+    def __init__(
+        self,
+        levels: Sequence[int] = (7, 3, 2, 1),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(levels, (list, tuple)) or not levels:
+        if not _are_levels(levels):
             raise ValueError(
-                "Argument `levels` must be a non-empty tuple of bins per side. "
-                f"Received: levels={levels!r}"
+                "Argument `levels` must be a non-empty tuple of integers of at least "
+                f"1. Received: levels={levels!r}"
             )
-        for level in levels:
-            if not isinstance(level, numbers.Integral) or level < 1:
-                raise ValueError(
-                    "Argument `levels` must hold integers of at least 1. "
-                    f"Received: levels={levels!r}"
-                )
         self.levels = tuple(int(level) for level in levels)
         self.data_format = data_formats.standardize(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     @property
-    def bins(self):
-        """Number of bins, over all levels."""
+    def bins(self) -> int:
+        """Number of bins of all levels together."""
         return sum(level * level for level in self.levels)
 
-    def call(self, inputs):
-        """Pools the maps."""
-        first = self.data_format == "channels_first"
-        rows = 2 if first else 1
+    def call(self, inputs: Tensor) -> Tensor:
+        """Pool the maps."""
+        is_channels_first = self.data_format == "channels_first"
+        row_axis = 2 if is_channels_first else 1
         vectors = []
         for level in self.levels:
-            bins = _max_over_bins(inputs, rows, level)
-            bins = _max_over_bins(bins, rows + 1, level)
-            if first:
+            bins = _max_over_bins(inputs, row_axis, level)
+            bins = _max_over_bins(bins, row_axis + 1, level)
+            if is_channels_first:
                 bins = ops.transpose(bins, (0, 2, 3, 1))
             channels = bins.shape[-1]
             vectors.append(ops.reshape(bins, (-1, level * level * channels)))
         return ops.concatenate(vectors, axis=-1)
 
-    def compute_output_shape(self, input_shape):
-        """Returns `(batch, bins * channels)`."""
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """Return `(batch, bins * channels)`."""
         axis = 1 if self.data_format == "channels_first" else 3
         channels = input_shape[axis]
         if channels is None:
             raise ValueError(
-                f"{self.name} needs the number of channels, axis {axis} of its input. "
-                f"Received: input_shape={tuple(input_shape)}"
+                "Argument `input_shape` must have a known number of channels, on axis "
+                f"{axis}. Received: input_shape={tuple(input_shape)} in layer "
+                f"{self.name!r}"
             )
         return (input_shape[0], self.bins * channels)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "levels": self.levels,

@@ -1,4 +1,4 @@
-"""Multiply-adds, counted by hand."""
+"""Multiply-adds compared with counting by hand."""
 
 import keras
 import pytest
@@ -16,8 +16,10 @@ def test_counts_convolutions_and_fully_connected_layers():
     assert multiply_adds(model) == 5 * 4 * 10 * 9 * 3 + 200 * 7
 
 
-def test_unknown_sizes_are_refused():
+def test_unknown_sizes_raise_an_error():
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="first")(inputs))
-    with pytest.raises(ValueError, match="Received: a model whose layer 'first'"):
+    with pytest.raises(
+        ValueError, match="`model`.*Received: a model whose layer 'first'"
+    ):
         multiply_adds(model)

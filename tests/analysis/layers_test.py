@@ -1,4 +1,4 @@
-"""Looking at a model layer by layer: values by hand, and the paper's theory."""
+"""Analyses per layer, compared with NumPy and with the paper's theory."""
 
 import io
 import sys
@@ -17,7 +17,7 @@ rng = np.random.default_rng(0)
 
 
 def dense_net(first, second, alpha):
-    """x @ first, PReLU, @ second."""
+    """Return a model that computes `prelu(x @ first) @ second`."""
     model = keras.Sequential(
         [
             keras.Input(first.shape[:1]),
@@ -30,7 +30,7 @@ def dense_net(first, second, alpha):
     return model
 
 
-def test_variances_are_those_of_a_pass_by_hand():
+def test_variances_match_a_pass_in_numpy():
     first, second = rng.normal(size=(5, 4)), rng.normal(size=(4, 3))
     alpha, x = np.array([0.1, -0.2, 0.5, 2.0]), rng.normal(size=(7, 5))
     table = analysis.signal_propagation(dense_net(first, second, alpha), x)
@@ -38,8 +38,8 @@ def test_variances_are_those_of_a_pass_by_hand():
     y = x @ first
     z = np.where(y > 0, y, alpha * y)
     noise = ops.convert_to_numpy(keras.random.normal((7, 3), seed=0))
-    into_z = noise @ second.T
-    into_y = into_z * np.where(y > 0, 1, alpha)
+    z_gradient = noise @ second.T
+    y_gradient = z_gradient * np.where(y > 0, 1, alpha)
     assert [tuple(row[:2]) for row in table] == [
         ("a", "Dense"),
         ("b", "PReLU"),
@@ -47,7 +47,7 @@ def test_variances_are_those_of_a_pass_by_hand():
     ]
     expected = [y.var(), z.var(), (z @ second).var()]
     np.testing.assert_allclose(table.column("forward"), expected, rtol=1e-4)
-    expected = [into_y.var(), into_z.var(), noise.var()]
+    expected = [y_gradient.var(), z_gradient.var(), noise.var()]
     np.testing.assert_allclose(table.column("backward"), expected, rtol=1e-4)
 
 
@@ -61,13 +61,13 @@ def test_he_keeps_signals_through_thirty_layers_and_xavier_loses_them(slope, bit
     model = keras.Sequential([keras.Input((256,)), *layers])
     table = analysis.signal_propagation(model, rng.normal(size=(32, 256)))
     rows = [row for row in table if row.kind == "Dense"]
-    # Off by 3 bits at most, where the other initializer is 29 away.
+    # The tolerance is 3 bits, and the two initializers differ by 29 bits.
     forward = np.log2(rows[-1].forward / rows[0].forward)
     backward = np.log2(rows[0].backward / rows[-1].backward)
     np.testing.assert_allclose([forward, backward], [bits, bits], atol=3)
 
 
-def test_slopes_are_measured_layer_by_layer():
+def test_slopes_are_measured_per_layer():
     alpha = np.array([0.1, -0.2, 0.5, 2.0])
     model = dense_net(np.ones((5, 4)), np.ones((4, 3)), alpha)
     model.layers[1].trainable = False
@@ -76,12 +76,12 @@ def test_slopes_are_measured_layer_by_layer():
     np.testing.assert_allclose(row[2:], [0.6, alpha.std(), -0.2, 2.0], rtol=1e-6)
 
 
-def test_responses_show_means_and_dead_units():
+def test_responses_have_means_and_dead_units():
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(8, 1, name="conv")(inputs)
     model = keras.Model(inputs, keras.layers.ReLU(name="relu")(x))
     kernel, _ = model.get_weights()
-    bias = np.array([-100.0, -100] + [100] * 6)  # two never answer
+    bias = np.array([-100.0, -100] + [100] * 6)  # the first two units are dead
     model.set_weights([kernel, bias])
     x = rng.normal(size=(6, 4, 4, 3))
     conv, relu = analysis.responses(model, x)
@@ -92,12 +92,13 @@ def test_responses_show_means_and_dead_units():
 
 
 def binary_classifier(count):
-    """Both classes are equally likely, so that squared errors are 1/4 for any label."""
+    """Return a model that gives both classes a score of 1/2."""
     layer = keras.layers.Dense(2, kernel_initializer="zeros")
     return keras.Sequential([keras.Input((count,)), layer, keras.layers.Softmax()])
 
 
-def test_conditioning_is_that_of_the_second_moments_of_the_inputs():
+def test_conditioning_matches_the_second_moments_of_the_inputs():
+    # The squared error of the scores is 1/4 for any label, so only inputs matter.
     x = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)) + [0, 1, 2, 3]
     (row,) = analysis.fisher(binary_classifier(4), x)
     with_bias = np.concatenate([x, np.ones((50, 1))], axis=1)
@@ -111,7 +112,7 @@ def test_conditioning_is_that_of_the_second_moments_of_the_inputs():
 
 
 @pytest.mark.tensorflow_only
-def test_gradients_by_image_are_those_of_each_image_alone():
+def test_gradients_per_image_match_single_images():
     import tensorflow as tf
 
     conv = keras.layers.Conv2D(3, 3, strides=2, padding="same")
@@ -119,9 +120,9 @@ def test_gradients_by_image_are_those_of_each_image_alone():
     model = keras.Sequential([keras.Input((6, 5, 2)), conv, flat])
     x = rng.normal(size=(4, 6, 5, 2)).astype("float32")
     conv.bias.assign([0.5, -1, 2])
-    seen = passes.forward_and_back(model, x, lambda y: ops.sum(y**3))[0]
-    found = information._gradients_by_image(seen)
-    for image, gradient in zip(x, found, strict=True):
+    record = passes.forward_and_back(model, x, lambda y: ops.sum(y**3))[0]
+    gradients = information._gradients_per_image(record)
+    for image, gradient in zip(x, gradients, strict=True):
         with tf.GradientTape() as tape:
             value = tf.reduce_sum(model(image[None]) ** 3)
         kernel, bias = tape.gradient(value, conv.trainable_weights)
@@ -129,11 +130,13 @@ def test_gradients_by_image_are_those_of_each_image_alone():
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_what_cannot_be_followed_is_refused():
+def test_models_with_two_inputs_raise_an_error():
     one, two = keras.Input((3,)), keras.Input((3,))
     model = keras.Model([one, two], keras.layers.Add()([one, two]))
     for analyse in (analysis.signal_propagation, analysis.responses, analysis.fisher):
-        with pytest.raises(ValueError, match="one input and one output. Received: mod"):
+        with pytest.raises(
+            ValueError, match="`model`.*one input and one output. Received: model="
+        ):
             analyse(model, np.zeros((1, 3)))
 
 
@@ -154,5 +157,8 @@ def test_every_table_prints_and_draws(monkeypatch):
         table.plot().savefig(stream)
         assert len(stream.getvalue()) > 5000
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-prelu\[plots\]'"):
+    with pytest.raises(
+        ImportError,
+        match=r"pip install 'keras-prelu\[plots\]'.*'\.\[plots\]' in a clone",
+    ):
         table.plot()

@@ -1,7 +1,7 @@
-"""Keras's own suite for keras.applications, run on our constructors.
+"""Keras's tests of keras.applications, run on the constructors of this package.
 
-The tests are those that Keras ships; none is copied. Left out is the one that
-downloads ImageNet weights, for there are none.
+Keras ships these tests. The one that downloads ImageNet weights is left out, because
+these models have none.
 """
 
 import functools
@@ -12,20 +12,20 @@ from keras.src import testing
 from keras.src.applications import applications_test
 
 import keras_prelu
-from keras_prelu.applications import model_a, model_b, model_c, small
+from keras_prelu.applications import model14, model30, model_a, model_b, model_c
 
 NARROW = 1 / 16
 NETS = [
     ("ModelA", 512, model_a),
     ("ModelB", 512, model_b),
     ("ModelC", 896, model_c),
-    ("Model14", 256, small),
-    ("Model30", 256, small),
+    ("Model14", 256, model14),
+    ("Model30", 256, model30),
 ]
 
 
 def narrow(name):
-    """Returns the constructor with a narrow width in place of the full one."""
+    """Return the constructor with a narrow default width."""
     constructor = getattr(keras_prelu.applications, name)
     return functools.wraps(constructor)(functools.partial(constructor, width=NARROW))
 
@@ -38,7 +38,7 @@ PARAMETERS = [
 
 
 def written_by_keras():
-    """Returns the test methods of Keras's suite, by name, as they were written."""
+    """Return the undecorated test methods of Keras's suite, by name."""
     methods = {}
     for name, method in vars(applications_test.ApplicationsTest).items():
         written = getattr(method, "__wrapped__", None)
@@ -49,7 +49,7 @@ def written_by_keras():
 
 
 class Helpers(testing.TestCase):
-    """What the tests of Keras call on their class."""
+    """The methods that Keras's tests call on their class."""
 
     def skip_if_invalid_image_data_format_for_model(self, app, image_data_format):
         pass
@@ -65,7 +65,7 @@ KerasApplicationsTest = type(
 )
 
 
-def test_the_suite_is_what_we_think_it_is():
+def test_keras_still_ships_these_tests():
     assert set(written_by_keras()) == {
         "test_application_notop_variable_input_channels",
         "test_application_notop_custom_input_shape",

@@ -1,4 +1,4 @@
-"""The nets against the paper's tables, and as models to be trained and saved."""
+"""The models compared with the paper's tables; gradients, saving and arguments."""
 
 import keras
 import numpy as np
@@ -7,16 +7,11 @@ from keras import ops
 
 import keras_prelu
 from keras_prelu.analysis import multiply_adds
-from keras_prelu.applications.nets import NETS, shapes_only
+from keras_prelu.applications import CONSTRUCTORS
+from keras_prelu.applications.nets import NETS
+from keras_prelu.keras_internals import shapes_only
 
-CONSTRUCTORS = {
-    "model_a": keras_prelu.applications.ModelA,
-    "model_b": keras_prelu.applications.ModelB,
-    "model_c": keras_prelu.applications.ModelC,
-    "model14": keras_prelu.applications.Model14,
-    "model30": keras_prelu.applications.Model30,
-}
-# Narrow nets on small images, which keep all that is particular to a net.
+# Narrow models of small images, to keep the tests fast.
 SMALL = {"width": 1 / 32, "classes": 5, "input_shape": (32, 32, 3)}
 every_net = pytest.mark.parametrize("net", NETS)
 
@@ -29,8 +24,8 @@ def numpy_of(x):
     return ops.convert_to_numpy(x)
 
 
-# Table 3 as the paper prints it, and section 2.3: for each block of convolutions the
-# side of its map at 224x224, the kernel, the filters and how many there are.
+# Tables 1 and 3 and section 2.3 of the paper. Each block of convolutions has: side of
+# the map at 224x224, side of the kernel, filters, number of convolutions.
 LARGE = "112 7 96 1, 56 3 {} {n}, 28 3 {} {n}, 14 3 {} {n}"
 PAPER_TABLES = {
     "model_a": (LARGE.format(256, 512, 512, n=5), 49 + 9 + 4 + 1),
@@ -42,7 +37,7 @@ PAPER_TABLES = {
 
 
 def costs_by_hand(net):
-    """Multiply-adds, and weights and biases, counted from the paper's table."""
+    """Return multiply-adds, and weights and biases, counted from the paper's table."""
     blocks, bins = PAPER_TABLES[net]
     operations = parameters = 0
     channels = 3
@@ -61,7 +56,7 @@ def costs_by_hand(net):
 
 @pytest.mark.parametrize("activation", ["relu", "prelu"])
 @every_net
-def test_costs_are_those_counted_from_the_papers_tables(net, activation):
+def test_costs_match_the_papers_tables(net, activation):
     with shapes_only():
         model = CONSTRUCTORS[net](activation=activation)
     operations, parameters = costs_by_hand(net)
@@ -81,8 +76,8 @@ def test_costs_are_those_counted_from_the_papers_tables(net, activation):
     [("model_a", 1.906e10, 1e-3), ("model_b", 2.322e10, 1e-3)]
     + [("model_c", 5.30e10, 1e-2)],
 )
-def test_multiply_adds_are_those_of_table_3(net, published, tolerance):
-    # With 64 filters in the first layer, A and B would be 1.5 % below.
+def test_multiply_adds_match_table_3(net, published, tolerance):
+    # With 64 filters in the first layer, A and B would have 1.5 % fewer.
     with shapes_only():
         model = CONSTRUCTORS[net]()
     assert multiply_adds(model) == pytest.approx(published, rel=tolerance)
@@ -93,7 +88,7 @@ def test_multiply_adds_are_those_of_table_3(net, published, tolerance):
     [("model_a", 16), ("model_b", 19), ("model_c", 19), ("model14", 11)]
     + [("model30", 27)],
 )
-def test_depths_and_sizes_of_maps(net, convolutions):
+def test_depths_and_map_sizes_match_the_paper(net, convolutions):
     with shapes_only():
         model = CONSTRUCTORS[net]()
     kinds = [type(layer).__name__ for layer in model.layers]
@@ -106,14 +101,14 @@ def test_depths_and_sizes_of_maps(net, convolutions):
     assert spp.levels == ((7, 3, 2, 1) if side == 14 else (6, 3, 2, 1))
 
 
-def test_shared_slopes_add_13_parameters_to_the_net_of_14_layers():
+def test_shared_slopes_add_13_parameters_to_model14():
     with shapes_only():
         relu = CONSTRUCTORS["model14"](activation="relu").count_params()
         shared = CONSTRUCTORS["model14"](activation="prelu_shared").count_params()
     assert shared - relu == 13
 
 
-def test_names_of_layers_are_readable():
+def test_layers_have_readable_names():
     with shapes_only():
         names = [layer.name for layer in CONSTRUCTORS["model_a"]().layers]
     assert names[:6] == ["images", "mean", "scale", "conv1", "prelu1", "pool1"]
@@ -124,16 +119,8 @@ def test_names_of_layers_are_readable():
     ]  # fmt: skip
 
 
-def test_shapes_only_leaves_nothing_to_be_allocated_later():
-    with shapes_only():
-        skeleton = CONSTRUCTORS["model_a"](**SMALL)
-    with keras.StatelessScope():
-        pass  # on leaving it Keras allocates all variables that are pending
-    assert all(variable._value is None for variable in skeleton.weights)
-
-
 def gradients(model, x, y):
-    """Gradients of the cross-entropy, one for each trainable variable."""
+    """Return the gradients of the cross-entropy for all trainable variables."""
     loss = keras.losses.SparseCategoricalCrossentropy()
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -156,18 +143,19 @@ def gradients(model, x, y):
 
 @every_net
 def test_every_variable_gets_a_gradient(net):
-    # Inputs of the size of a signal: with scores that saturate, losses have none.
+    # Inputs of unit variance, so that the softmax does not saturate.
     model = CONSTRUCTORS[net](**SMALL, include_preprocessing=False)
     x = np.random.default_rng(0).normal(size=(16, 32, 32, 3)).astype("float32")
-    found = gradients(model, x, np.arange(16) % 5)
-    for variable, gradient in zip(model.trainable_variables, found, strict=True):
+    all_gradients = gradients(model, x, np.arange(16) % 5)
+    pairs = zip(model.trainable_variables, all_gradients, strict=True)
+    for variable, gradient in pairs:
         values = numpy_of(gradient)
         assert np.isfinite(values).all(), variable.path
         assert np.abs(values).max() > 0, variable.path
 
 
 @every_net
-def test_saved_models_predict_the_same_bits(net, tmp_path):
+def test_saved_models_predict_exactly_the_same(net, tmp_path):
     model = CONSTRUCTORS[net](**SMALL)
     x = images(3, 32, 32, 3)
     expected = model.predict(x, verbose=0)
@@ -188,7 +176,7 @@ def test_integers_and_floats_give_the_same_scores():
     )
 
 
-def test_the_top_takes_images_of_every_size():
+def test_the_top_takes_images_of_any_size():
     arguments = {**SMALL, "input_shape": (None, None, 3)}
     model = CONSTRUCTORS["model_a"](**arguments)
     for size in (160, 224, 320):
@@ -201,7 +189,7 @@ def test_the_top_takes_images_of_every_size():
 
 
 @pytest.mark.parametrize("net", ["model_a", "model14"])
-def test_weights_serve_both_data_formats(net):
+def test_weights_fit_both_data_formats(net):
     if keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow has no channels-first convolution on CPUs")
     last = CONSTRUCTORS[net](**SMALL)
@@ -217,23 +205,32 @@ def test_weights_serve_both_data_formats(net):
 
 
 @every_net
-def test_smallest_size_is_the_smallest_that_works(net):
+def test_images_below_the_smallest_size_raise_an_error(net):
     size = NETS[net].smallest_size
     arguments = {**SMALL, "input_shape": (size, size, 3)}
     scores = CONSTRUCTORS[net](**arguments).predict(images(1, size, size, 3), verbose=0)
     assert np.isfinite(scores).all()
-    with pytest.raises(ValueError, match=f"at least {size} for this net. Received"):
+    with pytest.raises(ValueError, match=f"at least {size} for this network. Received"):
         CONSTRUCTORS[net](**{**SMALL, "input_shape": (size - 1, size, 3)})
 
 
-def test_first_kernels_follow_eqn_14_and_the_classifier_does_not():
+# At a width of 1/4, conv3_1 has 64 input and 128 output channels, fc1 takes 63 bins of
+# 128 channels, and both fc1 and fc2 have 1024 units.
+@pytest.mark.parametrize(
+    ("layer", "std"),
+    [
+        ("conv3_1", np.sqrt(2 / (1.0625 * 9 * 128))),  # Eqn. 14: fan-out
+        ("fc1", np.sqrt(2 / (1.0625 * 63 * 128))),  # Eqn. 10: fan-in
+        ("fc2", np.sqrt(2 / (1.0625 * 1024))),
+        ("fc3", 0.01),
+    ],
+)
+def test_convolutions_start_by_eqn_14_and_fully_connected_layers_by_eqn_10(layer, std):
     model = CONSTRUCTORS["model_a"](width=0.25, input_shape=(32, 32, 3))
-    kernel = numpy_of(model.get_layer("conv3_2").kernel)
-    expected = np.sqrt(2 / ((1 + 0.25**2) * 9 * 128))
-    assert kernel.std() == pytest.approx(expected, rel=0.01)
-    classifier = numpy_of(model.get_layer("fc3").kernel)
-    assert classifier.std() == pytest.approx(0.01, rel=0.01)
-    assert not numpy_of(model.get_layer("fc1").bias).any()
+    kernel, bias = model.get_layer(layer).weights
+    # The nearest wrong answer, which ignores the slope of 0.25, is 3 % away.
+    assert numpy_of(kernel).std() == pytest.approx(std, rel=0.01)
+    assert not numpy_of(bias).any()
 
 
 @pytest.mark.parametrize(
@@ -241,14 +238,14 @@ def test_first_kernels_follow_eqn_14_and_the_classifier_does_not():
     [("prelu", "PReLU", 16), ("prelu_shared", "PReLU", 1), ("relu", "ReLU", 0)]
     + [("leaky_relu", "LeakyReLU", 0)],
 )
-def test_activations(activation, kind, parameters):
+def test_activations_have_the_right_layer_and_slopes(activation, kind, parameters):
     model = CONSTRUCTORS["model_a"](**SMALL, activation=activation)
     layer = next(x for x in model.layers if x.name.endswith("relu3_1"))
     assert type(layer).__name__ == kind
     assert layer.count_params() == parameters
 
 
-def test_mixed_precision_keeps_scores_in_float32():
+def test_scores_are_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = CONSTRUCTORS["model_a"](**SMALL)
     scores = model.predict(images(2, 32, 32, 3), verbose=0)
@@ -257,7 +254,7 @@ def test_mixed_precision_keeps_scores_in_float32():
     assert model.get_layer("conv3_1").compute_dtype == "bfloat16"
 
 
-def test_other_numbers_of_channels_start_from_a_mean_of_zero_and_adapt():
+def test_without_three_channels_the_mean_starts_at_zero_and_adapts():
     model = CONSTRUCTORS["model_a"](**{**SMALL, "input_shape": (32, 32, 1)})
     mean = model.get_layer("mean")
     np.testing.assert_array_equal(numpy_of(mean.mean), [0])
@@ -265,7 +262,7 @@ def test_other_numbers_of_channels_start_from_a_mean_of_zero_and_adapt():
     np.testing.assert_array_equal(numpy_of(mean.mean), [9])
 
 
-def test_input_tensor():
+def test_takes_an_input_tensor():
     images_in = keras.Input((32, 32, 3))
     bright = keras.layers.Rescaling(0.5)(images_in)
     arguments = {**SMALL, "input_shape": None, "input_tensor": bright}
@@ -299,7 +296,7 @@ def test_input_tensor():
         ("input_tensor", np.zeros((1, 32, 32, 3))),
     ],
 )
-def test_wrong_arguments_are_refused_before_anything_is_built(
+def test_wrong_arguments_raise_an_error_before_anything_is_built(
     argument, value, monkeypatch
 ):
     def built(*arguments, **keywords):
@@ -310,8 +307,9 @@ def test_wrong_arguments_are_refused_before_anything_is_built(
         CONSTRUCTORS["model_a"](**{"width": 1 / 32, argument: value})
 
 
-def test_thirty_layers_leave_a_map_where_it_is():
-    # Each convolution an average; padded at one end only, 22 would move it 11 cells.
+def test_thirty_layers_do_not_shift_the_content_of_a_map():
+    # All convolutions compute averages. Padded at one end only, 22 of them would shift
+    # the content by 11 cells.
     model = keras_prelu.applications.Model30(
         include_top=False,
         include_preprocessing=False,
@@ -325,8 +323,8 @@ def test_thirty_layers_leave_a_map_where_it_is():
             layer.set_weights([kernel, np.zeros(layer.bias.shape)])
     image = np.zeros((1, 192, 192, 3), "float32")
     image[:, 80:112, 80:112] = 1
-    found = keras.ops.convert_to_numpy(model(image))[0, :, :, 0]
-    place = np.arange(len(found)) + 0.5
-    center = (found.sum(0) @ place / found.sum(), found.sum(1) @ place / found.sum())
-    assert len(found) == 16
+    values = numpy_of(model(image))[0, :, :, 0]
+    positions = np.arange(len(values)) + 0.5
+    center = [values.sum(axis) @ positions / values.sum() for axis in (0, 1)]
+    assert len(values) == 16
     np.testing.assert_allclose(center, (8, 8), atol=1)

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from keras_prelu.applications import model_a, model_b, model_c, small
+from keras_prelu.applications import model14, model30, model_a, model_b, model_c
 
-MODULES = (model_a, model_b, model_c, small)
+MODULES = (model_a, model_b, model_c, model14, model30)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_preprocess_input_returns_its_input_untouched(module):
+def test_preprocess_input_returns_its_input_unchanged(module):
     x = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype("float32")
     before = x.copy()
     assert module.preprocess_input(x) is x
@@ -30,10 +30,12 @@ def test_decodes_names_and_pairs(module):
     assert [best[0][:2] for best in plain] == [("dog", "dog"), ("cat", "cat")]
 
 
-def test_imagenet_names_come_from_keras_file_where_it_is(tmp_path, monkeypatch):
+def test_class_names_default_to_keras_file_of_imagenets(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     scores = np.eye(1000, dtype="float32")[[386]]
-    with pytest.raises(ValueError, match="imagenet_class_index.json") as error:
+    with pytest.raises(
+        ValueError, match="`class_names`.*imagenet_class_index.json"
+    ) as error:
         model_a.decode_predictions(scores)
     assert str(tmp_path) in str(error.value)
     index = {str(i): [f"n{i:08}", f"class {i}"] for i in range(1000)}
@@ -44,13 +46,13 @@ def test_imagenet_names_come_from_keras_file_where_it_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 4), (1, 3, 1)])
-def test_scores_of_another_shape_are_refused(shape):
+def test_scores_of_another_shape_raise_an_error(shape):
     with pytest.raises(ValueError, match="`preds`.*Received: preds of shape"):
         model_a.decode_predictions(np.zeros(shape), class_names=["a", "b", "c"])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_scores_that_are_not_finite_are_refused(bad):
+def test_scores_that_are_not_finite_raise_an_error(bad):
     scores = np.full((4, 3), 0.2)
     scores[[1, 3], 2] = bad
     with pytest.raises(ValueError, match=r"finite scores.*in the rows \[1, 3\]"):

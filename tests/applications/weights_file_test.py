@@ -1,4 +1,4 @@
-"""Weights files made to do harm, and broken ones: each is refused by name."""
+"""Malicious and damaged weights files: each raises an error that names the reason."""
 
 import functools
 
@@ -28,7 +28,7 @@ def path(saved, tmp_path):
 
 
 def variables_of(file, layer):
-    """Returns the group of a layer's arrays."""
+    """Return the group of a layer's arrays."""
     for group in file["layers"].values():
         if "vars" in group and group["vars"].attrs.get("name") == layer:
             return group["vars"]
@@ -36,7 +36,7 @@ def variables_of(file, layer):
 
 
 def replace(path, make, layer="conv1"):
-    """Replaces the first array of a layer by what `make` puts there."""
+    """Replace the first array of a layer by what `make` creates."""
     with h5py.File(path, "r+") as file:
         variables = variables_of(file, layer)
         values = variables["0"][()]
@@ -72,7 +72,7 @@ def virtual(variables, values, secret):
         (virtual, "conv1, array 0: its values are not in this file"),
     ],
 )
-def test_the_bytes_of_another_file_never_become_weights(path, tmp_path, make, message):
+def test_bytes_of_another_file_never_become_weights(path, tmp_path, make, message):
     secret = tmp_path / "secret"
     replace(path, functools.partial(make, secret=secret))
     with pytest.raises(ValueError, match=f"{message}.*Received: weights="):
@@ -80,7 +80,7 @@ def test_the_bytes_of_another_file_never_become_weights(path, tmp_path, make, me
 
 
 @pytest.mark.parametrize("where", ["layers", "layers/conv2d", "layers/conv2d/vars"])
-def test_no_group_may_be_a_link(path, tmp_path, where):
+def test_a_link_to_another_file_raises_an_error(path, tmp_path, where):
     other = tmp_path / "other.h5"
     other.write_bytes(path.read_bytes())
     with h5py.File(path, "r+") as file:
@@ -113,7 +113,9 @@ def absurd(variables, values):
         (absurd, r"declares the shape \(10000000, 10000000\)"),
     ],
 )
-def test_arrays_that_are_no_weights_are_refused_by_name(path, layer, make, message):
+def test_an_array_that_cannot_be_weights_raises_an_error_that_names_it(
+    path, layer, make, message
+):
     replace(path, make, layer)
     with pytest.raises(
         ValueError, match=f"{layer}, array 0: .*{message}.*Received: weights="
@@ -121,12 +123,12 @@ def test_arrays_that_are_no_weights_are_refused_by_name(path, layer, make, messa
         Model14(weights=path, **NET)
 
 
-def test_a_head_is_replaced_only_where_its_arrays_belong_together(path):
+def test_a_head_is_replaced_only_if_its_arrays_agree(path):
     with h5py.File(path, "r+") as file:
         variables = variables_of(file, "fc3")
         del variables["1"]
         variables["1"] = np.zeros(7, "float32")
-    with pytest.raises(ValueError, match=r"fc3: the model wants .*, \(5,\)\]"):
+    with pytest.raises(ValueError, match=r"fc3: the model has .*, \(5,\)\]"):
         Model14(weights=path, **{**NET, "classes": 5})
 
 
@@ -137,14 +139,14 @@ def test_a_head_is_replaced_only_where_its_arrays_belong_together(path):
         (lambda variables: variables.move("0", "7"), "conv1 lacks the array 0"),
     ],
 )
-def test_a_layer_without_a_name_or_an_array_is_refused(path, damage, message):
+def test_a_layer_without_a_name_or_an_array_raises_an_error(path, damage, message):
     with h5py.File(path, "r+") as file:
         damage(variables_of(file, "conv1"))
     with pytest.raises(ValueError, match=f"{message}.*Received: weights="):
         Model14(weights=path, **NET)
 
 
-def test_a_damaged_name_ends_in_an_error_that_names_the_file(path, saved):
+def test_a_damaged_layer_name_raises_an_error_that_names_the_file(path, saved):
     path.write_bytes(saved.replace(b"dropout", b"dropo\xffu"))
-    with pytest.raises(ValueError, match="Cannot read weights.*Received: weights="):
+    with pytest.raises(ValueError, match="must be a readable file.*Received: weights="):
         Model14(weights=path, **NET)

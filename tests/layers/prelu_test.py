@@ -1,4 +1,4 @@
-"""PReLU against the formulas of the paper, written out in NumPy."""
+"""PReLU compared with the paper's formulas in NumPy."""
 
 import keras
 import numpy as np
@@ -12,19 +12,20 @@ from keras_prelu.layers import PReLU
 
 
 def reference(x, alpha, axis):
-    """Output and the two gradients for an upstream gradient of cos(x), in float64."""
+    """Return output and gradients in float64, for an upstream gradient of cos(x)."""
     x = np.moveaxis(np.asarray(x, "float64"), axis, -1)
     upstream = np.cos(x)
     y = np.where(x > 0, x, alpha * x)
-    into_x = upstream * np.where(x > 0, 1.0, alpha)
-    into_alpha = (upstream * np.where(x > 0, 0.0, x)).reshape(-1, x.shape[-1]).sum(0)
+    x_gradient = upstream * np.where(x > 0, 1.0, alpha)
+    terms = upstream * np.where(x > 0, 0.0, x)
+    alpha_gradient = terms.reshape(-1, x.shape[-1]).sum(0)
     if alpha.size == 1:
-        into_alpha = into_alpha.sum(keepdims=True)
-    return np.moveaxis(y, -1, axis), np.moveaxis(into_x, -1, axis), into_alpha
+        alpha_gradient = alpha_gradient.sum(keepdims=True)
+    return np.moveaxis(y, -1, axis), np.moveaxis(x_gradient, -1, axis), alpha_gradient
 
 
 def gradients(layer, x, upstream):
-    """Gradients with respect to the input and the slopes, on any backend."""
+    """Return the gradients of the input and of the slopes, on any backend."""
     x = ops.cast(x, layer.compute_dtype)
     upstream = ops.cast(upstream, layer.compute_dtype)
     if keras.backend.backend() == "tensorflow":
@@ -49,30 +50,30 @@ def gradients(layer, x, upstream):
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("shape", [(5, 3), (4, 5, 3), (2, 3, 5, 6), (2, 3, 2, 4, 3)])
-def test_output_and_gradients_equal_the_formulas(shape, data_format, shared):
+def test_output_and_gradients_match_the_formulas(shape, data_format, shared):
     axis = 1 if data_format == "channels_first" else len(shape) - 1
     rng = np.random.default_rng(0)
     x = rng.normal(size=shape).astype("float32")
-    x.flat[0] = 0.0  # the formulas give zero to the negative side
+    x.flat[0] = 0.0  # in the formulas, zero belongs to the negative side
     alpha = rng.normal(size=1 if shared else shape[axis]).astype("float32")
     layer = PReLU(shared=shared, data_format=data_format)
     layer.build(shape)
     layer.alpha.assign(alpha)
-    y, into_x, into_alpha = reference(x, alpha, axis)
+    y, x_gradient, alpha_gradient = reference(x, alpha, axis)
 
     np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), y, rtol=1e-6)
-    found = [ops.convert_to_numpy(g) for g in gradients(layer, x, np.cos(x))]
-    np.testing.assert_allclose(found[0], into_x, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(found[1], into_alpha, rtol=1e-5, atol=1e-6)
+    actual = [ops.convert_to_numpy(g) for g in gradients(layer, x, np.cos(x))]
+    np.testing.assert_allclose(actual[0], x_gradient, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(actual[1], alpha_gradient, rtol=1e-5, atol=1e-6)
 
 
-# Without the subnormal ones, which the backends round to zero.
+# The backends round subnormal numbers to zero.
 NUMBERS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=20))
 @settings(max_examples=30, deadline=None)
-def test_zero_slope_is_relu_and_unit_slope_is_the_identity(values):
+def test_slope_zero_is_relu_and_slope_one_is_the_identity(values):
     x = np.array(values, "float32")[:, None]
     zero = PReLU(alpha_initializer=0)(x)
     one = PReLU(alpha_initializer=1)(x)
@@ -80,7 +81,7 @@ def test_zero_slope_is_relu_and_unit_slope_is_the_identity(values):
     np.testing.assert_array_equal(ops.convert_to_numpy(one), x)
 
 
-def test_slope_per_channel_at_every_size():
+def test_has_one_slope_per_channel_at_every_image_size():
     layer = PReLU()
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, layer(inputs))
@@ -101,17 +102,17 @@ def test_slopes_stay_float32_under_mixed_precision():
     assert layer.alpha.dtype == "float32"
 
 
-def test_slope_gradient_is_summed_well_in_half_precision():
-    # 200 704 terms: sums kept in bfloat16 would stick long before the end.
+def test_slope_gradient_is_summed_precisely_in_half_precision():
+    # 200,704 terms: a sum kept in bfloat16 would stop growing long before the end.
     shape = (64, 56, 56, 4)
     layer = PReLU(dtype="mixed_bfloat16")
     layer.build(shape)
-    found = gradients(layer, -np.ones(shape), np.ones(shape))[1]
+    gradient = gradients(layer, -np.ones(shape), np.ones(shape))[1]
     expected = np.full(4, -64 * 56 * 56.0)
-    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=1 / 256)
+    np.testing.assert_allclose(ops.convert_to_numpy(gradient), expected, rtol=1 / 256)
 
 
-def test_equal_slopes_give_equal_maps_in_both_data_formats():
+def test_both_data_formats_give_equal_outputs():
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)).astype("float32")
     last, first = PReLU(), PReLU(data_format="channels_first")
     last.build(x.shape)
@@ -123,7 +124,7 @@ def test_equal_slopes_give_equal_maps_in_both_data_formats():
 
 
 @pytest.mark.tensorflow_only
-def test_gradient_keeps_its_input_and_slopes_alone():
+def test_gradient_keeps_only_the_input_and_the_slopes():
     import tensorflow as tf
 
     layer = PReLU()
@@ -138,8 +139,8 @@ def test_gradient_keeps_its_input_and_slopes_alone():
 
     shape = (2, 8, 8, 4)
     graph = step.get_concrete_function(tf.ones(shape), tf.ones(shape)).graph
-    # The forward pass rectifies twice, and the gradient makes use of neither result:
-    # were they consumed by it, they would have to be kept.
+    # The forward pass rectifies twice. If the gradient consumed either result, it
+    # would have to be kept in memory.
     relus = [op for op in graph.get_operations() if op.type == "Relu"]
     consumers = {c.type for op in relus for c in op.outputs[0].consumers()}
     assert len(relus) == 2
@@ -153,22 +154,22 @@ def test_gradient_keeps_its_input_and_slopes_alone():
         ({"shared": [1, 2]}, r"`shared`.*Received: shared=\[1, 2\]"),
         ({"shared": 1}, r"`shared`.*Received: shared=1"),
         ({"data_format": "NHWC"}, r"`data_format`.*Received: data_format='NHWC'"),
-        ({"shared_axes": [1, 2]}, "shared_axes"),
+        ({"shared_axes": [1, 2]}, r"`shared_axes` must be left out.*=\[1, 2\]$"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_wrong_arguments_raise_errors_that_name_them(arguments, message):
     with pytest.raises(ValueError, match=message):
         PReLU(**arguments)
 
 
 @pytest.mark.parametrize("shape", [(3,), (None, 4, None)])
-def test_inputs_without_channels_are_refused(shape):
+def test_input_shapes_without_channels_raise_an_error(shape):
     with pytest.raises(ValueError, match="Received: input_shape="):
         PReLU().build(shape)
 
 
 class KerasContract(TestCase):
-    """Keras's own checks of a layer."""
+    """Keras's checks for layers."""
 
     def test_contract(self):
         for arguments in (
@@ -191,7 +192,7 @@ class KerasContract(TestCase):
 
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("shared", [False, True])
-def test_litert_makes_one_prelu_op_of_it_at_any_size(shared):
+def test_litert_converts_it_to_one_prelu_op_for_any_size(shared):
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
@@ -217,5 +218,5 @@ def test_litert_makes_one_prelu_op_of_it_at_any_size(shared):
         interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
         interpreter.invoke()
-        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        np.testing.assert_allclose(found, layer(x), rtol=1e-6)
+        output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(output, layer(x), rtol=1e-6)

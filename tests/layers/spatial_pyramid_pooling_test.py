@@ -1,4 +1,4 @@
-"""Spatial pyramid pooling against a loop, and against torch."""
+"""Spatial pyramid pooling compared with a loop and with PyTorch."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from keras_prelu.layers import SpatialPyramidPooling
 
 
 def reference(maps, levels):
-    """The rule of design, bin by bin, for channels-last maps."""
+    """Pool channels-last maps bin by bin."""
     batch, height, width, _ = maps.shape
     bins = []
     for n in levels:
@@ -35,18 +35,18 @@ def random_maps(*shape):
     first=st.booleans(),
 )
 @settings(max_examples=40, deadline=None)
-def test_equals_a_loop_over_bins(height, width, levels, first):
+def test_matches_a_loop_over_bins(height, width, levels, first):
     maps = random_maps(2, height, width, 3)
     data_format = "channels_first" if first else "channels_last"
     layer = SpatialPyramidPooling(levels, data_format=data_format)
     inputs = maps.transpose(0, 3, 1, 2) if first else maps
-    found = ops.convert_to_numpy(layer(inputs))
-    np.testing.assert_array_equal(found, reference(maps, levels))
-    assert layer.compute_output_shape(inputs.shape) == found.shape
+    pooled = ops.convert_to_numpy(layer(inputs))
+    np.testing.assert_array_equal(pooled, reference(maps, levels))
+    assert layer.compute_output_shape(inputs.shape) == pooled.shape
 
 
 @pytest.mark.parametrize("size", [(14, 14), (10, 13), (3, 5), (1, 1)])
-def test_equals_adaptive_max_pooling_of_torch(size):
+def test_matches_adaptive_max_pooling_of_pytorch(size):
     torch = pytest.importorskip("torch")
     maps = random_maps(2, *size, 4)
     expected = []
@@ -55,8 +55,8 @@ def test_equals_adaptive_max_pooling_of_torch(size):
             torch.tensor(maps.transpose(0, 3, 1, 2)), n
         )
         expected.append(pooled.numpy().transpose(0, 2, 3, 1).reshape(2, -1))
-    found = ops.convert_to_numpy(SpatialPyramidPooling()(maps))
-    np.testing.assert_array_equal(found, np.concatenate(expected, axis=1))
+    pooled = ops.convert_to_numpy(SpatialPyramidPooling()(maps))
+    np.testing.assert_array_equal(pooled, np.concatenate(expected, axis=1))
 
 
 def test_one_model_takes_every_size():
@@ -64,13 +64,13 @@ def test_one_model_takes_every_size():
     model = keras.Model(inputs, SpatialPyramidPooling((6, 3))(inputs))
     for size in ((14, 14), (20, 9), (4, 2)):
         maps = random_maps(2, *size, 3)
-        found = ops.convert_to_numpy(model(maps))
-        np.testing.assert_array_equal(found, reference(maps, (6, 3)))
+        pooled = ops.convert_to_numpy(model(maps))
+        np.testing.assert_array_equal(pooled, reference(maps, (6, 3)))
 
 
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_unknown_sizes_in_a_graph(jit_compile):
+def test_pools_maps_of_unknown_size_in_a_graph(jit_compile):
     import tensorflow as tf
 
     layer = SpatialPyramidPooling()
@@ -82,18 +82,18 @@ def test_unknown_sizes_in_a_graph(jit_compile):
 
 
 @pytest.mark.parametrize("levels", [(), 3, (0,), (2, 1.5), "71"])
-def test_wrong_levels_are_named(levels):
+def test_wrong_levels_raise_an_error(levels):
     with pytest.raises(ValueError, match="`levels`.*Received: levels="):
         SpatialPyramidPooling(levels)
 
 
-def test_unknown_channels_are_refused():
+def test_unknown_channels_raise_an_error():
     with pytest.raises(ValueError, match="Received: input_shape="):
         SpatialPyramidPooling().compute_output_shape((None, 4, 4, None))
 
 
 class KerasContract(TestCase):
-    """Keras's own checks of a layer."""
+    """Keras's checks for layers."""
 
     def test_contract(self):
         for data_format in ("channels_last", "channels_first"):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu.analysis import multiply_adds
-from keras_prelu.applications.nets import shapes_only
+from keras_prelu.keras_internals import shapes_only
 from training.experiments._program import plt, program, write, write_config
 from training.inputs import CONSTRUCTORS
 

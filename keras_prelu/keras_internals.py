@@ -1,0 +1,97 @@
+"""Access to parts of Keras that have no public name.
+
+Each function imports what it needs when it is called, and raises an error that names
+the missing part if the installed version of Keras no longer has it.
+tests/keras_internals_test.py checks each of them, so that an upgrade of Keras cannot
+change their results unnoticed.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+__all__ = ["internal", "layer_being_built", "run_graph", "shapes_only"]
+
+
+def internal(owner: Any, name: str, purpose: str) -> Any:
+    """Return an attribute of a private module or object of Keras.
+
+    Args:
+        owner: Name of the module, or the object.
+        name: Name of the attribute.
+        purpose: What needs the attribute, for the error.
+
+    Raises:
+        ImportError: If the installed version of Keras has no such module or attribute.
+
+    Examples:
+        >>> stack = internal("keras.src.backend", "StatelessScope", "this example")
+        >>> stack is keras.StatelessScope
+        True
+    """
+    try:
+        if isinstance(owner, str):
+            owner = importlib.import_module(owner)
+        return getattr(owner, name)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            f"{purpose} needs a part of Keras that version {keras.version()} does not "
+            f"have ({error}): pip install 'keras>=3.15,<3.17'"
+        ) from error
+
+
+def _global_state(function, purpose):
+    return internal("keras.src.backend.common.global_state", function, purpose)
+
+
+def layer_being_built() -> keras.layers.Layer | None:
+    """Return the layer whose weight is being created, or `None` outside of a layer.
+
+    Initializers receive only the shape of a weight. Keras opens a name scope around
+    its creation, and the scope knows the layer.
+    """
+    get = _global_state("get_global_attribute", "keras_prelu.initializers.HeNormal")
+    scopes = get("name_scope_stack") or [None]
+    caller = getattr(scopes[-1], "caller", None)
+    return caller if isinstance(caller, keras.layers.Layer) else None
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build models in this scope without values, so that they take no memory.
+
+    Use it to look at a model of any size before building it. The variables of such a
+    model can never be read. Build nothing else in this scope.
+    """
+    purpose = "keras_prelu.keras_internals.shapes_only"
+    get = _global_state("get_global_attribute", purpose)
+    set_ = _global_state("set_global_attribute", purpose)
+    pending = "uninitialized_variables"
+    before = list(get(pending, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        # Otherwise Keras would allocate these variables with the next model it builds.
+        set_(pending, before)
+
+
+def run_graph(model: keras.Model, inputs: Any, operation_fn: Any) -> Any:
+    """Run a functional model, with a wrapper around each of its operations.
+
+    Only this shows the response of every operation in the same pass that a gradient
+    then goes back through, also for layers that are used more than once.
+
+    Args:
+        model: A functional `keras.Model` with one input.
+        inputs: Tensor for that input.
+        operation_fn: Function from an operation to the function to call in its place.
+
+    Returns:
+        The model's output.
+    """
+    run = internal(model, "_run_through_graph", "keras_prelu.analysis")
+    return run([inputs], operation_fn)

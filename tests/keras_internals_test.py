@@ -1,0 +1,77 @@
+"""Private parts of Keras: each still does what keras_prelu uses it for.
+
+A test that fails after an upgrade of Keras names the function of
+keras_prelu/keras_internals.py to adapt.
+"""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_prelu import keras_internals
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        ("keras.src.no_such_module", "name"),
+        ("keras.src.backend", "no_such_attribute"),
+        (keras.Model, "_no_such_method"),
+    ],
+)
+def test_a_missing_part_is_named_with_the_versions_that_have_it(owner, name):
+    missing = "no_such_module" if name == "name" else name
+    with pytest.raises(ImportError, match=rf"^fisher needs .*{missing}.*<3\.17'"):
+        keras_internals.internal(owner, name, "fisher")
+
+
+def test_layer_being_built_is_the_one_that_adds_a_weight():
+    layers = []
+
+    def zeros(shape, dtype):
+        layers.append(keras_internals.layer_being_built())
+        return keras.ops.zeros(shape, dtype)
+
+    layer = keras.layers.Dense(2, kernel_initializer=zeros)
+    layer.build((None, 3))
+    assert layers == [layer]
+    assert keras_internals.layer_being_built() is None
+
+
+def unallocated(scope):
+    """Return how many variables of a layer have no value once Keras has built more."""
+    with scope:
+        layer = keras.layers.Dense(2)
+        layer.build((None, 3))
+    with keras.StatelessScope():
+        pass  # Keras allocates all pending variables when it leaves this scope
+    return sum(variable._value is None for variable in layer.weights)
+
+
+def test_keras_alone_allocates_the_variables_of_a_stateless_scope_later():
+    assert unallocated(keras.StatelessScope(initialize_variables=False)) == 0
+
+
+def test_shapes_only_never_allocates_its_variables():
+    assert unallocated(keras_internals.shapes_only()) == 2
+
+
+def test_run_graph_calls_the_wrapper_for_every_use_of_a_layer():
+    inputs = keras.Input((3,))
+    layer = keras.layers.Dense(3, name="shared")
+    model = keras.Model(inputs, keras.layers.ReLU(name="relu")(layer(layer(inputs))))
+    names = []
+
+    def named(operation):
+        def call(*args, **kwargs):
+            names.append(operation.name)
+            return operation(*args, **kwargs)
+
+        return call
+
+    x = keras.ops.ones((2, 3))
+    output = keras_internals.run_graph(model, x, named)
+    assert names == ["shared", "shared", "relu"]
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(output), model.predict(x, verbose=0)
+    )
