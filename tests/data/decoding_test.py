@@ -106,11 +106,11 @@ def test_exif_after_other_segments_is_found():
     "data, reason",
     [
         (b"", "empty"),
-        (b"no picture at all", "not a picture"),
+        (b"no image at all", "not an image"),
         (encoded(RGB)[:600], "[Tt]runcated"),
         (encoded(RGB, "PNG")[:600], "truncated"),
-        (b"II*\x00" + bytes(20), "not a picture"),  # TIFF
-        (encoded(RGB)[:2], "not a picture"),
+        (b"II*\x00" + bytes(20), "not an image"),  # TIFF
+        (encoded(RGB)[:2], "not an image"),
     ],
 )
 def test_damage_is_told(data, reason):
