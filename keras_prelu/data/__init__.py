@@ -21,12 +21,13 @@ from keras_prelu.data.sources import (
     split,
 )
 
-# The first two need TensorFlow, the others TensorFlow Datasets too.
+# The first three need TensorFlow, the others TensorFlow Datasets too.
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
-        "batches": ("eval_batches", "steps_per_epoch", "train_batches"),
         "bad_images": ("check",),
+        "evaluation_batches": ("eval_batches",),
+        "training_batches": ("steps_per_epoch", "train_batches"),
         "tfds_source": ("from_tfds",),
         "shapes_dataset": ("shapes",),
     },

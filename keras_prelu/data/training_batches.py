@@ -9,9 +9,14 @@ from PIL import Image
 
 from keras_prelu.data import batch_assembly, random_draws
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
-from keras_prelu.data.decoding import BadImageError, decode_rgb
+from keras_prelu.data.pipeline_options import (
+    READY,
+    check_shard,
+    check_sizes,
+    stream_options,
+)
 from keras_prelu.data.python_functions import call_python
-from keras_prelu.data.resizing import evaluation_view, resampled
+from keras_prelu.data.resizing import resampled
 from keras_prelu.data.windows import (
     canvas_side,
     crop_box,
@@ -22,9 +27,6 @@ from keras_prelu.data.windows import (
 # Memory is bounded by how many batches are read, made and kept ready at a time.
 _READ_AHEAD = 4
 _IN_THE_MAKING = 2
-_READY = 2
-
-_SKIPPED = np.int32(-1)  # in place of a label
 
 
 def steps_per_epoch(source, batch_size):
@@ -98,9 +100,14 @@ def train_batches(
         >>> training_model.compile("sgd", "sparse_categorical_crossentropy")
         >>> history = training_model.fit(batches, steps_per_epoch=2, verbose=0)
     """
-    _check_sizes(source, batch_size, image_size, scale)
-    _check_shard(shard, batch_size)
+    check_sizes(source, batch_size, image_size, scale)
+    check_shard(shard)
     _check_choices(seed, start_step, augment_on)
+    if batch_size < shard[1]:
+        raise ValueError(
+            "Argument `batch_size` must be at least the number of workers. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
     worker, workers = shard
     share = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
 
@@ -127,59 +134,7 @@ def train_batches(
     )
     if not on_device:
         batches = batches.map(_finish_on_host)
-    return batches.prefetch(_READY).with_options(stream_options())
-
-
-def eval_batches(source, batch_size, image_size=224, scale=256, shard=(0, 1)):
-    """Every picture of a source exactly once, without augmentation.
-
-    Pictures are resized so that the shorter side is `scale`. The last batch has what
-    is left. A picture that cannot be decoded is skipped and counted
-    (`source.skipped`): the batches then hold `len(source) - len(source.skipped)`.
-
-    Args:
-        source: A source.
-        batch_size: Pictures in a batch.
-        image_size: Side of the crop from the middle; or `None` for whole pictures, in
-            batches of equally sized ones, which then differ in their number too.
-        scale: The shorter side after resizing.
-        shard: `(worker, workers)`: worker w of W takes pictures w, w + W, ...
-
-    Returns:
-        A `tf.data.Dataset` of `(x, y)`: x uint8 of shape `(batch, image_size,
-        image_size, 3)`, or `(batch, height, width, 3)` for whole pictures; y int32.
-
-    Examples:
-        >>> source = keras_prelu.data.from_directory("photos")
-        >>> batches = keras_prelu.data.eval_batches(
-        ...     source, batch_size=6, image_size=32, scale=40)
-        >>> [len(y) for x, y in batches]
-        [6, 2]
-    """
-    smallest = 1 if image_size is None else image_size
-    _check_sizes(source, batch_size, smallest, (scale, scale))
-    _check_shard(shard)
-    worker, workers = shard
-
-    def load(index):
-        image, label = call_python(
-            lambda index: _evaluated(source, int(index), image_size, scale),
-            [index],
-            [tf.uint8, tf.int32],
-        )
-        image = tf.ensure_shape(image, [image_size, image_size, 3])
-        return image, tf.ensure_shape(label, [])
-
-    pictures = (
-        tf.data.Dataset.range(worker, len(source), workers)
-        .map(load, num_parallel_calls=batch_assembly.CORES)
-        .filter(lambda image, label: label != _SKIPPED)
-    )
-    if image_size is None:
-        batches = _grouped_by_size(pictures, batch_size)
-    else:
-        batches = pictures.batch(batch_size)
-    return batches.prefetch(_READY).with_options(stream_options())
+    return batches.prefetch(READY).with_options(stream_options())
 
 
 def _planner(image_size, scale, colors, seed):
@@ -248,53 +203,6 @@ def _finish_on_host(x, label):
     return tf.ensure_shape(images, x["crop"].shape), label
 
 
-def _evaluated(source, index, image_size, scale):
-    """One picture for evaluation, and its label or `_SKIPPED`."""
-    data, label = source.read(index)
-    try:
-        view = evaluation_view(decode_rgb(data), image_size, scale)
-    except BadImageError as error:
-        source.skip(index, str(error))
-        return np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
-    return view, np.int32(label)
-
-
-def _grouped_by_size(pictures, batch_size):
-    """Batches of equal sizes out of a stretch of the stream at a time.
-
-    A stretch is 16 batches, so that memory does not grow with the number of sizes.
-    """
-
-    def group(images, labels):
-        return tf.data.Dataset.zip(images, labels).group_by_window(
-            lambda image, label: _size_key(image),
-            lambda key, group: group.batch(batch_size),
-            window_size=batch_size,
-        )
-
-    return pictures.window(16 * batch_size).flat_map(group)
-
-
-def _size_key(image):
-    height, width = tf.unstack(tf.cast(tf.shape(image), tf.int64)[:2])
-    return height * 2**31 + width
-
-
-def stream_options():
-    """Returns the `tf.data.Options` of all data sets of this package."""
-    options = tf.data.Options()
-    options.deterministic = True
-    # Every number here is given, so there is nothing to tune; and TensorFlow's tuning
-    # thread may sleep through the end of its iterator, which then waits for it, longer
-    # the longer it ran: up to a minute.
-    options.autotune.enabled = False
-    # Sharding a stream by its elements would undo `shard`.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return options
-
-
 def _shift_matrix(color):
     if isinstance(color, ColorComponents):
         return color.shift_matrix()
@@ -304,34 +212,6 @@ def _shift_matrix(color):
             f"Received: color={color!r}"
         )
     return IMAGENET_COMPONENTS.shift_matrix() * color
-
-
-def _check_sizes(source, batch_size, image_size, scale):
-    if not len(source):
-        raise ValueError(f"`source` must hold pictures. Received: source={source}")
-    for name, value in (("batch_size", batch_size), ("image_size", image_size)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
-    low, high = scale
-    if not image_size <= low <= high:
-        raise ValueError(
-            "`scale` must be a range of shorter sides that the crop fits into: "
-            f"{image_size} <= least <= greatest. Received: scale={scale}"
-        )
-
-
-def _check_shard(shard, batch_size=None):
-    worker, workers = shard
-    if not 0 <= worker < workers:
-        raise ValueError(
-            "`shard` must be (worker, workers), 0 <= worker < workers. "
-            f"Received: shard={shard}"
-        )
-    if batch_size is not None and batch_size < workers:
-        raise ValueError(
-            "`batch_size` must be at least the number of workers. "
-            f"Received: batch_size={batch_size}, shard={shard}"
-        )
 
 
 def _check_choices(seed, start_step, augment_on):
