@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation, as `tf.data.Dataset`s.
+"""Batches for training: augmented images without end.
 
 source -> order -> read -> draw -> decode the window -> batch [-> device: apply].
 """
@@ -7,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_prelu.data import batch_assembly, random_draws
+from keras_prelu.data import random_draws
+from keras_prelu.data.batch_assembly import BatchAssembler
+from keras_prelu.data.batch_format import DrawnImage, EncodedImage, specs
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.pipeline_options import (
     READY,
@@ -17,6 +19,7 @@ from keras_prelu.data.pipeline_options import (
 )
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import resampled
+from keras_prelu.data.sources import Source
 from keras_prelu.data.windows import (
     canvas_side,
     crop_box,
@@ -24,17 +27,20 @@ from keras_prelu.data.windows import (
     plan_window,
 )
 
-# Memory is bounded by how many batches are read, made and kept ready at a time.
+__all__ = ["steps_per_epoch", "train_batches"]
+
+# Together with READY these bound the memory: numbers of batches that are read ahead,
+# and that are assembled at the same time.
 _READ_AHEAD = 4
-_IN_THE_MAKING = 2
+_ASSEMBLED_AT_ONCE = 2
 
 
-def steps_per_epoch(source, batch_size):
-    """How many training steps see every picture of a source at least once.
+def steps_per_epoch(source: Source, batch_size: int) -> int:
+    """Return the number of training steps that see every image at least once.
 
     Args:
-        source: A source.
-        batch_size: Pictures in a global batch.
+        source: A `Source`.
+        batch_size: Number of images in a global batch.
 
     Returns:
         `len(source) / batch_size`, rounded up.
@@ -47,48 +53,54 @@ def steps_per_epoch(source, batch_size):
 
 
 def train_batches(
-    source,
-    batch_size,
-    image_size=224,
-    scale=(256, 512),
-    color=True,
-    seed=0,
-    start_step=0,
-    augment_on="device",
-    shard=(0, 1),
-):
-    """Endless batches with the augmentation of section 3 of the paper.
+    source: Source,
+    batch_size: int,
+    image_size: int = 224,
+    scale: tuple[int, int] = (256, 512),
+    color: bool | ColorComponents = True,
+    seed: int = 0,
+    start_step: int = 0,
+    augment_on: str = "device",
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Return endless batches with the augmentation of section 3 of the paper.
 
-    Pictures are resized so that the shorter side is uniform in `scale`, cropped,
-    flipped half of the time, and altered in colour. What is drawn for a picture is a
-    function of `(seed, epoch, index)`, and step t holds positions `t * batch_size` to
-    `(t + 1) * batch_size - 1` of the epochs' orders laid end to end: each picture once
-    an epoch, an epoch's last batch filled up from the next. So the batches from
-    `start_step` on are those that a run from the start would get, bit for bit.
+    Each image is resized so that its shorter side is uniformly distributed in `scale`,
+    cropped at random, flipped with probability 0.5, and altered in color. The random
+    numbers for an image are a function of `(seed, epoch, index)`. Step t takes
+    positions `t * batch_size` to `(t + 1) * batch_size - 1` of the concatenated orders
+    of all epochs: every image occurs once per epoch, and the last batch of an epoch is
+    completed from the next epoch. So the batches from `start_step` on are bit for bit
+    those of a run that started at step 0.
 
-    A picture that cannot be decoded is skipped and counted (`source.skipped`), and the
-    next good one in the source's order takes its place in the batch.
+    An image that cannot be decoded is skipped and counted (`source.skipped`). The next
+    good image in the order of the source replaces it in the batch.
 
     Args:
-        source: A source, from `from_directory`, `from_files`, `from_tfds`, `shapes` or
-            of your own.
-        batch_size: Pictures in a global batch, over all workers and replicas.
-        image_size: Side of the crops.
-        scale: Least and greatest shorter side that pictures are resized to.
-        color: `True` for ImageNet's colour components, `False` for no altering, or the
-            `ColorComponents` of the training set (see `color_components`).
-        seed: Integer in 0 ... 2**31 - 1.
-        start_step: The step to begin with.
-        augment_on: `"device"` yields windows and draws, for a model in `augmented`;
-            `"host"` yields plain `(x, y)`, x float32.
-        shard: `(worker, workers)`: this worker's part of each global batch. Under a
-            `tf.distribute.InputContext`, `(context.input_pipeline_id,
-            context.num_input_pipelines)`.
+        source: A `Source`, from `from_directory`, `from_files`, `from_tfds`, `shapes`,
+            or a subclass of your own.
+        batch_size: Number of images in a global batch, over all workers and replicas.
+        image_size: Side of the crops. Defaults to 224.
+        scale: Smallest and largest shorter side after resizing. Defaults to
+            `(256, 512)`.
+        color: `True` to use ImageNet's color components, `False` to leave colors as
+            they are, or the `ColorComponents` of your training set (see
+            `color_components`). Defaults to `True`.
+        seed: Integer in 0 ... 2**31 - 1. Defaults to 0.
+        start_step: The step of the first batch. Defaults to 0.
+        augment_on: `"device"` returns windows and draws, for a model wrapped by
+            `augmented`. `"host"` returns plain float32 images. Defaults to `"device"`.
+        shard: `(worker, workers)`: which part of each global batch to return. Under a
+            `tf.distribute.InputContext`, pass `(context.input_pipeline_id,
+            context.num_input_pipelines)`. Defaults to the whole batch.
 
     Returns:
-        An endless `tf.data.Dataset` of `(x, y)`, y int32 labels. On the host, x has
-        shape `(batch, image_size, image_size, 3)`; on the device it is a dict of
+        An endless `tf.data.Dataset` of `(x, y)` with int32 labels `y`. On the host, `x`
+        has shape `(batch, image_size, image_size, 3)`. On the device, `x` is a dict of
         tensors, see `Augmentation`.
+
+    Reference:
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3
 
     Examples:
         >>> source = keras_prelu.data.from_directory("photos")
@@ -102,34 +114,27 @@ def train_batches(
     """
     check_sizes(source, batch_size, image_size, scale)
     check_shard(shard)
-    _check_choices(seed, start_step, augment_on)
-    if batch_size < shard[1]:
-        raise ValueError(
-            "Argument `batch_size` must be at least the number of workers. "
-            f"Received: batch_size={batch_size}, shard={shard}"
-        )
+    _check_choices(batch_size, seed, start_step, augment_on, shard)
     worker, workers = shard
-    share = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
+    part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
 
     def wanted(step):
         epochs, indices = random_draws.epochs_and_indices(
             int(step), batch_size, len(source), seed
         )
-        return epochs[share], indices[share]
+        return epochs[part], indices[part]
 
     plan = _planner(image_size, scale, _shift_matrix(color), seed)
     on_device = augment_on == "device"
     prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    assembler = batch_assembly.BatchAssembler(
-        source, plan, prepare, shapes, share.stop - share.start
-    )
+    assembler = BatchAssembler(source, plan, prepare, shapes, part.stop - part.start)
     batches = (
         tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
         .map(assembler.reader(wanted), num_parallel_calls=_READ_AHEAD)
         .interleave(
             assembler.batch,
-            cycle_length=_IN_THE_MAKING,
-            num_parallel_calls=_IN_THE_MAKING,
+            cycle_length=_ASSEMBLED_AT_ONCE,
+            num_parallel_calls=_ASSEMBLED_AT_ONCE,
         )
     )
     if not on_device:
@@ -138,46 +143,54 @@ def train_batches(
 
 
 def _planner(image_size, scale, colors, seed):
-    """A function that draws for a picture and finds out what to decode of it."""
+    """Return the function that draws for an image and plans its window."""
 
     def plan(header, epoch, index):
         drawn = random_draws.draw(seed, epoch, index, scale)
-        box = crop_box(header, drawn.shorter_side, drawn.place, image_size)
-        window = plan_window(header, box, image_size)
+        crop = crop_box(header, drawn.shorter_side, drawn.position, image_size)
+        window, box = plan_window(header, crop, image_size)
         shift = colors @ drawn.alpha
-        return {**window._asdict(), "flip": int(drawn.flip), "shift": shift}
+        return {**window, "box": box, "flip": int(drawn.flip), "shift": shift}
 
     return plan
 
 
 def _for_device(image_size):
-    """What is done to each picture for the device, and the shapes that come out."""
-
-    def prepare(picture):
-        window = decode_window(picture)
-        x = {name: picture[name] for name in ("box", "flip", "shift")}
-        x |= {"pixels": window, "size": tf.shape(window)[:2]}
-        return x, picture["label"]
-
+    """Return the function that prepares an image for the device, and its shapes."""
     side = canvas_side(image_size)
-    shapes = {"pixels": [side, side, 3], "size": [2], "box": [4]}
-    return prepare, ({**shapes, "flip": [], "shift": [3]}, [])
+    shapes = {
+        name: [side if length is None else length for length in spec.shape]
+        for name, spec in specs(DrawnImage).items()
+    }
+    return _drawn, (shapes, [])
+
+
+def _drawn(image: EncodedImage):
+    pixels = decode_window(image["data"], image)
+    drawn = DrawnImage(
+        pixels=pixels,
+        size=tf.shape(pixels)[:2],
+        box=image["box"],
+        flip=image["flip"],
+        shift=image["shift"],
+    )
+    return drawn, image["label"]
 
 
 def _for_host(image_size):
-    """The same for plain batches: Pillow does the resampling and the flip."""
+    """Return the same for plain batches: Pillow resamples and flips the crop."""
 
-    def prepare(picture):
-        x, label = _for_device(image_size)[0](picture)
+    def prepare(image: EncodedImage):
+        drawn, label = _drawn(image)
         [crop] = call_python(
             lambda *drawn: [_cropped(image_size, *drawn)],
-            [x["pixels"], x["box"], x["flip"]],
+            [drawn["pixels"], drawn["box"], drawn["flip"]],
             [tf.uint8],
         )
         crop = tf.ensure_shape(crop, [image_size, image_size, 3])
-        return {"crop": crop, "shift": x["shift"]}, label
+        return (crop, drawn["shift"]), label
 
-    return prepare, ({"crop": [image_size, image_size, 3], "shift": [3]}, [])
+    return prepare, (([image_size, image_size, 3], [3]), [])
 
 
 def _cropped(image_size, pixels, box, flip):
@@ -187,8 +200,8 @@ def _cropped(image_size, pixels, box, flip):
     return np.asarray(image)
 
 
-def _finish_on_host(x, label):
-    """Alters the colours of a batch, a row of pixels at a time.
+def _finish_on_host(crops_and_shifts, label):
+    """Alter the colors of a batch, one row of pixels at a time.
 
     NumPy adds long rows ten times faster than it adds three numbers to each pixel.
     """
@@ -199,8 +212,9 @@ def _finish_on_host(x, label):
         rows += np.tile(shifts, width)[:, None]
         return [rows.reshape(crops.shape)]
 
-    [images] = call_python(shifted, [x["crop"], x["shift"]], [tf.float32])
-    return tf.ensure_shape(images, x["crop"].shape), label
+    crops, _ = crops_and_shifts
+    [images] = call_python(shifted, crops_and_shifts, [tf.float32])
+    return tf.ensure_shape(images, crops.shape), label
 
 
 def _shift_matrix(color):
@@ -208,21 +222,29 @@ def _shift_matrix(color):
         return color.shift_matrix()
     if color not in (True, False):
         raise ValueError(
-            "`color` must be True, False or `ColorComponents`. "
+            "Argument `color` must be True, False or `ColorComponents`. "
             f"Received: color={color!r}"
         )
     return IMAGENET_COMPONENTS.shift_matrix() * color
 
 
-def _check_choices(seed, start_step, augment_on):
+def _check_choices(batch_size, seed, start_step, augment_on, shard):
+    if batch_size < shard[1]:
+        raise ValueError(
+            "Argument `batch_size` must be at least the number of workers. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
     if not 0 <= seed < 2**31:
-        raise ValueError(f"`seed` must be in 0 ... 2**31 - 1. Received: seed={seed}")
+        raise ValueError(
+            f"Argument `seed` must be in 0 ... 2**31 - 1. Received: seed={seed}"
+        )
     if start_step < 0:
         raise ValueError(
-            f"`start_step` must be at least 0. Received: start_step={start_step}"
+            "Argument `start_step` must be at least 0. "
+            f"Received: start_step={start_step}"
         )
     if augment_on not in ("device", "host"):
         raise ValueError(
-            '`augment_on` must be "device" or "host". '
+            'Argument `augment_on` must be "device" or "host". '
             f"Received: augment_on={augment_on}"
         )

@@ -53,8 +53,8 @@ def _whole(data):
     """The picture as training decodes it, its window being all of it."""
     header = decoding.read_header(data)
     box = Box(0, 0, header.height, header.width)
-    plan = plan_window(header, box, image_size=max(header.height, header.width))
-    return decode_window({"data": data, **plan._asdict()}).numpy()
+    window, _ = plan_window(header, box, max(header.height, header.width))
+    return decode_window(data, window).numpy()
 
 
 @pytest.mark.parametrize("name", FILES)

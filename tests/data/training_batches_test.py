@@ -159,7 +159,7 @@ def test_a_source_without_a_good_picture_ends(tmp_path):
     for name in "12":
         (tmp_path / "ant" / name).write_bytes(b"torn")
     source = data.from_directory(tmp_path, max_bad=2)
-    with pytest.raises(tf.errors.OpError, match="No picture of the source"):
+    with pytest.raises(tf.errors.OpError, match="No image of the source"):
         arrays(data.train_batches(source, 2, **SMALL), 1)
 
 
