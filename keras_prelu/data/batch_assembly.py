@@ -81,7 +81,9 @@ class BatchAssembler(NamedTuple):
             images: Columns of encoded images, from `reader`.
         """
         again = tf.data.Dataset.from_tensors((images["epoch"], images["index"]))
-        test = _graph_function(lambda *wanted: self._read(*wanted, tested=True))
+        test = _graph_function(
+            lambda epochs, indices: self._read(epochs, indices, tested=True)
+        )
         # `concatenate` does not compute its second part unless the first is too short.
         return (
             self._assemble(images)

@@ -26,6 +26,7 @@ from keras_prelu.data.windows import (
     decode_window,
     plan_window,
 )
+from keras_prelu.types import Tensor
 
 __all__ = ["steps_per_epoch", "train_batches"]
 
@@ -165,7 +166,7 @@ def _for_device(image_size):
     return _drawn, (shapes, [])
 
 
-def _drawn(image: EncodedImage):
+def _drawn(image: EncodedImage) -> tuple[DrawnImage, Tensor]:
     pixels = decode_window(image["data"], image)
     drawn = DrawnImage(
         pixels=pixels,
@@ -180,7 +181,7 @@ def _drawn(image: EncodedImage):
 def _for_host(image_size):
     """Return the same for plain batches: Pillow resamples and flips the crop."""
 
-    def prepare(image: EncodedImage):
+    def prepare(image: EncodedImage) -> tuple[tuple[Tensor, Tensor], Tensor]:
         drawn, label = _drawn(image)
         [crop] = call_python(
             lambda *drawn: [_cropped(image_size, *drawn)],

@@ -96,7 +96,7 @@ def plan_window(header: Header, box: Box, image_size: int) -> tuple[Window, Box]
     ratio = min(reduction, _JPEG_RATIOS[-1]) if header.plain else 1
     factor = reduction // ratio
 
-    first, count, start = [], [], []
+    first, count, starts = [], [], []
     for axis in range(2):
         length = -(-header[axis] // ratio) // factor
         begin, extent = box[axis] / reduction, box[2 + axis] / reduction
@@ -104,10 +104,11 @@ def plan_window(header: Header, box: Box, image_size: int) -> tuple[Window, Box]
         high = min(math.ceil(begin + extent) + _MARGIN, length)
         first.append(low * factor)
         count.append((high - low) * factor)
-        start.append(begin - low)
+        starts.append(begin - low)
     decoder = _JPEG_RATIOS.index(ratio) if header.plain else len(_JPEG_RATIOS)
     window = Window(area=(*first, *count), decoder=decoder, factor=factor)
-    return window, Box(*start, box.height / reduction, box.width / reduction)
+    top, left = starts
+    return window, Box(top, left, box.height / reduction, box.width / reduction)
 
 
 def decode_window(data: Tensor, window: Window) -> Tensor:
