@@ -1,12 +1,51 @@
-"""PReLU networks of He et al. 2015 for Keras 3.
+"""PReLU networks of He et al. (2015) for Keras 3.
 
-The namespaces mirror Keras's own: `layers`, `initializers`, `optimizers` and
-`applications` hold what `keras.layers`, `keras.initializers` and so on would;
-`data`, `evaluation`, `analysis`, `finetuning` and `export` hold the rest.
+The namespaces mirror those of Keras: `layers`, `initializers`, `optimizers`, `metrics`
+and `applications` hold what `keras.layers`, `keras.initializers` and so on would hold.
+`data`, `evaluation`, `analysis`, `finetuning`, `export`, `callbacks` and
+`distribution` hold the rest.
 """
 
-from keras_prelu import initializers, layers, on_use, optimizers
+from typing import TYPE_CHECKING
+
+# Classes that occur in saved models are registered by these imports, so
+# `import keras_prelu` is enough to load every model that this package can save.
+from keras_prelu import (
+    data,
+    evaluation,
+    initializers,
+    layers,
+    metrics,
+    on_use,
+    optimizers,
+)
 from keras_prelu.version import __version__
+
+if TYPE_CHECKING:
+    from keras_prelu import (
+        analysis,
+        applications,
+        callbacks,
+        distribution,
+        export,
+        finetuning,
+    )
+
+__all__ = [
+    "__version__",
+    "analysis",
+    "applications",
+    "callbacks",
+    "data",
+    "distribution",
+    "evaluation",
+    "export",
+    "finetuning",
+    "initializers",
+    "layers",
+    "metrics",
+    "optimizers",
+]
 
 # `import keras_prelu` should not be slower than `import keras`.
 __getattr__, __dir__ = on_use.attach(
@@ -15,11 +54,8 @@ __getattr__, __dir__ = on_use.attach(
         "analysis",
         "applications",
         "callbacks",
-        "data",
         "distribution",
-        "evaluation",
         "export",
         "finetuning",
-        "metrics",
     ),
 )

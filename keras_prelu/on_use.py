@@ -1,13 +1,19 @@
-"""Names of a package that are loaded when they are first used.
+"""Names of a package that are loaded on first use.
 
-TensorFlow's modules, and those of other large packages, are then imported only by
-those who use them; where such a package is not installed, all the rest still works.
+Modules that import TensorFlow or another large package are loaded only when they are
+used. Where such a package is not installed, everything else still works.
 """
 
 import importlib
 import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
 
-# What the packages are called that parts of this library need, and how to install them.
+__all__ = ["attach", "imported"]
+
+# Optional packages: name for people and name on PyPI, by name of the import.
 _PACKAGES = {
     "array_record": ("array_record", "array_record"),
     "tensorflow": ("TensorFlow", "tensorflow"),
@@ -15,42 +21,61 @@ _PACKAGES = {
 }
 
 
-def attach(package, submodules=(), names=None):
-    """Returns a package's `__getattr__` and `__dir__`, which load what is used.
+def attach(
+    package: str,
+    submodules: Iterable[str] = (),
+    names: Mapping[str, Iterable[str]] | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a package's `__getattr__` and `__dir__`, which load names on first use.
+
+    `dir(package)` lists the names in the package's `__all__`.
 
     Args:
         package: The package's `__name__`.
-        submodules: Names of modules in it.
-        names: Dict from other modules in it to the names that they define.
+        submodules: Names of its modules to load on first use.
+        names: Dict from a module of the package to the names in it to load on first
+            use.
+        renamed: Dict from former names in the package to present ones. Former names
+            still work, with a `DeprecationWarning`.
 
     Examples:
         >>> getter, _ = attach("keras_prelu", names={"version": ["__version__"]})
         >>> getter("__version__") == keras_prelu.__version__
         True
     """
-    homes = {name: home for home, of_it in (names or {}).items() for name in of_it}
+    submodules, renamed = set(submodules), renamed or {}
+    modules = {
+        name: module for module, contents in (names or {}).items() for name in contents
+    }
 
     def load(name):
         user = f"{package}.{name}"
         if name in submodules:
             return imported(user, user)
-        if name in homes:
-            return getattr(imported(f"{package}.{homes[name]}", user), name)
+        if name in modules:
+            return getattr(imported(f"{package}.{modules[name]}", user), name)
+        if name in renamed:
+            warnings.warn(
+                f"`{user}` is deprecated; use `{package}.{renamed[name]}`",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return getattr(sys.modules[package], renamed[name])
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    def names_of_package():
-        loaded = vars(sys.modules[package])
-        return sorted({*loaded, *submodules, *homes})
+    def public_names():
+        return sorted(sys.modules[package].__all__)
 
-    return load, names_of_package
+    return load, public_names
 
 
-def imported(module, user):
-    """Imports a module; says in one line which package is missing for what.
+def imported(module: str, user: str) -> ModuleType:
+    """Import a module, or say in one line which package is missing.
 
     Args:
-        module: The module's full name.
-        user: Full name of what needs it.
+        module: Full name of the module.
+        user: Full name of the function or class that needs it.
 
     Returns:
         The module.
@@ -65,9 +90,9 @@ def imported(module, user):
         missing = (error.name or "").partition(".")[0]
         if missing not in _PACKAGES:
             raise
-        called, installed_as = _PACKAGES[missing]
+        package, installed_as = _PACKAGES[missing]
         raise ModuleNotFoundError(
-            f"`{user}` needs {called}, which is not installed: "
+            f"`{user}` needs {package}, which is not installed: "
             f"pip install {installed_as}",
             name=missing,
         ) from error

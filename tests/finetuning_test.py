@@ -6,7 +6,7 @@ import tensorflow as tf
 import keras_prelu
 from keras_prelu import applications, data
 from keras_prelu.callbacks import CheckpointError
-from keras_prelu.data.batches import stream_options
+from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
 from keras_prelu.finetuning.best import BestWeights
 

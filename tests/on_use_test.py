@@ -1,8 +1,11 @@
-"""Large packages: imported by those who use them, and named where they are missing."""
+"""Large packages are imported on first use, and named where they are missing."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
+import keras
 import pytest
 
 import keras_prelu
@@ -10,7 +13,7 @@ from keras_prelu import on_use
 
 
 def test_says_in_one_line_which_package_is_missing(monkeypatch):
-    for module in ("tfds_source", "prelu_shapes"):
+    for module in ("tfds_source", "shapes_dataset"):
         monkeypatch.delitem(sys.modules, f"keras_prelu.data.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     for name in ("from_tfds", "shapes"):
@@ -29,8 +32,27 @@ def test_leaves_other_errors_as_they_are():
         keras_prelu.data.x  # noqa: B018
 
 
+@pytest.mark.parametrize("package", [keras_prelu, keras_prelu.data])
+def test_dir_lists_the_public_names_only(package):
+    assert dir(package) == sorted(package.__all__)
+
+
 def test_packages_list_what_they_would_load():
     assert {"train_batches", "check", "shapes", "split"} <= set(dir(keras_prelu.data))
+
+
+@pytest.mark.tensorflow_only
+def test_every_public_name_exists():
+    for package in (keras_prelu, keras_prelu.data):
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+
+
+def test_former_names_work_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="data.TooManyBadImagesError`") as told:
+        former = keras_prelu.data.TooManyBadPicturesError
+    assert former is keras_prelu.data.TooManyBadImagesError
+    assert told[0].filename == __file__
 
 
 @pytest.mark.tensorflow_only
@@ -45,3 +67,21 @@ def test_tensorflow_datasets_is_imported_by_those_who_use_it():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout == "True False\n"
+
+
+@pytest.mark.tensorflow_only
+def test_importing_the_package_registers_every_class_in_saved_models():
+    """A `.keras` file loads after `import keras_prelu`, without further imports."""
+    code = "import keras, keras_prelu; print(*keras.saving.get_custom_objects())"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    for module in pkgutil.walk_packages(keras_prelu.__path__, "keras_prelu."):
+        importlib.import_module(module.name)
+    registered = {
+        name
+        for name in keras.saving.get_custom_objects()
+        if name.startswith("keras_prelu>")
+    }
+    assert "keras_prelu>AugmentedModel" in registered
+    assert registered <= set(result.stdout.split())

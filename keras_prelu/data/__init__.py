@@ -1,4 +1,6 @@
-"""Sources of labelled pictures, the paper's augmentation, and batches."""
+"""Sources of labeled images, the paper's augmentation, and batches."""
+
+from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
 from keras_prelu.data.augmentation import Augmentation, augmented
@@ -15,19 +17,48 @@ from keras_prelu.data.errors import (
 )
 from keras_prelu.data.file_source import from_directory, from_files
 from keras_prelu.data.fingerprints import differences
-from keras_prelu.data.sources import (
-    Source,
-    Subset,
-    split,
-)
+from keras_prelu.data.sources import Source, Subset, split
 
-# The first two need TensorFlow, the others TensorFlow Datasets too.
+if TYPE_CHECKING:
+    from keras_prelu.data.bad_images import check
+    from keras_prelu.data.evaluation_batches import eval_batches
+    from keras_prelu.data.shapes_dataset import shapes
+    from keras_prelu.data.tfds_source import from_tfds
+    from keras_prelu.data.training_batches import steps_per_epoch, train_batches
+
+__all__ = [
+    "IMAGENET_COMPONENTS",
+    "Augmentation",
+    "ColorComponents",
+    "DataError",
+    "Source",
+    "Subset",
+    "TooManyBadImagesError",
+    "UnreadableImageError",
+    "augmented",
+    "check",
+    "color_components",
+    "differences",
+    "eval_batches",
+    "from_directory",
+    "from_files",
+    "from_tfds",
+    "original_errors",
+    "shapes",
+    "split",
+    "steps_per_epoch",
+    "train_batches",
+]
+
+# The first three modules need TensorFlow, the other two TensorFlow Datasets as well.
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
-        "batches": ("eval_batches", "steps_per_epoch", "train_batches"),
         "bad_images": ("check",),
-        "tfds_source": ("from_tfds",),
+        "evaluation_batches": ("eval_batches",),
+        "training_batches": ("steps_per_epoch", "train_batches"),
         "shapes_dataset": ("shapes",),
+        "tfds_source": ("from_tfds",),
     },
+    renamed={"TooManyBadPicturesError": "TooManyBadImagesError"},
 )

@@ -1,36 +1,49 @@
-"""Apply what was drawn: the part of the augmentation that runs on the device.
+"""The part of the augmentation that runs on the device: it applies what was drawn.
 
 Scale jitter, crop and flip are one separable resampling: two batched matrix products
-with an antialiasing kernel, the same for every picture of a batch whatever was drawn
-for it. Nothing here is random, so nothing here depends on the number of replicas.
+with an antialiasing filter, which are the same for all images of a batch. Nothing here
+is random, so the result does not depend on the number of replicas.
 """
+
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_prelu.data.batch_format import DrawnImage
 from keras_prelu.resampling import resampling_matrix
+from keras_prelu.types import Tensor
+
+__all__ = ["Augmentation", "AugmentedModel", "augmented"]
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
 class Augmentation(keras.layers.Layer):
-    """Cuts the drawn crop out of each window, flips it and alters its colour.
+    """Cuts the drawn crop out of each window, flips it and alters its colors.
 
-    Section 3 of the paper, for the batches of `train_batches(augment_on="device")`.
-    The resampling is bilinear with the kernel widened when it shrinks, as in Pillow's
-    `resize(..., BILINEAR, box=...)`, but without rounding in between.
+    Use it on the batches of `train_batches(augment_on="device")`. The resampling is
+    bilinear, and its filter is widened when it shrinks an image, as in Pillow's
+    `resize(..., BILINEAR, box=...)`. Unlike Pillow it does not round in between.
 
     Args:
-        image_size: Side of the square crop.
+        image_size: Side of the square crops.
 
     Input:
-        A dict of tensors, one entry a picture: `"pixels"` (batch, side, side, 3), the
-        decoded window padded with zeros; `"size"` (batch, 2), the height and width of
-        the window in it; `"box"` (batch, 4), top, left, height and width of the crop in
-        the window's pixels; `"flip"` (batch,), 0 or 1; `"shift"` (batch, 3), added to
-        RGB.
+        A dict of tensors:
+
+        - `"pixels"`, `(batch, side, side, 3)`: the decoded windows, padded with zeros;
+        - `"size"`, `(batch, 2)`: height and width of each window without the padding;
+        - `"box"`, `(batch, 4)`: top, left, height and width of each crop, in pixels of
+          the window;
+        - `"flip"`, `(batch,)`: 1 to mirror the crop, else 0;
+        - `"shift"`, `(batch, 3)`: values to add to red, green and blue.
 
     Output shape:
-        `(batch, image_size, image_size, 3)`, in levels of 0 to 255 (not clipped).
+        `(batch, image_size, image_size, 3)`, in [0, 255] before the shift, which is
+        not clipped.
+
+    Reference:
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3
 
     Examples:
         >>> import numpy as np
@@ -44,13 +57,13 @@ class Augmentation(keras.layers.Layer):
         [[11.0, 10.0], [13.0, 12.0]]
     """
 
-    def __init__(self, image_size, **kwargs):
-        # In half precision, 255 levels and sampling positions would blur.
+    def __init__(self, image_size: int, **kwargs: Any) -> None:
+        # Half precision is too coarse for 256 levels and for positions of pixels.
         super().__init__(**{"dtype": "float32", **kwargs})
         self.image_size = image_size
 
-    def call(self, inputs):
-        """Returns the augmented pictures."""
+    def call(self, inputs: DrawnImage) -> Tensor:
+        """Return the augmented images."""
         pixels = ops.cast(inputs["pixels"], "float32")
         size = ops.cast(inputs["size"], "float32")
         box = ops.cast(inputs["box"], "float32")
@@ -70,41 +83,47 @@ class Augmentation(keras.layers.Layer):
         x = ops.transpose(ops.reshape(x, (-1, side, side, channels)), (0, 2, 1, 3))
         return x + ops.cast(inputs["shift"], "float32")[:, None, None, :]
 
-    def compute_output_shape(self, input_shape):
-        """Returns the shape of the crops."""
+    def compute_output_shape(
+        self, input_shape: dict[str, tuple[int | None, ...]]
+    ) -> tuple[int | None, ...]:
+        """Return the shape of the crops."""
         batch, _, _, channels = input_shape["pixels"]
         return (batch, self.image_size, self.image_size, channels)
 
-    def get_config(self):
-        """Returns the arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "image_size": self.image_size}
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
 class AugmentedModel(keras.Model):
-    """A model with the augmentation in front of it: what `augmented` returns.
+    """A model with the augmentation in front, as returned by `augmented`.
+
+    Args:
+        model: The model to wrap.
+        image_size: Side of the crops.
 
     Attributes:
-        model: The model that was wrapped, which shares all weights: save this one.
+        model: The wrapped model. It shares all weights; save this one.
     """
 
-    def __init__(self, model, image_size, **kwargs):
+    def __init__(self, model: keras.Model, image_size: int, **kwargs: Any) -> None:
         super().__init__(**{"name": f"augmented_{model.name}", **kwargs})
         self.model = model
         self.augmentation = Augmentation(image_size)
 
-    def build(self, input_shape=None):
-        """Does nothing: what is wrapped builds itself when it is called."""
+    def build(self, input_shape: Any = None) -> None:
+        """Mark the model as built: the wrapped model builds itself when called."""
         self.built = True
 
-    def call(self, inputs, training=None):
-        """Augments drawn batches; takes plain ones, for validation, as they are."""
+    def call(self, inputs: DrawnImage | Tensor, training: bool | None = None) -> Tensor:
+        """Augment drawn batches, and pass plain images through for validation."""
         if isinstance(inputs, dict):
             inputs = self.augmentation(inputs)
         return self.model(inputs, training=training)
 
-    def get_config(self):
-        """Returns the arguments of the constructor."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
@@ -112,26 +131,23 @@ class AugmentedModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
-        """Makes the wrapped model from its configuration."""
+    def from_config(cls, config: dict[str, Any]) -> "AugmentedModel":
+        """Build the model from the arguments of the constructor."""
         model = keras.saving.deserialize_keras_object(config.pop("model"))
         return cls(model, **config)
 
 
-def augmented(model, image_size=224):
-    """Wraps a model for training on `train_batches(augment_on="device")`.
+def augmented(model: keras.Model, image_size: int = 224) -> AugmentedModel:
+    """Wrap a model for training on `train_batches(augment_on="device")`.
 
-    The wrapper is compiled and fitted; `model` has the trained weights and is what is
-    saved and used afterwards (also to be had as `wrapper.model`). Under a strategy,
-    each replica augments its share of the batch on its own device. Validation data
-    are plain `(x, y)`, as `eval_batches` yields them.
+    Compile and fit the wrapper. `model` shares the trained weights: save and use it
+    afterwards (it is also available as `wrapper.model`). Under a strategy, each replica
+    augments its part of the batch on its own device. Validation data are plain
+    `(x, y)`, as `eval_batches` returns them.
 
     Args:
-        model: A Keras model that takes RGB pictures in [0, 255].
-        image_size: Side of the crops, as given to `train_batches`.
-
-    Returns:
-        A `keras.Model`.
+        model: A Keras model that takes RGB images in [0, 255].
+        image_size: Side of the crops, as passed to `train_batches`. Defaults to 224.
 
     Examples:
         >>> model = keras.Sequential([keras.Input((None, None, 3)),
@@ -141,7 +157,12 @@ def augmented(model, image_size=224):
         True
     """
     if not isinstance(model, keras.Model):
-        raise ValueError(f"`model` must be a Keras model. Received: model={model}")
+        raise ValueError(
+            f"Argument `model` must be a Keras model. Received: model={model}"
+        )
     if isinstance(model, AugmentedModel):
-        raise ValueError(f"`model` is augmented already. Received: model={model}")
+        raise ValueError(
+            "Argument `model` must be a model that is not augmented already. "
+            f"Received: model={model}"
+        )
     return AugmentedModel(model, image_size)

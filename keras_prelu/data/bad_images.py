@@ -1,5 +1,13 @@
-"""Looking through a source beforehand for pictures that cannot be decoded."""
+"""List the images of a folder that cannot be decoded, and why.
 
+    python -m keras_prelu.data.bad_images DIR
+
+DIR holds one folder per class. The exit status is 1 if there are bad images.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -9,53 +17,62 @@ import tensorflow as tf
 from keras_prelu.data.batch_assembly import reason_of
 from keras_prelu.data.decoding import BadImageError, decode_rgb, read_header
 from keras_prelu.data.errors import DataError
+from keras_prelu.data.file_source import from_directory
+from keras_prelu.data.sources import Source
 
-_SLICE = 256  # pictures between two updates of the progress bar
+__all__ = ["BadImage", "Report", "check", "main"]
+
+_IMAGES_PER_UPDATE = 256  # of the progress bar
 
 
 class BadImage(NamedTuple):
-    """A picture that cannot be used, and why."""
+    """An image that cannot be used, and the reason."""
 
     name: str
     reason: str
 
 
-class Report(list):
+class Report(list[BadImage]):
     """A list of `BadImage`s that prints as a table.
 
+    Args:
+        bad: The bad images.
+        checked: Number of images that were checked.
+
     Attributes:
-        checked: How many pictures were looked at.
+        checked: Number of images that were checked.
     """
 
-    def __init__(self, bad, checked):
+    def __init__(self, bad: Iterable[BadImage], checked: int) -> None:
         super().__init__(bad)
         self.checked = checked
 
-    def __str__(self):
-        summary = f"{len(self)} of {self.checked} pictures cannot be used."
+    def __str__(self) -> str:
+        summary = f"{len(self)} of {self.checked} images cannot be used."
         if not self:
             return summary
-        width = max(len(picture.name) for picture in self)
-        lines = [f"{picture.name:{width}}  {picture.reason}" for picture in self]
-        return "\n".join([f"{'picture':{width}}  reason", *lines, summary])
+        width = max(len(image.name) for image in self)
+        lines = [f"{image.name:{width}}  {image.reason}" for image in self]
+        return "\n".join([f"{'image':{width}}  reason", *lines, summary])
 
 
-def check(source, threads=8, verbose=True):
-    """Decodes every picture of a source and lists those that cannot be used.
+def check(source: Source, threads: int = 8, verbose: bool = True) -> Report:
+    """Decode every image of a source and list those that cannot be used.
 
-    They are the ones that training or evaluation would skip, and those at which both
-    would stop: labels outside the class names, files that are missing or no regular
-    files. Training reads plain JPEGs by TensorFlow's decoder, evaluation reads all by
-    Pillow; the reason says so where only one of them fails. Whole pictures are decoded
-    here: training does not notice damage below the window that it reads.
+    The list contains the images that training or evaluation would skip, and those
+    that would stop both: labels without a class name, and files that are missing or
+    are not regular files. Training decodes plain JPEGs with TensorFlow, evaluation
+    decodes every image with Pillow. If only one of the two fails, the reason says
+    which. Whole images are decoded here, so damage is reported even where training
+    would not notice it, below the window that it decodes.
 
     Args:
-        source: A source.
-        threads: How many pictures are decoded at once.
-        verbose: Whether to show progress.
+        source: A `Source`.
+        threads: Number of images to decode at the same time. Defaults to 8.
+        verbose: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
-        A `Report`: a list of `(name, reason)`, to be printed as a table.
+        A `Report`: a list of `(name, reason)` that prints as a table.
 
     Examples:
         >>> import tempfile, pathlib, keras_prelu
@@ -64,16 +81,16 @@ def check(source, threads=8, verbose=True):
         >>> source = keras_prelu.data.from_files([file], [0], ["cat"])
         >>> report = check(source, verbose=False)
         >>> len(report), report[0].reason
-        (1, 'not a picture in JPEG, PNG, GIF, BMP, WEBP')
+        (1, 'not an image in JPEG, PNG, GIF, BMP, WEBP')
     """
-    bad = []
+    bad: list[BadImage] = []
     progress = keras.utils.Progbar(
         len(source), verbose=int(verbose), stateful_metrics=["bad"], unit_name="file"
     )
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(source), _SLICE):
-            indices = range(start, min(start + _SLICE, len(source)))
-            reasons = pool.map(lambda index: _fault(source, index), indices)
+        for start in range(0, len(source), _IMAGES_PER_UPDATE):
+            indices = range(start, min(start + _IMAGES_PER_UPDATE, len(source)))
+            reasons = pool.map(lambda index: _reason(source, index), indices)
             bad += [
                 BadImage(source.describe(index), reason)
                 for index, reason in zip(indices, reasons, strict=True)
@@ -83,15 +100,15 @@ def check(source, threads=8, verbose=True):
     return Report(bad, len(source))
 
 
-def _fault(source, index):
-    """Why a picture cannot be used, or None."""
+def _reason(source, index):
+    """Return why an image cannot be used, or None if it can."""
     try:
         data, _ = source.read(index)
         plain = read_header(data).plain
     except (DataError, BadImageError) as error:
         return str(error)
-    in_evaluation = _error_of(decode_rgb, data)
-    in_training = _error_of(_decode_for_training, data) if plain else in_evaluation
+    in_evaluation = _decoding_error(decode_rgb, data)
+    in_training = _decoding_error(_decode_with_tf, data) if plain else in_evaluation
     if in_training and in_evaluation:
         return in_training
     if in_training:
@@ -99,11 +116,11 @@ def _fault(source, index):
     return in_evaluation and f"in evaluation only: {in_evaluation}"
 
 
-def _decode_for_training(data):
+def _decode_with_tf(data):
     tf.io.decode_jpeg(data, channels=3)
 
 
-def _error_of(decode, data):
+def _decoding_error(decode, data):
     try:
         decode(data)
     except tf.errors.OpError as error:
@@ -111,3 +128,31 @@ def _error_of(decode, data):
     except BadImageError as error:
         return str(error)
     return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        arguments: Command line arguments. Defaults to those of the process.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_prelu.data.bad_images",
+        description="List the images of a folder that cannot be decoded, and why.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="holds one folder per class")
+    options = parser.parse_args(arguments)
+    try:
+        source = from_directory(options.directory)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    report = check(source, verbose=sys.stderr.isatty())
+    print(report)
+    return 1 if report else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

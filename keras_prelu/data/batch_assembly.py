@@ -1,50 +1,45 @@
-"""Reading a batch of pictures, so that a bad one neither stops the run nor shifts it.
+"""Assembly of training batches from images, some of which cannot be decoded.
 
-Damage shows only while decoding, inside the graph, where an error ends a batch. So a
-batch is first made on the fast road; if that fails, it is read again, each picture
-proven by decoding it, and the bad ones replaced and remembered. What takes a bad
-picture's place is a function of the files alone: the next good one in the source's
-order.
+Damage is only discovered while an image is decoded inside the graph, where an error
+ends the batch. So a batch is first assembled without any checks. If that fails, its
+images are read again, each one is tested by decoding it, and bad ones are replaced and
+remembered. The replacement depends on the files only: it is the next good image in the
+order of the source.
 """
 
 import enum
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu.data.decoding import BadImageError, read_header
+from keras_prelu.data.batch_format import EncodedImage, specs
+from keras_prelu.data.decoding import BadImageError, Header, read_header
 from keras_prelu.data.errors import DataError
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.sources import Source
 from keras_prelu.platforms import usable_cores
+from keras_prelu.types import Tensor
+
+__all__ = ["CORES", "BatchAssembler", "Extent", "reason_of"]
 
 CORES = usable_cores()
 
-# What is known of each picture when it has been read: type and shape.
-_PICTURE = {
-    "data": (tf.string, []),
-    "label": (tf.int32, []),
-    "epoch": (tf.int64, []),
-    "index": (tf.int64, []),
-    "area": (tf.int32, [4]),
-    "decoder": (tf.int32, []),
-    "factor": (tf.int32, []),
-    "box": (tf.float32, [4]),
-    # Keras adds up the replicas' parts of a batch to learn its shape: no bool.
-    "flip": (tf.uint8, []),
-    "shift": (tf.float32, [3]),
-}
+_FIELDS = specs(EncodedImage)
+_DTYPES = {name: tf.as_dtype(spec.dtype) for name, spec in _FIELDS.items()}
+
+# The fields of an EncodedImage except data, label, epoch and index.
+Plan: TypeAlias = dict[str, Any]
 
 
 class Extent(enum.Enum):
-    """Which windows of a picture cannot be decoded: all, or those that reach too low.
+    """Which windows of a bad image cannot be decoded: all, or those that reach low.
 
-    A picture that is bad everywhere is not tried again. Whether one that is bad
-    somewhere stands in its batch is a matter of what was drawn for it alone, not of
-    what has happened before: so it is tried each time, before its batch is made.
+    An image that is bad everywhere is not tried again. Whether an image that is bad
+    somewhere can be used depends on the window that was drawn. It must not depend on
+    earlier batches, so such an image is tested before each batch that needs it.
     """
 
     EVERYWHERE = enum.auto()
@@ -52,62 +47,70 @@ class Extent(enum.Enum):
 
 
 class BatchAssembler(NamedTuple):
-    """How the batches of a training run are made.
+    """The functions and sizes that make a training run's batches.
 
     Attributes:
-        source: A source.
-        plan: Function from a header, an epoch and an index to a dict of the fields of
-            a picture from `"area"` on.
-        prepare: Function from a picture, a dict of tensors, to what is batched.
-        shapes: What `prepare` returns is padded with zeros to these.
-        batch_size: Pictures in a batch.
+        source: A `Source`.
+        plan: Function from a header, an epoch and an index to the window and the draws
+            of an image.
+        prepare: Function from an `EncodedImage` to the elements of a batch.
+        shapes: Shapes to which the results of `prepare` are padded with zeros.
+        batch_size: Number of images in a batch.
     """
 
     source: Source
-    plan: Callable
-    prepare: Callable
+    plan: Callable[[Header, int, int], Plan]
+    prepare: Callable[[EncodedImage], Any]
     shapes: tuple
     batch_size: int
 
-    def reader(self, wanted):
-        """A function for `Dataset.map`, from a step to its pictures, still encoded.
+    def reader(
+        self, wanted: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    ) -> Callable[[Tensor], EncodedImage]:
+        """Return a function for `Dataset.map` from a step to its encoded images.
 
         Args:
             wanted: Function from a step to two arrays, epochs and indices.
         """
         return _graph_function(lambda step: self._read(*wanted(step)))
 
-    def batch(self, pictures):
-        """The function for `Dataset.interleave`: read pictures to one batch."""
-        again = tf.data.Dataset.from_tensors((pictures["epoch"], pictures["index"]))
-        prove = _graph_function(lambda *wanted: self._read(*wanted, proven=True))
-        # `concatenate` makes nothing of its second part while the first suffices.
+    def batch(self, images: EncodedImage) -> tf.data.Dataset:
+        """Return a dataset of one batch, for `Dataset.interleave`.
+
+        Args:
+            images: Columns of encoded images, from `reader`.
+        """
+        again = tf.data.Dataset.from_tensors((images["epoch"], images["index"]))
+        test = _graph_function(
+            lambda epochs, indices: self._read(epochs, indices, tested=True)
+        )
+        # `concatenate` does not compute its second part unless the first is too short.
         return (
-            self._assemble(pictures)
+            self._assemble(images)
             .ignore_errors()
-            .concatenate(again.map(prove).flat_map(self._assemble))
+            .concatenate(again.map(test).flat_map(self._assemble))
             .take(1)
         )
 
-    def _assemble(self, pictures):
+    def _assemble(self, images):
         return (
-            tf.data.Dataset.from_tensor_slices(pictures)
+            tf.data.Dataset.from_tensor_slices(images)
             .map(self.prepare, num_parallel_calls=CORES, deterministic=True)
             .padded_batch(self.batch_size, self.shapes, drop_remainder=True)
         )
 
-    def _read(self, epochs, indices, proven=False):
-        rows = [
-            self._good_picture(int(epoch), int(index), proven)
+    def _read(self, epochs, indices, tested=False):
+        images = [
+            self._good_image(int(epoch), int(index), tested)
             for epoch, index in zip(epochs, indices, strict=True)
         ]
         return [
-            np.array([row[name] for row in rows], dtype.as_numpy_dtype)
-            for name, (dtype, _) in _PICTURE.items()
+            np.array([image[name] for image in images], dtype.as_numpy_dtype)
+            for name, dtype in _DTYPES.items()
         ]
 
-    def _good_picture(self, epoch, index, proven):
-        """A picture, or the next one that can be decoded."""
+    def _good_image(self, epoch, index, tested):
+        """Return the image at an index, or the next one that can be decoded."""
         source = self.source
         for distance in range(len(source)):
             candidate = (index + distance) % len(source)
@@ -116,50 +119,47 @@ class BatchAssembler(NamedTuple):
                 continue
             data, label = source.read(candidate)
             try:
-                fields = self.plan(read_header(data), epoch, index)
-                fields |= {"data": data, "label": label, "epoch": epoch, "index": index}
-                if proven or bad:
-                    self._prove(fields)
+                plan = self.plan(read_header(data), epoch, index)
+                image = EncodedImage(
+                    data=data, label=label, epoch=epoch, index=index, **plan
+                )
+                if tested or bad:
+                    self._test(image)
             except BadImageError as error:
                 source.bad[candidate] = _extent(data)
                 source.skip(candidate, str(error))
             else:
-                return fields
-        raise DataError(f"No picture of the source can be decoded: {source.skipped}")
+                return image
+        raise DataError(f"No image of the source can be decoded: {source.skipped}")
 
-    def _prove(self, fields):
-        """Prepares a picture for nothing but the error that it may raise."""
-        picture = {
-            name: tf.constant(fields[name], dtype)
-            for name, (dtype, _) in _PICTURE.items()
+    def _test(self, image):
+        """Raise an error if an image cannot be prepared."""
+        tensors = {
+            name: tf.constant(image[name], dtype) for name, dtype in _DTYPES.items()
         }
         try:
-            self.prepare(picture)
+            self.prepare(tensors)
         except tf.errors.OpError as error:
             raise BadImageError(reason_of(error)) from error
 
 
 def _graph_function(read):
-    """Wraps a function that returns the columns of `_PICTURE` as arrays."""
+    """Wrap a function that returns the columns of `EncodedImage`s as arrays."""
 
     def load(*arguments):
-        types = [dtype for dtype, _ in _PICTURE.values()]
-        columns = call_python(read, arguments, types)
+        columns = call_python(read, arguments, [*_DTYPES.values()])
         return {
-            name: tf.ensure_shape(column, [None, *shape])
-            for (name, (_, shape)), column in zip(
-                _PICTURE.items(), columns, strict=True
-            )
+            name: tf.ensure_shape(column, [None, *spec.shape])
+            for (name, spec), column in zip(_FIELDS.items(), columns, strict=True)
         }
 
     return load
 
 
 def _extent(data):
-    """How much of a picture that has failed cannot be decoded."""
     try:
         if read_header(data).plain:
-            # All windows are decoded from the first row down.
+            # Every window is decoded from the first row down.
             tf.io.decode_and_crop_jpeg(data, [0, 0, 1, 1], channels=3)
             return Extent.SOMEWHERE
     except (BadImageError, tf.errors.OpError):
@@ -167,6 +167,10 @@ def _extent(data):
     return Extent.EVERYWHERE
 
 
-def reason_of(error):
-    """What an error of a TensorFlow op says, without the names of graph nodes."""
+def reason_of(error: tf.errors.OpError) -> str:
+    """Return the message of a TensorFlow error without the names of graph nodes.
+
+    Args:
+        error: The error.
+    """
     return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.split("\n")[0])

@@ -99,7 +99,7 @@ def _opened(data):
     except BadImageError:
         raise
     except UnidentifiedImageError:
-        raise BadImageError(f"not a picture in {', '.join(FORMATS)}") from None
+        raise BadImageError(f"not an image in {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damage.
         raise BadImageError(f"{type(error).__name__}: {error}") from error
 

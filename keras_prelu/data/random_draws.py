@@ -1,7 +1,7 @@
-"""All that is random in the pipeline, as functions of (seed, epoch, index).
+"""All randomness of the pipeline, as functions of (seed, epoch, index).
 
-Nothing is kept from one draw to the next, so a run starts at any step without
-replaying the earlier ones, and workers agree without talking to each other.
+No state is kept from one draw to the next. So a run can start at any step without
+replaying the earlier ones, and workers agree without communication.
 """
 
 import functools
@@ -9,25 +9,32 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Philox makes a stream out of a key and a counter, without a state to carry along: the
-# key is (seed, epoch), and the counter's upper words tell these apart.
+__all__ = ["Draw", "draw", "epoch_order", "epochs_and_indices"]
+
+# Philox computes a stream from a key and a counter, without a state to carry along. The
+# key is (seed, epoch), and the upper words of the counter tell these streams apart.
 _ORDER, _AUGMENTATION = 0, 1
 
 
 class Draw(NamedTuple):
-    """What is drawn for a picture: see `draw`."""
+    """The random numbers for an image, see `draw`."""
 
     shorter_side: int
-    place: tuple
+    position: tuple[float, float]
     flip: bool
-    alpha: tuple
+    alpha: tuple[float, float, float]
 
 
 @functools.lru_cache(maxsize=4)
-def epoch_order(length, seed, epoch):
-    """The order of an epoch: a permutation of `length` indices.
+def epoch_order(length: int, seed: int, epoch: int) -> np.ndarray:
+    """Return the order of an epoch, a permutation of `length` indices.
 
-    A few epochs are kept, since the batches of one epoch ask for the same order.
+    The last few orders are cached, since all batches of an epoch ask for the same one.
+
+    Args:
+        length: Number of images.
+        seed: Integer of at least 0.
+        epoch: Integer of at least 0.
     """
     generator = _generator(seed, epoch, 0, _ORDER)
     order = generator.permutation(np.arange(length, dtype=np.int32))
@@ -35,11 +42,20 @@ def epoch_order(length, seed, epoch):
     return order
 
 
-def epochs_and_indices(step, batch_size, length, seed):
-    """Which pictures make up a global batch: two arrays, epochs and indices.
+def epochs_and_indices(
+    step: int, batch_size: int, length: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of a global batch: two arrays, epochs and indices.
 
-    Batches follow each other without a gap: where an epoch ends within a batch, the
-    next one begins in it, and every picture comes exactly once in each epoch.
+    The orders of the epochs are concatenated and cut into batches. If an epoch ends
+    within a batch, the next one begins there, and every image occurs exactly once in
+    each epoch.
+
+    Args:
+        step: The number of the batch, from 0.
+        batch_size: Number of images in a global batch.
+        length: Number of images in an epoch.
+        seed: Integer of at least 0.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size, dtype=np.int64)
     epochs, within = np.divmod(positions, length)
@@ -50,19 +66,22 @@ def epochs_and_indices(step, batch_size, length, seed):
     return epochs, indices
 
 
-def draw(seed, epoch, index, scale):
-    """Draws what section 3 of the paper draws for a picture.
+def draw(seed: int, epoch: int, index: int, scale: tuple[int, int]) -> Draw:
+    """Draw the random numbers that the augmentation needs for an image.
 
     Args:
         seed: Integer of at least 0.
         epoch: Integer of at least 0.
-        index: Integer of at least 0, the picture's place in the source.
-        scale: Pair, the range of the shorter side, both ends included.
+        index: The image's position in the source.
+        scale: Range of the shorter side, both ends included.
 
     Returns:
-        A `Draw`: `shorter_side`, uniform in the range; `place`, two numbers in [0, 1),
-        where the crop lies; `flip`, true for a half; `alpha`, three numbers from
-        N(0, 0.1), for the principal components of colour.
+        A `Draw`: `shorter_side`, uniform in the range; `position`, two numbers in
+        [0, 1) for the vertical and horizontal position of the crop; `flip`, true with
+        probability 0.5; `alpha`, three numbers from N(0, 0.1) for the color components.
+
+    Reference:
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3
 
     Examples:
         >>> draw(0, 3, 5, (256, 512)) == draw(0, 3, 5, (256, 512))
@@ -70,10 +89,10 @@ def draw(seed, epoch, index, scale):
     """
     generator = _generator(seed, epoch, index, _AUGMENTATION)
     side, down, across, flip = generator.random(4).tolist()
-    alpha = tuple((0.1 * generator.standard_normal(3)).tolist())
+    first, second, third = (0.1 * generator.standard_normal(3)).tolist()
     low, high = scale
     shorter_side = low + int(side * (high - low + 1))
-    return Draw(shorter_side, (down, across), flip < 0.5, alpha)
+    return Draw(shorter_side, (down, across), flip < 0.5, (first, second, third))
 
 
 def _generator(seed, epoch, index, purpose):

@@ -1,11 +1,11 @@
 """From a drawn crop to decoded pixels: only the window that the crop needs.
 
-The picture is never resized as a whole. A crop of the resized picture is a box in the
-original one; the decoder yields that box with a margin for the antialiasing kernel,
-already divided by 2, 4, 8 ... where the box is that much larger than the crop.
+The image is never resized as a whole. A crop of the resized image corresponds to a box
+in the original image. The decoder returns that box with a margin for the antialiasing
+filter, reduced by 2, 4, 8 ... if the box is that much larger than the crop.
 
-Where things lie is worked out in plain Python numbers, ten times faster than in as many
-TensorFlow ops on scalars; only the decoding itself is TensorFlow's.
+Positions are computed with plain Python numbers, which is ten times faster than the
+same number of TensorFlow ops on scalars. Only the decoding uses TensorFlow.
 """
 
 import math
@@ -13,18 +13,22 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.data.batch_format import Window
+from keras_prelu.data.decoding import Header, decode_rgb
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import resized_length
+from keras_prelu.types import Tensor
 
-# The kernel reaches at most two pixels beyond a box that is at most twice the crop;
-# rounding outwards takes one more.
+__all__ = ["Box", "canvas_side", "crop_box", "decode_window", "plan_window"]
+
+# The filter reaches at most two pixels beyond a box that is at most twice the crop.
+# Rounding outwards takes one more.
 _MARGIN = 3
-_JPEG_RATIOS = (1, 2, 4, 8)  # what libjpeg can divide by while decoding
+_JPEG_RATIOS = (1, 2, 4, 8)  # reductions that libjpeg offers while it decodes
 
 
 class Box(NamedTuple):
-    """A part of a picture, in pixels and parts of pixels."""
+    """A rectangle in an image, in pixels and fractions of pixels."""
 
     top: float
     left: float
@@ -32,40 +36,32 @@ class Box(NamedTuple):
     width: float
 
 
-class Window(NamedTuple):
-    """What is decoded of a picture.
+def canvas_side(image_size: int) -> int:
+    """Return the side of a square that every window fits into.
 
-    `area` is top, left, rows and columns in the picture as the decoder yields it, which
-    is divided by `_JPEG_RATIOS[decoder]`, or whole if `decoder` is past these. The area
-    is averaged over squares of `factor` pixels, and `box` is where the crop lies in
-    what comes out.
+    Args:
+        image_size: Side of the crops.
     """
-
-    area: tuple
-    decoder: int
-    factor: int
-    box: Box
-
-
-def canvas_side(image_size):
-    """Side of the square that every window fits in, whatever the picture's size."""
     return 2 * image_size + 2 * _MARGIN + 2
 
 
-def crop_box(header, shorter_side, place, image_size):
-    """Where a crop of the resized picture lies in the original one.
+def crop_box(
+    header: Header,
+    shorter_side: int,
+    position: tuple[float, float],
+    image_size: int,
+) -> Box:
+    """Return the box in the original image that a crop of the resized image shows.
 
-    The picture is resized so that its shorter side is `shorter_side` (the longer one
-    rounded to whole pixels); the crop begins at a whole pixel of the resized picture.
+    The shorter side is resized to `shorter_side`, the longer one is rounded to whole
+    pixels. The crop begins at a whole pixel of the resized image.
 
     Args:
-        header: `Header` of the picture.
-        shorter_side: Integer, at least `image_size`.
-        place: Two numbers in [0, 1): which of the possible crops, down and across.
+        header: `Header` of the image.
+        shorter_side: Shorter side after resizing, at least `image_size`.
+        position: Vertical and horizontal position of the crop, in [0, 1): 0 is the
+            first possible crop, numbers near 1 are the last.
         image_size: Side of the crop.
-
-    Returns:
-        A `Box`.
 
     Examples:
         >>> from keras_prelu.data.decoding import Header
@@ -74,7 +70,7 @@ def crop_box(header, shorter_side, place, image_size):
     """
     shorter = min(header.height, header.width)
     starts, extents = [], []
-    for length, fraction in zip((header.height, header.width), place, strict=True):
+    for length, fraction in zip((header.height, header.width), position, strict=True):
         resized = resized_length(length, shorter, shorter_side)
         step = length / resized
         starts.append(int(fraction * (resized - image_size + 1)) * step)
@@ -82,25 +78,25 @@ def crop_box(header, shorter_side, place, image_size):
     return Box(*starts, *extents)
 
 
-def plan_window(header, box, image_size):
-    """What to decode for a crop.
+def plan_window(header: Header, box: Box, image_size: int) -> tuple[Window, Box]:
+    """Return the window to decode for a crop, and the crop's box in that window.
 
     Args:
-        header: `Header` of the picture.
-        box: `Box` of the crop, in the picture.
-        image_size: What the box will be resampled to.
+        header: `Header` of the image.
+        box: Box of the crop in the image.
+        image_size: Side of the crop after resampling.
 
     Returns:
-        A `Window`; what is decoded fits into `canvas_side(image_size)`.
+        A `Window` whose pixels fit into `canvas_side(image_size)`, and a `Box`.
     """
-    reduction = 1  # the most that leaves the box no smaller than the crop
+    reduction = 1  # the largest one that leaves the box at least as large as the crop
     while min(box.height, box.width) >= 2 * reduction * image_size:
         reduction *= 2
-    # A JPEG's decoder does the first three halvings, averaging the rest.
+    # The JPEG decoder does up to three halvings, averaging does the rest.
     ratio = min(reduction, _JPEG_RATIOS[-1]) if header.plain else 1
     factor = reduction // ratio
 
-    first, count, start = [], [], []
+    first, count, starts = [], [], []
     for axis in range(2):
         length = -(-header[axis] // ratio) // factor
         begin, extent = box[axis] / reduction, box[2 + axis] / reduction
@@ -108,29 +104,29 @@ def plan_window(header, box, image_size):
         high = min(math.ceil(begin + extent) + _MARGIN, length)
         first.append(low * factor)
         count.append((high - low) * factor)
-        start.append(begin - low)
+        starts.append(begin - low)
     decoder = _JPEG_RATIOS.index(ratio) if header.plain else len(_JPEG_RATIOS)
-    inside = Box(*start, box.height / reduction, box.width / reduction)
-    return Window((*first, *count), decoder, factor, inside)
+    window = Window(area=(*first, *count), decoder=decoder, factor=factor)
+    top, left = starts
+    return window, Box(top, left, box.height / reduction, box.width / reduction)
 
 
-def decode_window(picture):
-    """Decodes a planned window.
+def decode_window(data: Tensor, window: Window) -> Tensor:
+    """Decode a window of an image.
 
     Args:
-        picture: Dict of tensors: `"data"`, the bytes of the file; and of a `Window`,
-            `"area"`, `"decoder"` and `"factor"`, all int32.
+        data: Scalar string tensor, the bytes of the file.
+        window: The window. Decoder i reduces a JPEG by `(1, 2, 4, 8)[i]`, decoder 4
+            decodes a whole image of any format.
 
     Returns:
         A uint8 tensor of shape `(rows, columns, 3)`.
     """
-    data, area, decoder, factor = (
-        tf.convert_to_tensor(picture[name])
-        for name in ("data", "area", "decoder", "factor")
-    )
+    data, area = tf.convert_to_tensor(data), tf.convert_to_tensor(window["area"])
+    factor = tf.convert_to_tensor(window["factor"])
 
     def jpeg(ratio):
-        # TensorFlow's default DCT, the fast one, is no faster and up to 4 levels off.
+        # TensorFlow's default, the fast DCT, is no faster and up to 4 levels off.
         return lambda: tf.io.decode_and_crop_jpeg(
             data, area, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
         )
@@ -141,6 +137,7 @@ def decode_window(picture):
         top, left, rows, columns = tf.unstack(area)
         return pixels[top : top + rows, left : left + columns]
 
+    decoder = tf.convert_to_tensor(window["decoder"])
     pixels = tf.switch_case(decoder, [*map(jpeg, _JPEG_RATIOS), other])
     return tf.cond(factor > 1, lambda: _averaged(pixels, factor), lambda: pixels)
 

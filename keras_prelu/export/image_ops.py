@@ -6,8 +6,8 @@ are decoded one after another, and none that has more pixels than the reader all
 
 import tensorflow as tf
 
-from keras_prelu.data.batches import stream_options
 from keras_prelu.data.decoding import MAX_PIXELS
+from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.data.resizing import resized_length
 from keras_prelu.export import headers
 

@@ -214,7 +214,7 @@ def _streams(pick, batch_size):
     """The same as `_batches` as `tf.data`, which replicas can divide."""
     import tensorflow as tf
 
-    from keras_prelu.data.batches import stream_options
+    from keras_prelu.data.pipeline_options import stream_options
     from keras_prelu.data.python_functions import call_python
 
     images, labels = pick(0)

@@ -141,5 +141,5 @@ def test_wrapper_can_be_saved_too(tmp_path):
 def test_only_models_can_be_wrapped_and_only_once():
     with pytest.raises(ValueError, match="must be a Keras model. Received: model="):
         augmented(keras.layers.Dense(3))
-    with pytest.raises(ValueError, match="augmented already"):
+    with pytest.raises(ValueError, match="not augmented already"):
         augmented(augmented(_model(), 16), 16)

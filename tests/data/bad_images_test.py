@@ -1,37 +1,20 @@
-"""Images that cannot be decoded: told once, and never tried again in vain."""
-
+import importlib
 import os
+import pathlib
+import runpy
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from keras_prelu import data
-from keras_prelu.data import batch_assembly
+from keras_prelu.data import bad_images, decoding
 from tests.data.conftest import broken_jpeg, encoded, wavy_image
-
-pytestmark = pytest.mark.tensorflow_only
-SIZE = {"image_size": 32, "scale": (32, 48)}
-
-# Eleven epochs, told to log all that TensorFlow would tell a user of the programs.
-_ELEVEN_EPOCHS = """
-import sys
-import keras_prelu
-source = keras_prelu.data.from_directory(sys.argv[1], max_bad=3)
-for augment_on in "device", "host":
-    batches = keras_prelu.data.train_batches(
-        source, 5, image_size=32, scale=(32, 48), augment_on=augment_on)
-    for batch in batches.take(60):
-        pass
-"""
 
 
 @pytest.fixture
 def damaged(folder):
-    """Three bad files of 26: a PNG, a JPEG and no image at all."""
-    torn = encoded(wavy_image(60, 60), "PNG")[:-3000]
-    (folder / "ant" / "torn.png").write_bytes(torn)
+    (folder / "ant" / "a_torn.jpg").write_bytes(encoded(wavy_image(60, 60))[:900])
     (folder / "bee" / "broken.jpg").write_bytes(
         broken_jpeg(encoded(wavy_image(60, 60)))
     )
@@ -39,91 +22,81 @@ def damaged(folder):
     return folder
 
 
-def test_each_bad_file_is_one_line_however_many_epochs(damaged):
-    done = subprocess.run(
-        [sys.executable, "-c", _ELEVEN_EPOCHS, str(damaged)],
-        env={
-            **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "1",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        capture_output=True,
-        text=True,
-        check=True,
+def test_check_lists_bad_files_with_reasons(damaged, capsys):
+    source = data.from_directory(damaged)
+    report = data.check(source)
+    assert [os.path.basename(bad.name) for bad in report] == [  # noqa: PTH119
+        "a_torn.jpg",
+        "broken.jpg",
+        "text.jpg",
+    ]
+    assert "runcated" in report[0].reason
+    assert report[1].reason == (
+        "jpeg::Uncompress failed. Invalid JPEG data or crop window."
     )
-    lines = done.stderr.splitlines()
-    for name in ("torn.png", "broken.jpg", "text.jpg"):
-        assert len([line for line in lines if name in line]) == 1
-    assert "Traceback" not in done.stderr
-    # libjpeg itself writes a line when a decoder meets the file, a few times at first:
-    # batches that were read ahead do not know yet.
-    assert len([line for line in lines if "Huffman" in line]) <= 6
+    assert "not an image" in report[2].reason
+    table = str(report).splitlines()
+    assert table[0].split() == ["image", "reason"]
+    assert table[-1] == "3 of 26 images cannot be used."
+    assert "26/26" in capsys.readouterr().out  # progress
+    assert not source.skipped  # checking does not skip
 
 
-def _with_damage_in_the_middle():
-    """A JPEG with a wrong marker inside: only windows that reach its end fail."""
+@pytest.mark.tensorflow_only
+def test_check_says_where_training_and_evaluation_differ(damaged):
+    """What it does not call bad in training only is what evaluation leaves out."""
     content = encoded(wavy_image(120, 90))
-    middle = len(content) // 2
-    return content[:middle] + b"\xff\x02" + content[middle + 2 :]
+    content = content[:-60] + b"\xff\xfe" + content[-58:]  # a comment with no end
+    (damaged / "cat" / "end.jpg").write_bytes(content)
+    source = data.from_directory(damaged, max_bad=4)
+    report = data.check(source, verbose=False)
+    in_training = [bad for bad in report if bad.reason.startswith("in training only: ")]
+    assert [bad.name for bad in in_training] == [str(damaged / "cat" / "end.jpg")]
+    list(data.eval_batches(source, 8, image_size=32, scale=40))
+    assert set(source.skipped) == {bad.name for bad in report if bad not in in_training}
+    assert not [bad for bad in report if "in evaluation only" in bad.reason]
 
 
-def test_what_was_learned_on_the_way_changes_no_batch(folder):
-    """The damage matters to some of the windows that are drawn, and not to others."""
-    path = folder / "ant" / "00.jpg"
-    path.write_bytes(_with_damage_in_the_middle())
+def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypatch):
+    def refuse(content):
+        raise decoding.BadImageError("odd")
+
+    monkeypatch.setattr(bad_images, "decode_rgb", refuse)
+    report = data.check(data.from_directory(folder), verbose=False)
+    assert {bad.reason for bad in report} == {"in evaluation only: odd"}
+    assert len(report) == 23
+
+
+def test_missing_files_and_wrong_labels_are_listed(folder):
     source = data.from_directory(folder)
-    whole = list(data.train_batches(source, 6, **SIZE).take(40))
-    assert source.bad == {0: batch_assembly.Extent.SOMEWHERE}
-    for start in range(0, 40, 8):
-        fresh = data.from_directory(folder)
-        later = data.train_batches(fresh, 6, start_step=start, **SIZE).take(40 - start)
-        for (x, y), (again, labels) in zip(whole[start:], later, strict=True):
-            np.testing.assert_array_equal(y, labels)
-            for name in x:
-                np.testing.assert_array_equal(x[name], again[name])
+    source.labels[3] = 7
+    os.remove(source.paths[5])  # noqa: PTH107
+    report = data.check(source, verbose=False)
+    assert [bad.name for bad in report] == [source.paths[3], source.paths[5]]
+    assert "label=7" in report[0].reason and "No such file" in report[1].reason
 
 
-def test_a_file_that_is_bad_everywhere_is_read_no_more(damaged, monkeypatch):
-    source = data.from_directory(damaged, max_bad=3)
-    list(data.train_batches(source, 26, **SIZE).take(1))
-    bad = {i for i in range(26) if source.paths[i] in source.skipped}
-    assert source.bad == dict.fromkeys(bad, batch_assembly.Extent.EVERYWHERE)
-    read = set()
-    monkeypatch.setattr(
-        source,
-        "read",
-        lambda index: read.add(index) or type(source).read(source, index),
-    )
-    list(data.train_batches(source, 26, **SIZE).take(3))
-    assert read == set(range(26)) - bad
+def test_nothing_bad(folder):
+    report = data.check(data.from_directory(folder), verbose=False)
+    assert not report and str(report) == "0 of 23 images cannot be used."
 
 
-def test_past_the_quota_every_reading_of_a_bad_file_is_an_error(damaged):
-    source = data.from_directory(damaged, max_bad=2)
-    for _ in range(2):  # as where someone goes on after the first
-        with pytest.raises(data.TooManyBadImagesError) as error:  # noqa: SIM117
-            with data.original_errors():
-                list(data.eval_batches(source, 4, image_size=32, scale=40))
-        assert "3 pictures cannot be decoded; `max_bad` allows 2 of 26" in str(
-            error.value
-        )
+def test_program(damaged):
+    command = [sys.executable, "-m", "keras_prelu.data.bad_images", str(damaged)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "broken.jpg" in done.stdout and "3 of 26 images" in done.stdout
+    assert "RuntimeWarning" not in done.stderr
 
 
-def test_an_error_of_a_source_comes_out_as_itself(folder):
-    """With the place where it was raised: it is nobody's bad image."""
+def test_program_names_a_missing_folder(tmp_path, monkeypatch, capsys):
+    path = pathlib.Path(data.__file__).with_name("bad_images.py")
+    monkeypatch.setattr(sys, "argv", ["bad_images", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(path), run_name="__main__")
+    assert stop.value.code == 2 and "nowhere" in capsys.readouterr().err
 
-    class Buggy(data.Source):
-        def __len__(self):
-            return 4
 
-        def __getitem__(self, index):
-            return {}["no such key"], 0
-
-    batches = data.eval_batches(Buggy(["ant"]), 2, image_size=32, scale=40)
-    with pytest.raises(KeyError, match="no such key") as error:  # noqa: SIM117
-        with data.original_errors():
-            list(batches)
-    assert error.traceback[-1].name == "__getitem__"
-    # Without asking for the error itself, TensorFlow's tells as much.
-    with pytest.raises(Exception, match="in __getitem__.*KeyError: .*no such key"):
-        list(batches)
+def test_importing_the_program_leaves_the_function(folder):
+    importlib.import_module("keras_prelu.data.bad_images")
+    assert not data.check(data.from_directory(folder), verbose=False)

@@ -1,10 +1,16 @@
 """Pictures to test with: smooth enough for JPEG, different at every place."""
 
 import io
+import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+
+from keras_prelu import data
+
+SMALL = {"image_size": 32, "scale": (32, 48)}
 
 
 def wavy_image(height, width, seed=0):
@@ -47,3 +53,27 @@ def folder(tmp_path):
         data = encoded(wavy_image(height, width, number))
         (tmp_path / name / f"{number:02}.jpg").write_bytes(data)
     return tmp_path
+
+
+def arrays(batches, count):
+    """The first batches, as (dict or array, labels) of NumPy."""
+    return list(batches.take(count).as_numpy_iterator())
+
+
+def assert_equal_batches(first, second):
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, a, b)
+
+
+def with_bad_files(folder):
+    """Numbers 3, 4 and 10 of the source cannot be decoded; 4 shows it only late."""
+    source = data.from_directory(folder, max_bad=3)
+    for index, damage in (
+        (3, lambda content: b"torn"),
+        (4, broken_jpeg),
+        (10, lambda content: content[:700]),
+    ):
+        path = pathlib.Path(source.paths[index])
+        path.write_bytes(damage(path.read_bytes()))
+    return source

@@ -53,8 +53,8 @@ def _whole(data):
     """The picture as training decodes it, its window being all of it."""
     header = decoding.read_header(data)
     box = Box(0, 0, header.height, header.width)
-    plan = plan_window(header, box, image_size=max(header.height, header.width))
-    return decode_window({"data": data, **plan._asdict()}).numpy()
+    window, _ = plan_window(header, box, max(header.height, header.width))
+    return decode_window(data, window).numpy()
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -106,11 +106,11 @@ def test_exif_after_other_segments_is_found():
     "data, reason",
     [
         (b"", "empty"),
-        (b"no picture at all", "not a picture"),
+        (b"no image at all", "not an image"),
         (encoded(RGB)[:600], "[Tt]runcated"),
         (encoded(RGB, "PNG")[:600], "truncated"),
-        (b"II*\x00" + bytes(20), "not a picture"),  # TIFF
-        (encoded(RGB)[:2], "not a picture"),
+        (b"II*\x00" + bytes(20), "not an image"),  # TIFF
+        (encoded(RGB)[:2], "not an image"),
     ],
 )
 def test_damage_is_told(data, reason):

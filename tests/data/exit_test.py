@@ -120,7 +120,7 @@ def _assert_ended_in_lines(codes, printed):
     errors = [line for line in printed.splitlines() if line.startswith("error: ")]
     assert len(errors) == RUNS
     for line in errors:
-        assert "`max_bad` allows 1 of" in line and ".png: not a picture in" in line
+        assert "`max_bad` allows 1 of" in line and ".png: not an image in" in line
     assert "Traceback" not in printed
 
 

@@ -47,7 +47,7 @@ def test_color_shifts_have_the_right_covariance(draws):
 
 def test_draws_are_independent(draws):
     columns = np.column_stack(
-        [draws["shorter_side"], draws["place"], draws["flip"], draws["alpha"]]
+        [draws["shorter_side"], draws["position"], draws["flip"], draws["alpha"]]
     )
     correlations = np.corrcoef(columns.T) - np.eye(7)
     assert np.abs(correlations).max() < 4.5 / COUNT**0.5
@@ -59,9 +59,9 @@ def test_draws_are_independent(draws):
 def test_every_pixel_is_seen_and_every_crop_is_as_likely(draws):
     tops = np.zeros(6, int)
     seen = np.zeros((5, 7), bool)
-    for place in draws["place"][:3000]:
+    for position in draws["position"][:3000]:
         # Resized from 5 x 7 to 10 x 14; crops of 5: six places down, ten across.
-        top, left, height, width = crop_box(Header(5, 7, True), 10, place, 5)
+        top, left, height, width = crop_box(Header(5, 7, True), 10, position, 5)
         assert (height, width) == (2.5, 2.5)
         tops[round(top * 2)] += 1
         covers = np.s_[int(top) : int(np.ceil(top + 2.5))]

@@ -18,19 +18,19 @@ pytestmark = pytest.mark.tensorflow_only
 def _ours(file, shorter_side, place, image_size):
     header = data.decoding.read_header(file)
     box = crop_box(header, shorter_side, place, image_size)
-    plan = plan_window(header, box, image_size)
-    window = decode_window({"data": file, **plan._asdict()})
+    window, box = plan_window(header, box, image_size)
+    pixels = decode_window(file, window)
     canvas = np.zeros((1, *[canvas_side(image_size)] * 2, 3), np.uint8)
-    rows, columns = window.shape[:2]
-    canvas[0, :rows, :columns] = window
+    rows, columns = pixels.shape[:2]
+    canvas[0, :rows, :columns] = pixels
     drawn = {
         "pixels": canvas,
         "size": np.array([[rows, columns]]),
-        "box": np.array([plan.box], np.float32),
+        "box": np.array([box], np.float32),
         "flip": np.array([False]),
         "shift": np.zeros((1, 3), np.float32),
     }
-    return ops.convert_to_numpy(data.Augmentation(image_size)(drawn))[0], window.shape
+    return ops.convert_to_numpy(data.Augmentation(image_size)(drawn))[0], pixels.shape
 
 
 def _pillows(file, shorter_side, place, image_size):
@@ -96,11 +96,10 @@ def test_every_window_fits_into_the_canvas():
         file = encoded(np.zeros((height, width, 3), np.uint8))
         header = data.decoding.read_header(file)
         drawn = random_draws.draw(0, 0, number, (16, 40))
-        box = crop_box(header, drawn.shorter_side, drawn.place, 16)
-        plan = plan_window(header, box, 16)
-        window = decode_window({"data": file, **plan._asdict()})
-        assert max(window.shape[:2]) <= canvas_side(16)
-        top, left, rows, columns = plan.box
+        box = crop_box(header, drawn.shorter_side, drawn.position, 16)
+        window, (top, left, rows, columns) = plan_window(header, box, 16)
+        pixels = decode_window(file, window)
+        assert max(pixels.shape[:2]) <= canvas_side(16)
         assert min(top, left) >= 0
-        assert top + rows <= window.shape[0] + 1e-9
-        assert left + columns <= window.shape[1] + 1e-9
+        assert top + rows <= pixels.shape[0] + 1e-9
+        assert left + columns <= pixels.shape[1] + 1e-9

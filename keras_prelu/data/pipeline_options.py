@@ -1,0 +1,67 @@
+"""What training and evaluation pipelines share: argument checks, tf.data options."""
+
+import tensorflow as tf
+
+from keras_prelu.data.sources import Source
+
+__all__ = ["READY", "check_shard", "check_sizes", "stream_options"]
+
+READY = 2  # number of finished batches to keep ready
+
+
+def stream_options() -> tf.data.Options:
+    """Return the `tf.data.Options` of every dataset in this package."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # Every degree of parallelism is given, so there is nothing to tune. TensorFlow's
+    # tuning thread can also delay the end of its iterator, by up to a minute after a
+    # long run.
+    options.autotune.enabled = False
+    # Sharding the elements of a stream would undo the argument `shard`.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return options
+
+
+def check_sizes(
+    source: Source, batch_size: int, image_size: int, scale: tuple[int, int]
+) -> None:
+    """Refuse an empty source, and sizes that do not fit together.
+
+    Args:
+        source: The source of the images.
+        batch_size: Number of images in a batch.
+        image_size: Side of the crops.
+        scale: Smallest and largest shorter side after resizing.
+    """
+    if not len(source):
+        raise ValueError(
+            f"Argument `source` must contain images. Received: source={source}"
+        )
+    for name, value in (("batch_size", batch_size), ("image_size", image_size)):
+        if value < 1:
+            raise ValueError(
+                f"Argument `{name}` must be at least 1. Received: {name}={value}"
+            )
+    low, high = scale
+    if not image_size <= low <= high:
+        raise ValueError(
+            "Argument `scale` must be a range of shorter sides that are not smaller "
+            f"than the crop: {image_size} <= minimum <= maximum. "
+            f"Received: scale={scale}"
+        )
+
+
+def check_shard(shard: tuple[int, int]) -> None:
+    """Refuse a shard that does not exist.
+
+    Args:
+        shard: A pair `(worker, workers)`.
+    """
+    worker, workers = shard
+    if not 0 <= worker < workers:
+        raise ValueError(
+            "Argument `shard` must be (worker, workers) with 0 <= worker < workers. "
+            f"Received: shard={shard}"
+        )
