@@ -5,6 +5,8 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_prelu import model_surgery
+
 
 class Seen(NamedTuple):
     """What one layer, or other operation, took and gave in a pass."""
@@ -27,10 +29,8 @@ class Seen(NamedTuple):
 
 def _graph(model):
     """Returns a model as a graph of operations, checked."""
-    if (
-        not isinstance(model, keras.Model)
-        or len(getattr(model, "inputs", None) or ()) != 1
-        or len(model.outputs) != 1
+    if not model_surgery.is_functional(model) or not (
+        len(model.inputs) == len(model.outputs) == 1
     ):
         raise ValueError(
             "Argument `model` must be a functional or built sequential Keras model of "
