@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_prelu import resampling
-from keras_prelu.export.extras import require
+from keras_prelu.export.checks import require
 from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
 _OPSET = 18

@@ -8,7 +8,7 @@ import numpy as np
 from keras_prelu import model_surgery
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.export import cards, checks, onnx_graph
-from keras_prelu.export.extras import require
+from keras_prelu.export.checks import once_positional, require
 from keras_prelu.files import replacing
 
 # The largest error that is rounding, as a part of the largest score.
@@ -30,7 +30,8 @@ class Check(NamedTuple):
     same_best: float
 
 
-def onnx(model, path, images=None, class_names=None, card=None):
+@once_positional("images")
+def onnx(model, path, *, images=None, class_names=None, card=None):
     """Writes a model as an ONNX file, checked in ONNX Runtime.
 
     The file takes `images`, float32 RGB in [0, 255] of shape `(batch, height, width,
@@ -72,7 +73,8 @@ def onnx(model, path, images=None, class_names=None, card=None):
     return _write(path, content, found, model, class_names, card, format="ONNX")
 
 
-def litert(model, path, images=None, quantize=False, class_names=None, card=None):
+@once_positional("images")
+def litert(model, path, *, images=None, quantize=False, class_names=None, card=None):
     """Writes a model as a LiteRT file (`.tflite`), checked in LiteRT.
 
     The file takes `images`, float32 RGB in [0, 255] of shape `(batch, height, width,

@@ -105,7 +105,7 @@ def test_the_check_is_returned_and_in_the_card(request, which):
 def test_8_bits_are_smaller_and_their_error_is_stated(net, litert_file, tmp_path):
     images = drawn(9, 32, 32)
     path = tmp_path / "net.tflite"
-    check = export.litert(net, path, images, quantize=True)
+    check = export.litert(net, path, images=images, quantize=True)
     differences = np.abs(run_litert(path, images) - net.predict(images, verbose=0))
     assert check.images == 9
     assert check.largest_error == pytest.approx(differences.max(), rel=1e-3)
@@ -178,7 +178,7 @@ def test_images_of_another_size_are_refused(net, tmp_path, writer):
     with pytest.raises(
         ValueError, match=r"of shape \(32, 32, 3\). Received: images of"
     ):
-        writer(net, tmp_path / "net", drawn(2, 40, 40))
+        writer(net, tmp_path / "net", images=drawn(2, 40, 40))
     assert list(tmp_path.iterdir()) == []
 
 
