@@ -197,7 +197,7 @@ def saved_model(
                 model,
                 class_names,
                 card,
-                aside.rglob("*"),
+                sum(x.stat().st_size for x in aside.rglob("*") if x.is_file()),
                 format="TensorFlow SavedModel",
                 signatures=list(served.functions),
                 scale=scale,
