@@ -121,7 +121,7 @@ def softmax_scores(model: keras.Model) -> keras.Model:
             f"cannot be averaged. Received: a model whose last layer is {last!r}"
         )
     scores = keras.layers.Softmax(dtype="float32", name="softmax")(model.output)
-    return keras.Model(model.inputs, scores, name=model.name)
+    return keras.Model(model.inputs[0], scores, name=model.name)
 
 
 def any_size(model: keras.Model) -> keras.Model:

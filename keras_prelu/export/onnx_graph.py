@@ -22,10 +22,10 @@ _IR_VERSION = 8  # supported since ONNX Runtime 1.14, the first version with ops
 class _Graph:
     """A growing list of nodes and weights."""
 
-    def __init__(self, onnx):
+    def __init__(self, onnx: Any) -> None:
         self._onnx = onnx
-        self.nodes = []
-        self.weights = []
+        self.nodes: list[Any] = []
+        self.weights: list[Any] = []
 
     def add(self, operator, *inputs, **attributes):
         """Add a node, and return the name of its output.
