@@ -1,4 +1,4 @@
-"""A classifier taken apart: the layers of a model in new models, no weight copied."""
+"""Classifiers taken apart: new models from the layers of a model, without copies."""
 
 import math
 
@@ -6,8 +6,21 @@ import keras
 
 from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
-# What a net without a fixed input size is taken to have been trained on.
-PAPER_SIDE = 224
+__all__ = [
+    "ANY_SIZE_SIDE",
+    "any_size",
+    "ends_in_softmax",
+    "input_size",
+    "is_channels_first",
+    "is_functional",
+    "margins",
+    "softmax_scores",
+    "split",
+]
+
+# The assumed input size of a model that takes images of any size: the paper's crops.
+ANY_SIZE_SIDE = 224
+# Layers that compute each cell of a map from that cell alone.
 _POINTWISE = (
     keras.layers.Activation,
     keras.layers.Dropout,
@@ -19,21 +32,39 @@ _POINTWISE = (
 )
 
 
+def is_functional(model: object) -> bool:
+    """Return whether an object is a Keras model with a known graph of layers.
+
+    This is true for functional models and for sequential models that are built.
+
+    Examples:
+        >>> images = keras.Input((8, 8, 3))
+        >>> model = keras.Model(images, keras.layers.Flatten()(images))
+        >>> is_functional(model), is_functional(keras.Sequential())
+        (True, False)
+    """
+    if not isinstance(model, keras.Model):
+        return False
+    # Keras exports no class for functional models. A subclass of `keras.Model` has no
+    # `inputs`, and neither has a sequential model before it is built.
+    return bool(getattr(model, "inputs", None) and getattr(model, "outputs", None))
+
+
 def _check_model(model):
-    if not isinstance(model, keras.Model) or not hasattr(model, "inputs"):
+    if not is_functional(model):
         raise ValueError(
-            "Argument `model` must be a functional Keras model, such as "
-            f"keras_prelu.applications return. Received: model={model!r}"
+            "Argument `model` must be a functional Keras model, such as those of "
+            f"keras_prelu.applications. Received: model={model!r}"
         )
     if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
         raise ValueError(
-            "Argument `model` must take one batch of images. Received: a model whose "
-            f"inputs have the shapes {[tuple(x.shape) for x in model.inputs]}"
+            "Argument `model` must take one batch of images. Received: a model with "
+            f"inputs of shapes {[tuple(x.shape) for x in model.inputs]}"
         )
 
 
-def is_channels_first(model):
-    """Returns whether a model takes its images with the channels first."""
+def is_channels_first(model: keras.Model) -> bool:
+    """Return whether a model takes images with the channels first."""
     _check_model(model)
     for layer in model.layers:
         if hasattr(layer, "data_format"):
@@ -41,49 +72,63 @@ def is_channels_first(model):
     return keras.config.image_data_format() == "channels_first"
 
 
-def input_size(model):
-    """Returns height and width of a model's own images; the paper's where unknown."""
+def input_size(model: keras.Model) -> tuple[int, int]:
+    """Return the height and width of a model's input, 224 where they are not fixed."""
     shape = model.inputs[0].shape
-    sides = shape[2:] if is_channels_first(model) else shape[1:3]
-    return tuple(side or PAPER_SIDE for side in sides)
+    height, width = shape[2:] if is_channels_first(model) else shape[1:3]
+    return height or ANY_SIZE_SIDE, width or ANY_SIZE_SIDE
 
 
-def softmax_scores(model):
-    """Returns the model with softmax scores, in float32, for its output.
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Return whether the last layer of a model is, or applies, a softmax.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=2)
+        >>> ends_in_softmax(model)
+        True
+    """
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    return (
+        isinstance(last, keras.layers.Softmax)
+        or activation is keras.activations.softmax
+    )
+
+
+def softmax_scores(model: keras.Model) -> keras.Model:
+    """Return a model that ends in softmax scores.
 
     Args:
-        model: A classifier that ends in a softmax, or in logits.
+        model: A classifier that ends in a softmax or in logits.
 
     Returns:
-        `model` itself, or a model around it.
+        `model` itself if it ends in a softmax. Otherwise a new model with the same
+        layers and a softmax, computed in float32, after them.
     """
     _check_model(model)
-    last = model.layers[-1]
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         raise ValueError(
-            "Argument `model` must be a classifier, of one output (batch, classes). "
-            "Received: a model whose outputs have the shapes "
+            "Argument `model` must be a classifier with one output of shape (batch, "
+            "classes). Received: a model with outputs of shapes "
             f"{[tuple(x.shape) for x in model.outputs]}"
         )
-    activation = getattr(last, "activation", None)
-    if isinstance(last, keras.layers.Softmax) or (
-        activation is keras.activations.softmax
-    ):
+    if ends_in_softmax(model):
         return model
-    if activation is not keras.activations.linear:
+    last = model.layers[-1]
+    if getattr(last, "activation", None) is not keras.activations.linear:
         raise ValueError(
-            "Argument `model` must end in a softmax, or in logits: other scores "
+            "Argument `model` must end in a softmax or in logits, because other scores "
             f"cannot be averaged. Received: a model whose last layer is {last!r}"
         )
     scores = keras.layers.Softmax(dtype="float32", name="softmax")(model.output)
-    return keras.Model(model.inputs, scores, name=model.name)
+    return keras.Model(model.inputs[0], scores, name=model.name)
 
 
-def any_size(model):
-    """Returns the layers of a model, not copies, on images of any size.
+def any_size(model: keras.Model) -> keras.Model:
+    """Return a model with the same layers that takes images of any size.
 
     Args:
-        model: A functional model of images whose layers take any height and width.
+        model: A functional model of images whose layers accept any height and width.
     """
     first = is_channels_first(model)
     channels = model.inputs[0].shape[1 if first else -1]
@@ -96,22 +141,28 @@ def any_size(model):
     )
 
 
-def split(model):
-    """Splits a net at its spatial pyramid pooling.
+def split(
+    model: keras.Model,
+) -> tuple[keras.Model, SpatialPyramidPooling, keras.Model, tuple[int, int]]:
+    """Split a net at its spatial pyramid pooling.
 
     Args:
         model: A net of `keras_prelu.applications`, with its top.
 
     Returns:
-        The convolutions, as a model that takes images of any size; the pooling layer;
-        the layers after it, as a model that ends in softmax scores; and height and
-        width of the map that the net pools when its images have their own size.
+        A tuple `(trunk, pooling, top, map_size)`:
+
+        - `trunk`: A model of the convolutions, for images of any size.
+        - `pooling`: The pooling layer.
+        - `top`: A model of the layers after the pooling, ending in softmax scores.
+        - `map_size`: Height and width of the trunk's output for images of the model's
+          own input size.
     """
     _check_model(model)
     pooling = [x for x in model.layers if isinstance(x, SpatialPyramidPooling)]
     if len(pooling) != 1:
         raise ValueError(
-            "Argument `model` must have one layer SpatialPyramidPooling, between its "
+            "Argument `model` must have one SpatialPyramidPooling layer between its "
             f"convolutions and its top. Received: a model that has {len(pooling)}"
         )
     (pooling,) = pooling
@@ -120,45 +171,45 @@ def split(model):
     channels = model.inputs[0].shape[1 if first else -1]
     top = keras.Model(pooling.output, softmax_scores(model).output, name="top")
     size = input_size(model)
-    own = (1, channels, *size) if first else (1, *size, channels)
-    maps = trunk.compute_output_shape(own)
+    shape = (1, channels, *size) if first else (1, *size, channels)
+    maps = trunk.compute_output_shape(shape)
     return trunk, pooling, top, tuple(maps[2:] if first else maps[1:3])
 
 
 def _is_pointwise(layer):
     if isinstance(layer, SubtractMean):
-        return len(layer.mean.shape) == 1  # a mean image is stretched to the input
+        return len(layer.mean.shape) == 1  # a mean image is resized to the input
     return isinstance(layer, _POINTWISE)
 
 
-def margins(trunk):
-    """Finds out how far the convolutions of a trunk look.
+def margins(trunk: keras.Model) -> tuple[int, int, int] | None:
+    """Compute the stride and the receptive field of a trunk's output.
 
     Args:
-        trunk: A model, such as `split` returns first.
+        trunk: A model of convolutions, such as the first result of `split`.
 
     Returns:
-        `(stride, before, after)`: pixels for one cell of the last map, and how many
-        cells before and after its own at most a cell depends on. `None` if there is
-        a layer whose output may depend on the whole image.
+        A tuple `(stride, before, after)`: the pixels per cell of the output, and the
+        largest number of cells before and after a cell that its value depends on.
+        `None` if a layer's output may depend on the whole image.
     """
     stride, before, after = 1, 0, 0
     for layer in trunk.layers:
         if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D)):
-            pools = isinstance(layer, keras.layers.MaxPooling2D)
-            (kernel, other) = layer.pool_size if pools else layer.kernel_size
+            is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
+            (kernel, other) = layer.pool_size if is_pooling else layer.kernel_size
             (step, other_step) = layer.strides
             if kernel != other or step != other_step or layer.padding == "causal":
                 return None
             if layer.padding == "same":
                 before += (kernel - 1) // 2 * stride
-                # An even rest is padded at the end, so more is seen there.
+                # Where the padding is odd, the end gets one more row than the start.
                 after += (kernel - 1 - max(kernel - step, 0) // 2) * stride
             else:
                 after += (kernel - 1) * stride
             stride *= step
         elif isinstance(layer, keras.layers.ZeroPadding2D):
-            # Only moves what the next layer's window looks at.
+            # Padding moves the window of the next layer.
             (top, _), (left, _) = layer.padding
             before += max(top, left) * stride
         elif not _is_pointwise(layer):

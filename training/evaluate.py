@@ -39,7 +39,9 @@ _DATA = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string("split", None, "The split; by default the run's.")
 _PROTOCOL = flags.DEFINE_list("protocol", ["center"], "center, ten_view, dense.")
 _SCALES = flags.DEFINE_list("scales", None, "Shorter sides; by default the run's.")
-_FLIP = flags.DEFINE_bool("flip", True, "Whether mirrored pictures are averaged too.")
+_FLIP = flags.DEFINE_bool(
+    "flip", None, "Average over mirror images too; by default not for center."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "See keras_prelu.evaluation.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Where to write; by default the workdir, or beside the weights."

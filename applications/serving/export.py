@@ -87,7 +87,7 @@ def main(_):
         version = saved_model(
             model,
             _OUTPUT.value,
-            class_names(config["data"]),
+            class_names=class_names(config["data"]),
             top_k=_TOP_K.value,
             scale=config["data"]["eval_scale"],
             dense_scales=tuple(map(int, _DENSE_SCALES.value)),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_prelu import model_surgery
 from keras_prelu.keras_internals import run_graph
 from keras_prelu.types import Tensor
 
@@ -32,11 +33,9 @@ class Record(NamedTuple):
 
 
 def _functional(model):
-    """Return the model as a functional model with one input and one output."""
-    if (
-        not isinstance(model, keras.Model)
-        or len(getattr(model, "inputs", None) or ()) != 1
-        or len(model.outputs) != 1
+    """Return the model, checked, as a functional model."""
+    if not model_surgery.is_functional(model) or not (
+        len(model.inputs) == len(model.outputs) == 1
     ):
         raise ValueError(
             "Argument `model` must be a functional or built sequential Keras model of "

@@ -1,8 +1,15 @@
-"""Testing as the paper tests: centre crop, ten views, dense, scales, ensembles."""
+"""The test protocols of the paper: center crop, ten views, dense; scales, ensembles."""
+
+from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
 from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.evaluation.results import Evaluation, table
 
-# It needs TensorFlow.
-__getattr__, __dir__ = on_use.attach(__name__, names={"protocols": ("evaluate",)})
+if TYPE_CHECKING:
+    from keras_prelu.evaluation.evaluator import evaluate
+
+__all__ = ["Evaluation", "dense_model", "evaluate", "table"]
+
+# `evaluate` needs TensorFlow.
+__getattr__, __dir__ = on_use.attach(__name__, names={"evaluator": ("evaluate",)})

@@ -1,20 +1,27 @@
-"""Running a model on batches of arrays: compiled, and on all devices of a strategy."""
+"""Predictions for batches of arrays, compiled and on all devices of a strategy."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
+__all__ = ["runner"]
 
-def runner(model, strategy=None):
-    """Returns a function from a batch, a NumPy array, to the model's output as one.
 
-    `predict` is not used with TensorFlow: on several machines it waits for all of
-    them, which may have different numbers of batches, and it compiles anew, by XLA,
-    for every size of image.
+def runner(
+    model: keras.Model, strategy: Any = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from a batch of images to the model's outputs.
+
+    With TensorFlow, `predict` is not used: on several machines it waits until all have
+    a batch, though their numbers of batches may differ, and it compiles again for every
+    image size.
 
     Args:
         model: A `keras.Model` of one input and one output.
-        strategy: `tf.distribute.Strategy` whose local replicas share each batch, with
-            the TensorFlow backend.
+        strategy: A `tf.distribute.Strategy` whose local replicas share each batch.
+            Defaults to the current strategy. Ignored without the TensorFlow backend.
     """
     if keras.backend.backend() == "tensorflow":
         return _on_replicas(model, strategy)
@@ -30,25 +37,25 @@ def _on_replicas(model, strategy):
     replicas = len(distribution.devices(strategy))
 
     @tf.function(reduce_retracing=True)
-    def step(shares):
-        return strategy.run(lambda x: model(x, training=False), args=(shares,))
+    def step(shards):
+        return strategy.run(lambda x: model(x, training=False), args=(shards,))
 
     def run(batch):
         if replicas == 1:
-            shares = tf.convert_to_tensor(batch)
+            shards = tf.convert_to_tensor(batch)
         else:
-            shares = strategy.experimental_distribute_values_from_function(
-                _sharing(batch, replicas)
+            shards = strategy.experimental_distribute_values_from_function(
+                _shard_of_replica(batch, replicas)
             )
-        results = strategy.experimental_local_results(step(shares))
+        results = strategy.experimental_local_results(step(shards))
         return np.concatenate([result.numpy() for result in results])[: len(batch)]
 
     return run
 
 
-def _sharing(batch, replicas):
-    """Returns the function from a replica's context to its share of a batch."""
-    # The last picture stands in where there are fewer than replicas.
-    places = np.minimum(np.arange(max(len(batch), replicas)), len(batch) - 1)
-    shares = np.array_split(batch[places], replicas)
-    return lambda context: shares[context.replica_id_in_sync_group % replicas]
+def _shard_of_replica(batch, replicas):
+    """Return a function from a replica's context to its shard of a batch."""
+    # A batch with fewer images than replicas is padded with its last image.
+    rows = np.minimum(np.arange(max(len(batch), replicas)), len(batch) - 1)
+    shards = np.array_split(batch[rows], replicas)
+    return lambda context: shards[context.replica_id_in_sync_group % replicas]

@@ -1,16 +1,23 @@
-"""Dense testing: the scores of all windows of an image, the convolutions done once."""
+"""Dense testing: scores of all windows of an image, from one pass of convolutions."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_prelu import model_surgery
 from keras_prelu.layers import data_formats
+from keras_prelu.types import Tensor
+
+__all__ = ["SlidingTop", "dense_model"]
 
 
 def _sliding_maxima(maps, axis, length):
-    """Returns the maximum of every `length` successive places along an axis.
+    """Return the maximum of every `length` successive cells along an axis.
 
-    A maximum over 2n places is that of two over n: 14 places take 4 steps.
+    Each step takes the maximum of two shifted maps, which doubles the cells that are
+    covered: 14 cells take 4 steps.
     """
     before = (slice(None),) * axis
     covered = 1
@@ -24,18 +31,18 @@ def _sliding_maxima(maps, axis, length):
 
 
 def _bins(side, level):
-    """Returns (start, length) of each bin, by the rule of SpatialPyramidPooling."""
+    """Return (start, length) of each bin, by the rule of SpatialPyramidPooling."""
     starts = [i * side // level for i in range(level)]
     ends = [-(-(i + 1) * side // level) for i in range(level)]
     return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def _pooled_windows(maps, levels, window):
-    """Applies spatial pyramid pooling to every window of some maps.
+    """Apply spatial pyramid pooling to every window of maps.
 
-    Bin (i, j) of the window at (y, x) is a place of the map of sliding maxima of that
-    bin's size: its row y plus the bin's first row, and likewise for columns. So all
-    windows share the maxima, which are as many maps as there are sizes of bins.
+    The maximum over a bin is one cell of the map of sliding maxima of the bin's size:
+    for the window at (y, x), its row is y plus the bin's first row, and its column is x
+    plus the bin's first column. So one map of maxima per bin size serves all windows.
 
     Args:
         maps: Of shape `(batch, height, width, channels)`.
@@ -62,28 +69,29 @@ def _pooled_windows(maps, levels, window):
 
 @keras.saving.register_keras_serializable("keras_prelu")
 class SlidingTop(keras.layers.Layer):
-    """The top of a net on every window of a map: what `dense_model` ends in.
+    """The top of a net on every window of a map: the last layer of `dense_model`.
 
     The first fully connected layer on all windows is a convolution whose kernel is as
     large as a window. It is computed as one matrix product of the pooled windows and
-    the layer's own kernel as it lies: no fewer multiply-adds give the same sums, and
-    no weight is copied.
+    the layer's own kernel. This takes the smallest possible number of multiply-adds,
+    and no weight is copied.
 
     Args:
         levels: Bins per side of each level of the pooling.
         window: Height and width of the windows.
         top: A `keras.Model` from one window's pooled vector to its scores.
-        average: Whether to return the mean of the windows' scores.
-        data_format: Of the maps; Keras's global setting by default.
-        **kwargs: Keras's own layer arguments, such as `name` and `dtype`.
+        average: Whether to return the mean of the windows' scores. Defaults to `True`.
+        data_format: Data format of the maps. Defaults to Keras's global setting.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, channels, height, width)` for
-        `"channels_first"`; at least as large as a window.
+        `"channels_first"`. Maps must be at least as large as a window.
 
     Output shape:
-        `(batch, classes)`; with `average=False`, `(batch, rows, columns, classes)`:
-        row y, column x are the scores of the window whose upper left cell is (y, x).
+        `(batch, classes)`, or with `average=False`: `(batch, rows, columns, classes)`.
+        Row y and column x contain the scores of the window whose upper left cell is
+        (y, x).
 
     Examples:
         >>> top = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
@@ -95,8 +103,16 @@ class SlidingTop(keras.layers.Layer):
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
     """
 
-    def __init__(self, levels, window, top, average=True, data_format=None, **kwargs):
-        # Scores are averaged in float32; the top's layers cast what they are given.
+    def __init__(
+        self,
+        levels: Sequence[int],
+        window: Sequence[int],
+        top: keras.Model,
+        average: bool = True,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Scores are averaged in float32. The layers of the top cast their own inputs.
         super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
         self.levels = tuple(levels)
         self.window = tuple(window)
@@ -104,8 +120,8 @@ class SlidingTop(keras.layers.Layer):
         self.average = average
         self.data_format = data_formats.standardize(data_format)
 
-    def build(self, input_shape):
-        """Does nothing: the top is built."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Do nothing, because the top is built already."""
 
     def _check_size(self, height, width):
         if any(
@@ -113,13 +129,13 @@ class SlidingTop(keras.layers.Layer):
             for size, side in zip((height, width), self.window, strict=True)
         ):
             raise ValueError(
-                f"The last map must have the {self.window[0]}x{self.window[1]} cells "
-                "of a window at least; enlarge the images. "
-                f"Received: a map of {height}x{width}"
+                "Argument `maps` must be at least as large as a window, "
+                f"{self.window[0]}x{self.window[1]} cells; enlarge the images. "
+                f"Received: maps of {height}x{width} cells"
             )
 
-    def call(self, maps):
-        """Returns the scores."""
+    def call(self, maps: Tensor) -> Tensor:
+        """Return the scores of all windows, or their mean."""
         if self.data_format == "channels_first":
             maps = ops.transpose(maps, (0, 2, 3, 1))
         self._check_size(*maps.shape[1:3])
@@ -129,8 +145,10 @@ class SlidingTop(keras.layers.Layer):
         scores = ops.reshape(scores, (-1, rows, columns, scores.shape[-1]))
         return ops.mean(scores, axis=(1, 2)) if self.average else scores
 
-    def compute_output_shape(self, input_shape):
-        """Returns the shape of the scores."""
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """Return the shape of the scores."""
         batch, *sizes = input_shape
         first = self.data_format == "channels_first"
         sizes = sizes[1:] if first else sizes[:2]
@@ -144,8 +162,8 @@ class SlidingTop(keras.layers.Layer):
         ]
         return (batch, *windows, classes)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "levels": self.levels,
@@ -156,33 +174,33 @@ class SlidingTop(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
-        """Makes the top from its configuration."""
+    def from_config(cls, config: dict[str, Any]) -> "SlidingTop":
+        """Return a layer whose top is built from its configuration."""
         top = keras.saving.deserialize_keras_object(config.pop("top"))
         return cls(top=top, **config)
 
 
-def dense_model(model, average=True):
-    """Returns a model that scores every window of images of any size, in one pass.
+def dense_model(model: keras.Model, average: bool = True) -> keras.Model:
+    """Return a model that scores every window of images of any size, in one pass.
 
-    The convolutions run once over the whole image; every window of the last map, as
-    large as the map of the net's own input size (14x14 for the large nets at 224x224),
-    is pooled by the spatial pyramid and goes through the fully connected layers. The
-    result is exact: that of cutting each window out of the map. A net without a fixed
-    input size counts as one of 224x224.
+    The convolutions run once over the whole image. A window of the last feature map is
+    as large as the map of the net's input size: 14x14 cells for the large nets at
+    224x224. Each window goes through the spatial pyramid pooling and the fully
+    connected layers. The scores equal those of windows that are cut out of the map.
+    Nets without a fixed input size are treated as nets for 224x224.
 
-    The new model has the layers of `model`, not copies of them: it takes no memory for
-    weights, and changes as they change.
+    The new model shares the layers of `model`. It needs no memory for weights, and
+    training one model changes both.
 
     Args:
         model: A net of `keras_prelu.applications` with its top, ending in a softmax or
             in logits.
-        average: Whether to average the windows' scores; else a map of them.
+        average: Whether to average the windows' scores. Defaults to `True`.
 
     Returns:
-        A `keras.Model` from images, at least as large as the net's own input size, to
-        softmax scores: `(batch, classes)`, or `(batch, rows, columns, classes)` for
-        `average=False`.
+        A `keras.Model` from images, at least as large as the net's input size, to
+        softmax scores of shape `(batch, classes)`, or `(batch, rows, columns, classes)`
+        with `average=False`.
 
     Examples:
         >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=10)
@@ -203,4 +221,4 @@ def dense_model(model, average=True):
         name="scores",
     )
     name = f"dense_{model.name}"
-    return keras.Model(trunk.inputs, sliding(trunk.output), name=name)
+    return keras.Model(trunk.inputs[0], sliding(trunk.output), name=name)

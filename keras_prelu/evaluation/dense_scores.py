@@ -1,4 +1,6 @@
-"""Dense testing of images too large to go through the convolutions at once."""
+"""Dense testing of images that are too large to go through the convolutions at once."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -7,16 +9,19 @@ from keras_prelu import model_surgery
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense import dense_model
 
+__all__ = ["DenseScores"]
 
-def _part(array, axis, start, stop):
+
+def _slice(array, axis, start, stop):
     return array[(slice(None),) * axis + (slice(start, stop),)]
 
 
 def _plan(cells, left_out, before, after):
-    """Yields strips of a map as (first cell, first to keep, end of those to keep).
+    """Yield strips of a map as (first cell, first cell to keep, end of cells to keep).
 
-    All strips have the same length, `cells - left_out`. What is near a strip's end,
-    but not near the image's, would be wrong: `before` and `after` cells of it.
+    All strips have the length `cells - left_out`. Up to `before` cells at a strip's
+    start and `after` cells at its end depend on pixels outside the strip, so they are
+    not kept, unless the strip ends where the map ends.
     """
     done = 0
     while done < cells:
@@ -27,19 +32,20 @@ def _plan(cells, left_out, before, after):
 
 
 class DenseScores:
-    """The mean scores of all windows of each image of a batch.
+    """A function from a batch to the mean scores of all windows of each image.
 
-    An image of more pixels than allowed is cut into overlapping strips along its longer
-    side: the last map comes out the same as that of the whole, and so do the windows.
+    An image with more pixels than allowed is cut into overlapping strips along its
+    longer side. The last feature map, and so the scores, are those of the whole image.
 
     Args:
         model: A net of `keras_prelu.applications`.
-        pixels: How many pixels, over all images, go through the convolutions at once.
-            Strips are no shorter than twice the overlap, whatever this says.
-        strategy: See `runner`.
+        pixels: The largest number of pixels, over all images, that go through the
+            convolutions at once. It is exceeded if strips would be shorter than twice
+            their overlap.
+        strategy: A `tf.distribute.Strategy` or `None`; see `runner`.
     """
 
-    def __init__(self, model, pixels, strategy=None):
+    def __init__(self, model: keras.Model, pixels: int, strategy: Any = None) -> None:
         dense = dense_model(model)
         sliding = dense.layers[-1]
         trunk = keras.Model(dense.inputs, sliding.input)
@@ -52,8 +58,8 @@ class DenseScores:
         self._trunk = runner(trunk)
         self._top = runner(keras.Model(sliding.input, dense.output))
 
-    def __call__(self, images):
-        """Returns scores of shape `(batch, classes)`."""
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return scores of shape `(batch, classes)`."""
         height, width = images.shape[2:] if self._first else images.shape[1:3]
         count = self._pixels // (height * width)
         if not count:
@@ -63,7 +69,7 @@ class DenseScores:
         )
 
     def _of_large(self, image):
-        """Returns the scores of a batch of one image, by strips if possible."""
+        """Return the scores of a batch of one image, in strips if possible."""
         sides = image.shape[2:] if self._first else image.shape[1:3]
         along = int(np.argmax(sides))
         axis = along + (2 if self._first else 1)
@@ -72,17 +78,17 @@ class DenseScores:
         if left_out < 1:
             return self._dense(image)
         stride, before, after = self._margins
-        # A multiple of the stride is left out of each strip, and lies before it: so
-        # "same" padding falls on a strip as it falls on the image.
+        # Every strip starts at a multiple of the stride, and is shorter than the image
+        # by such a multiple: so "same" padding treats it as it treats the image.
         length = sides[along] - left_out * stride
         kept = []
         for first, start, end in _plan(cells, left_out, before, after):
-            strip = _part(image, axis, first * stride, first * stride + length)
-            kept.append(_part(self._trunk(strip), axis, start - first, end - first))
+            strip = _slice(image, axis, first * stride, first * stride + length)
+            kept.append(_slice(self._trunk(strip), axis, start - first, end - first))
         return self._of_map(np.concatenate(kept, axis), axis, cells - left_out)
 
     def _left_out(self, longer, shorter, cells):
-        """Returns how many cells a strip is shorter than the map."""
+        """Return how many cells shorter than the map a strip is."""
         if self._margins is None:
             return 0
         stride, before, after = self._margins
@@ -90,12 +96,12 @@ class DenseScores:
         return min(wanted, cells - 2 * (before + after) - 1)
 
     def _of_map(self, maps, axis, most):
-        """Returns the mean over all windows of a map, `most` places at a time."""
+        """Return the mean over all windows of a map, `most` rows of them at a time."""
         side = self._window[axis - (2 if self._first else 1)]
-        places = maps.shape[axis] - side + 1
+        rows = maps.shape[axis] - side + 1
         total = 0.0
-        for start in range(0, places, most):
-            end = min(start + most, places)
-            part = _part(maps, axis, start, end + side - 1)
-            total = total + self._top(part) * (end - start)
-        return total / places
+        for start in range(0, rows, most):
+            end = min(start + most, rows)
+            windows = _slice(maps, axis, start, end + side - 1)
+            total = total + self._top(windows) * (end - start)
+        return total / rows

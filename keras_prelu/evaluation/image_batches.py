@@ -1,12 +1,13 @@
-"""The images of an evaluation: each is decoded once, in bounded memory.
+"""Batches of images for evaluation, with each image decoded once in bounded memory.
 
-An image becomes all the views that the models and scales ask for, so none of them
-decodes it again. Images of equal sizes are batched. How far reading runs ahead, and how
-many images wait for others of their size, is limited by their pixels.
+One decoded image gives the views for all models and scales. Images of equal sizes are
+batched. The number of images that are decoded ahead, or that wait for others of their
+size, is limited by their pixels.
 """
 
 import collections
 import concurrent.futures
+from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from keras_prelu.data.decoding import (
     read_header,
 )
 from keras_prelu.data.resizing import evaluation_view, view_shape
+from keras_prelu.data.sources import Source
+
+__all__ = ["Batch", "batches"]
 
 
 class Batch(NamedTuple):
@@ -34,11 +38,11 @@ class Batch(NamedTuple):
 
     indices: np.ndarray
     labels: np.ndarray
-    views: dict
+    views: dict[tuple[int | None, int], np.ndarray]
 
 
 class _Encoded(NamedTuple):
-    index: int
+    position: int
     label: int
     content: bytes
     header: Header | None
@@ -46,41 +50,41 @@ class _Encoded(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    index: int
+    position: int
     label: int
     views: list
     error: BadImageError | None = None
 
 
-def _read(source, index):
-    content, label = source.read(index)
+def _read(source, position):
+    content, label = source.read(position)
     try:
-        return _Encoded(index, label, content, read_header(content))
+        return _Encoded(position, label, content, read_header(content))
     except BadImageError as error:
-        return _Encoded(index, label, b"", None, error)
+        return _Encoded(position, label, b"", None, error)
 
 
 def _decode(image, wanted):
     if image.error:
-        return _Decoded(image.index, image.label, [], image.error)
+        return _Decoded(image.position, image.label, [], image.error)
     try:
         pixels = decode_rgb(image.content)
         views = [evaluation_view(pixels, *view) for view in wanted]
-        return _Decoded(image.index, image.label, views)
+        return _Decoded(image.position, image.label, views)
     except BadImageError as error:
-        return _Decoded(image.index, image.label, [], error)
+        return _Decoded(image.position, image.label, [], error)
 
 
 def _ahead(pool, function, items, cost, most):
-    """Yields `function(item)` for each item, in order, computed ahead by a pool.
+    """Yield `function(item)` for each item, in order, computed ahead by a pool.
 
     Args:
         pool: A `concurrent.futures.Executor`.
         function: Function of an item.
         items: Iterable of items.
         cost: Function from an item to a number.
-        most: What the items that are computed ahead cost at most; one of any cost
-            always is.
+        most: The largest total cost of items that are computed ahead. A single item may
+            cost more.
     """
     ahead, costs = collections.deque(), 0
     for item in items:
@@ -96,15 +100,15 @@ def _ahead(pool, function, items, cost, most):
 
 
 def _decoded(source, indices, wanted, batch_size):
-    """Yields the images that can be decoded, in order; the others are skipped.
+    """Yield the images that can be decoded, in order, and skip the others.
 
-    Decoded ahead are a batch, or two images for each core, but no more pixels together
-    than a single image may have.
+    One batch, or two images per core if these are more, are decoded ahead, but no more
+    pixels in total than one image may have.
     """
     most = max(batch_size, 2 * CORES)
 
     def fraction(image):
-        """Returns the fraction of what may be decoded ahead that an image takes."""
+        """Return the fraction of the limit that an image uses."""
         if image.error:
             return 1 / most
         height, width = image.header[:2]
@@ -117,7 +121,7 @@ def _decoded(source, indices, wanted, batch_size):
         encoded = _ahead(pool, lambda i: _read(source, i), indices, lambda _: 1, most)
         for image in _ahead(pool, lambda i: _decode(i, wanted), encoded, fraction, 1):
             if image.error:
-                source.skip(image.index, str(image.error))
+                source.skip(image.position, str(image.error))
             else:
                 yield image
     finally:
@@ -127,26 +131,35 @@ def _decoded(source, indices, wanted, batch_size):
 def _batch(images, wanted):
     columns = zip(*(image.views for image in images), strict=True)
     views = dict(zip(wanted, map(np.stack, columns), strict=True))
-    indices, labels = ([image[i] for image in images] for i in range(2))
-    return Batch(np.array(indices), np.array(labels), views)
+    positions = np.array([image.position for image in images])
+    labels = np.array([image.label for image in images])
+    return Batch(positions, labels, views)
 
 
-def batches(source, indices, wanted, batch_size, most_pixels):
-    """Yields each image that can be decoded once, in batches of equal sizes.
+def batches(
+    source: Source,
+    indices: Iterable[int],
+    wanted: Sequence[tuple[int | None, int]],
+    batch_size: int,
+    most_pixels: int,
+) -> Generator[Batch, None, None]:
+    """Yield each image that can be decoded once, in batches of equal sizes.
 
     Args:
         source: A source of `keras_prelu.data`.
-        indices: Positions in it.
-        wanted: List of different pairs `(image_size, scale)`: the views to make of each
-            image; see `evaluation_view`.
-        batch_size: Images in a batch; fewer where memory or images run out.
-        most_pixels: Pixels of the views that wait for others of their size; a view that
-            has more goes alone.
+        indices: Positions of the images in the source.
+        wanted: Different pairs `(image_size, scale)`: the views to make of each image;
+            see `keras_prelu.data.resizing.evaluation_view`.
+        batch_size: Images per batch. Batches are smaller if too many pixels wait, and
+            at the end.
+        most_pixels: The largest number of pixels, over all views, that wait for images
+            of the same size.
 
     Yields:
         A `Batch`.
     """
-    groups, waiting = {}, 0
+    groups: dict[tuple, list[_Decoded]] = {}
+    waiting = 0
     for image in _decoded(source, indices, wanted, batch_size):
         key = tuple(view.shape for view in image.views)
         group = groups.setdefault(key, [])

@@ -1,110 +1,102 @@
-"""What an evaluation finds out."""
+"""The result of an evaluation, and tables of several."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-TOP = 5
+from keras_prelu.evaluation.ranking import TOP, errors
 
+if TYPE_CHECKING:
+    from keras_prelu.data.sources import Source
 
-def rank(scores):
-    """Returns the best classes of each row, at most five, best first."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :TOP].astype("int32")
-
-
-def errors(best, labels):
-    """Returns top-1 and top-5 error.
-
-    Args:
-        best: Integer array of shape `(examples, at most 5)`, best class first.
-        labels: Integer array of shape `(examples,)`.
-
-    Returns:
-        Two floats, shares of the examples.
-
-    Examples:
-        >>> best, labels = np.array([[1, 0], [2, 1]]), np.array([1, 1])
-        >>> keras_prelu.evaluation.results.errors(best, labels)
-        (0.5, 0.0)
-    """
-    hits = best == labels[:, None]
-    return 1 - float(hits[:, 0].mean()), 1 - float(hits.any(axis=1).mean())
+__all__ = ["Evaluation", "table"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The result of `evaluate`.
+    """The result of `keras_prelu.evaluation.evaluate`.
 
     Attributes:
         protocol: `"center"`, `"ten_view"` or `"dense"`.
-        scales: The shorter sides over which scores were averaged.
-        flip: Whether they were averaged over mirrored pictures too.
-        models: How many models they were averaged over.
-        top1: Share of the pictures whose class is not the best guess.
-        top5: Share of the pictures whose class is not among the five best.
-        examples: How many pictures were evaluated.
-        skipped: How many could not be decoded.
-        seconds: How long it took, reading included.
-        by_scale: A dict from each scale to `(top1, top5)` with that scale alone.
-        source: The source of the pictures.
-        indices: Where in the source each picture is.
-        labels: The class of each picture.
-        best: The best classes of each picture, at most five, best first.
-        best_scores: Their mean scores.
+        scales: Shorter sides that scores were averaged over.
+        flip: Whether scores were averaged over mirror images too.
+        models: Number of models that scores were averaged over.
+        classes: Number of the models' classes.
+        top1: Fraction of the images whose class is not the best one.
+        top5: Fraction of the images whose class is not among the five best. Always 0
+            for at most five classes, and then not shown in tables and summaries.
+        examples: Number of images that were evaluated.
+        skipped: Number of images that could not be decoded or were too large.
+        seconds: Duration, with reading.
+        by_scale: Dict from each scale to `(top1, top5)` at this scale alone.
+        source: The source of the images.
+        indices: Positions of the images in the source.
+        labels: Classes of the images.
+        best: Best classes of each image, at most five, best first.
+        best_scores: Mean scores of the best classes.
     """
 
     protocol: str
-    scales: tuple
+    scales: tuple[int, ...]
     flip: bool
     models: int
+    classes: int
     top1: float
     top5: float
     examples: int
     skipped: int
     seconds: float
-    by_scale: dict
-    source: object = dataclasses.field(repr=False)
+    by_scale: dict[int, tuple[float, float]]
+    source: "Source" = dataclasses.field(repr=False)
     indices: np.ndarray = dataclasses.field(repr=False)
     labels: np.ndarray = dataclasses.field(repr=False)
     best: np.ndarray = dataclasses.field(repr=False)
     best_scores: np.ndarray = dataclasses.field(repr=False)
 
     @property
-    def class_names(self):
-        """The names of the classes."""
+    def class_names(self) -> list[str]:
+        """Names of the source's classes."""
         return self.source.class_names
 
     @property
-    def images_per_second(self):
-        """Pictures in a second, all views, scales and models of each."""
+    def images_per_second(self) -> float:
+        """Images per second, each with all views, scales and models."""
         return self.examples / self.seconds
 
-    def per_class(self):
-        """Returns a list of `(name, examples, top1, top5)`, one for each class.
+    @property
+    def has_top5(self) -> bool:
+        """Whether there are more than five classes, so that top-5 errors can occur."""
+        return self.classes > TOP
 
-        The errors of a class without pictures are NaN.
+    def per_class(self) -> list[tuple[str, int, float, float]]:
+        """Return `(name, examples, top1, top5)` for each class.
+
+        The errors of a class without images are NaN.
         """
         rows = []
         for label, name in enumerate(self.class_names):
             of_class = self.labels == label
             count = int(of_class.sum())
-            pair = (float("nan"),) * 2
+            top1 = top5 = float("nan")
             if count:
-                pair = errors(self.best[of_class], self.labels[of_class])
-            rows.append((name, count, *pair))
+                top1, top5 = errors(self.best[of_class], self.labels[of_class])
+            rows.append((name, count, top1, top5))
         return rows
 
-    def confusion(self):
-        """Returns how often each class (row) was taken for each class (column)."""
+    def confusion(self) -> np.ndarray:
+        """Return how often each class (row) was classified as each class (column)."""
         classes = max(len(self.class_names), int(self.best.max()) + 1)
         counts = np.zeros((classes, classes), int)
         np.add.at(counts, (self.labels, self.best[:, 0]), 1)
         return counts
 
-    def summary(self):
-        """Returns the figures as a dict that `json` can write.
+    def summary(self) -> dict[str, Any]:
+        """Return the results as a dict that `json` can write.
 
-        Without the time: the same evaluation has the same summary.
+        The duration is left out, so equal evaluations have equal summaries. Top-5
+        errors are `None` for at most five classes.
         """
         return {
             "protocol": self.protocol,
@@ -113,53 +105,58 @@ class Evaluation:
             "models": self.models,
             "examples": self.examples,
             "skipped": self.skipped,
-            "top1_error": self.top1,
-            "top5_error": self.top5,
+            **self._errors(self.top1, self.top5),
             "by_scale": {
-                str(scale): {"top1_error": top1, "top5_error": top5}
-                for scale, (top1, top5) in self.by_scale.items()
+                str(scale): self._errors(*pair) for scale, pair in self.by_scale.items()
             },
         }
 
-    def __str__(self):
+    def _errors(self, top1, top5):
+        return {"top1_error": top1, "top5_error": top5 if self.has_top5 else None}
+
+    def __str__(self) -> str:
+        top5 = f", top-5 error {self.top5:.2%}" if self.has_top5 else ""
         skipped = f" ({self.skipped} skipped)" if self.skipped else ""
+        scales = "scale" if len(self.scales) == 1 else "scales"
+        mirrored = "with" if self.flip else "without"
+        models = f", average of {self.models} models" if self.models > 1 else ""
         return (
-            f"top-1 error {self.top1:.2%}, top-5 error {self.top5:.2%} on "
-            f"{self.examples:,} pictures{skipped}: {self.protocol}, scales "
-            f"{', '.join(map(str, self.scales))}, flip {self.flip}, "
-            f"{self.models} model(s), {self.images_per_second:.1f} images/s"
+            f"top-1 error {self.top1:.2%}{top5} on {self.examples:,} images{skipped}: "
+            f"{self.protocol}, {scales} {', '.join(map(str, self.scales))}, {mirrored} "
+            f"mirror images{models}, {self.images_per_second:.1f} images/s"
         )
 
 
-def table(evaluations):
-    """Returns a Markdown table like the paper's Table 4, of top-1 / top-5 errors.
+def table(evaluations: Sequence[Evaluation]) -> str:
+    """Return a Markdown table of errors in percent, like Table 4 of the paper.
 
     Args:
-        evaluations: Non-empty list of `Evaluation`s at the same scales: the columns.
-            The rows are the scales, and their average if there are several.
+        evaluations: `Evaluation`s at the same scales, at least one. Each is a column of
+            top-1 / top-5 errors. The rows are the scales and, if there are several,
+            their average.
 
     Returns:
-        A string.
+        A string. Top-5 errors are "n/a" for at most five classes.
 
     Examples:
         >>> from types import SimpleNamespace
-        >>> found = SimpleNamespace(protocol="dense", by_scale={256: (0.2581, 0.0808)})
-        >>> print(keras_prelu.evaluation.table([found]))
+        >>> evaluation = SimpleNamespace(
+        ...     protocol="dense", by_scale={256: (0.2581, 0.0808)}, has_top5=True
+        ... )
+        >>> print(keras_prelu.evaluation.table([evaluation]))
         | scale | dense |
         |---|---|
         | 256 | 25.81 / 8.08 |
     """
-    rows = [["scale", *(found.protocol for found in evaluations)]]
+    rows = [["scale", *(evaluation.protocol for evaluation in evaluations)]]
     for scale in evaluations[0].by_scale:
-        rows.append(
-            [str(scale), *(_pair(found.by_scale[scale]) for found in evaluations)]
-        )
+        rows.append([str(scale), *(_cell(x, *x.by_scale[scale]) for x in evaluations)])
     if len(rows) > 2:
-        pairs = [_pair((found.top1, found.top5)) for found in evaluations]
-        rows.append(["multi-scale", *pairs])
+        rows.append(["multi-scale", *(_cell(x, x.top1, x.top5) for x in evaluations)])
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def _pair(pair):
-    return " / ".join(f"{100 * error:.2f}" for error in pair)
+def _cell(evaluation, top1, top5):
+    shown = f"{100 * top5:.2f}" if evaluation.has_top5 else "n/a"
+    return f"{100 * top1:.2f} / {shown}"

@@ -1,22 +1,29 @@
-"""Model cards: what an exported model is, in Markdown and JSON, nothing invented."""
+"""Model cards in Markdown and JSON: facts about an exported model, and its origin."""
 
 import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
 
 from keras_prelu import model_surgery
 from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu.files import replacing
 
-# What only whoever trained the model can say.
-GIVEN = ("data", "protocol", "scores", "command", "licence", "intended_use")
+__all__ = ["NOT_STATED", "STATED_KEYS", "check", "describe", "markdown", "write"]
+
+# Facts that the model does not contain: its author must state them.
+STATED_KEYS = ("data", "protocol", "scores", "command", "licence", "intended_use")
 NOT_STATED = "not stated"
 
 
-def check(card):
-    """Refuses a card that says what a card does not hold."""
-    unknown = sorted(set(card or {}) - set(GIVEN))
+def check(card: Mapping[str, Any] | None) -> None:
+    """Raise if a card has unknown keys."""
+    unknown = sorted(set(card or {}) - set(STATED_KEYS))
     if unknown:
         raise ValueError(
-            f"Argument `card` must have keys out of {', '.join(GIVEN)}. "
+            f"Argument `card` must have keys from {', '.join(STATED_KEYS)}. "
             f"Received: card with {', '.join(map(repr, unknown))}"
         )
 
@@ -28,28 +35,34 @@ def _activation(layer):
         if isinstance(layer, rectifier.layer)
         and rectifier.arguments.items() <= layer.get_config().items()
     ]
-    return fits[-1:]  # "prelu_shared" fits what "prelu" fits, and comes after it
+    return fits[-1:]  # a layer of "prelu_shared" is one of "prelu" too, listed before
 
 
-def describe(model, class_names, card, files, **export):
-    """Returns the card of an exported model, a dict that `json` can write.
+def describe(
+    model: keras.Model,
+    class_names: Sequence[str] | None,
+    card: Mapping[str, Any] | None,
+    size: int,
+    **export: Any,
+) -> dict[str, Any]:
+    """Return the card of an exported model, a dict that `json` can write.
 
     Args:
         model: The model.
-        class_names: The names of its classes, or `None`.
-        card: Dict of what was stated, with keys out of `GIVEN`, or `None`.
-        files: The files that were written.
-        **export: What else is known of the export.
+        class_names: Names of its classes, or `None`.
+        card: Dict of statements with keys from `STATED_KEYS`, or `None`.
+        size: Bytes of the exported files.
+        **export: Further facts about the export.
 
     Examples:
         >>> model = keras_prelu.applications.Model14(width=1 / 64, classes=2)
-        >>> card = describe(model, ["cat", "dog"], {"licence": "MIT"}, [])
+        >>> card = describe(model, ["cat", "dog"], {"licence": "MIT"}, 99)
         >>> card["activation"], card["licence"], card["data"]
         ('prelu', 'MIT', 'not stated')
     """
     height, width = model_surgery.input_size(model)
     activations = {name for layer in model.layers for name in _activation(layer)}
-    stated = {name: (card or {}).get(name, NOT_STATED) for name in GIVEN}
+    stated = {name: (card or {}).get(name, NOT_STATED) for name in STATED_KEYS}
     return {
         "net": model.name,
         "activation": ", ".join(sorted(activations)) or NOT_STATED,
@@ -58,7 +71,7 @@ def describe(model, class_names, card, files, **export):
         "sizes": {
             "parameters": model.count_params(),
             "image": f"{height}x{width}",
-            "bytes": sum(file.stat().st_size for file in files if file.is_file()),
+            "bytes": size,
         },
         "export": export,
         "class_names": NOT_STATED if class_names is None else list(class_names),
@@ -66,24 +79,28 @@ def describe(model, class_names, card, files, **export):
 
 
 def _cell(value):
-    if isinstance(value, dict):
+    if value is None:
+        return "n/a"
+    if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_cell(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_cell, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return str(value).replace("|", r"\|").replace("\n", " ")
 
 
-def markdown(card):
-    """Returns a card as a Markdown table.
+def markdown(card: Mapping[str, Any]) -> str:
+    """Return a card as a Markdown table.
 
     Examples:
-        >>> print(markdown({"net": "model_a", "intended_use": "not stated"}))
+        >>> print(markdown({"net": "model_a", "scores": {"top1_error": 0.0210000002}}))
         # Model card: model_a
         <BLANKLINE>
         | | |
         |---|---|
         | net | model_a |
-        | intended use | not stated |
+        | scores | top1_error: 0.021 |
         <BLANKLINE>
     """
     rows = [f"| {key.replace('_', ' ')} | {_cell(card[key])} |" for key in card]
@@ -92,9 +109,9 @@ def markdown(card):
     )
 
 
-def write(card, stem):
-    """Writes a card, as `stem` with the endings .json and .md."""
+def write(card: Mapping[str, Any], stem: pathlib.Path) -> None:
+    """Write a card to two files: `stem` with `.json` and with `.md` appended."""
     texts = {".json": json.dumps(card, indent=2) + "\n", ".md": markdown(card)}
     for ending, text in texts.items():
         with replacing(stem.with_name(stem.name + ending)) as aside:
-            aside.write_text(text)
+            aside.write_text(text, encoding="utf-8")

@@ -1,48 +1,123 @@
-"""Which models can be exported."""
+"""Checks of what an export is given and needs: models, names, arguments, packages."""
+
+import functools
+import importlib
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 import keras
 
 from keras_prelu import model_surgery
 from keras_prelu.layers import SpatialPyramidPooling
 
+__all__ = [
+    "check_class_names",
+    "check_model",
+    "for_its_sizes",
+    "once_positional",
+    "require",
+]
 
-def check_model(model):
-    """Returns a classifier with softmax scores; refuses what cannot be exported."""
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def check_model(model: keras.Model) -> keras.Model:
+    """Return a classifier with softmax scores, or raise if it cannot be exported."""
     model = model_surgery.softmax_scores(model)
-    if keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
         raise ValueError(
-            "Models are exported with the TensorFlow backend of Keras; save the model, "
-            f"and load it there. Received: backend={keras.backend.backend()!r}"
+            "The backend of Keras must be TensorFlow to export a model: save the "
+            "model, and load it in a process with that backend. "
+            f"Received: backend={backend!r}"
         )
     shape = tuple(model.inputs[0].shape)
     height, width = model_surgery.input_size(model)
     if model_surgery.is_channels_first(model) or height != width or shape[-1] != 3:
         raise ValueError(
             "Argument `model` must take square RGB images with the channels last; "
-            "the nets have the same weights for both data formats. "
-            f"Received: a model whose input has the shape {shape}"
+            "nets have the same weights in both data formats. "
+            f"Received: a model with an input of shape {shape}"
         )
     return model
 
 
-def check_class_names(class_names, classes):
-    """Refuses names that do not name the classes."""
+def check_class_names(class_names: Sequence[str] | None, classes: int) -> None:
+    """Raise unless there is one name of one line for each class."""
     if class_names is not None and (
         isinstance(class_names, str)
         or len(class_names) != classes
         or any(not isinstance(n, str) or n.splitlines() != [n] for n in class_names)
     ):
         raise ValueError(
-            f"Argument `class_names` must hold {classes} names, strings of one line. "
+            f"Argument `class_names` must be a list of {classes} strings of one line. "
             f"Received: class_names={class_names!r}"
         )
 
 
-def takes_any_size(model):
-    """Returns whether a model's layers take images of any size."""
-    return any(isinstance(layer, SpatialPyramidPooling) for layer in model.layers)
+def for_its_sizes(model: keras.Model) -> keras.Model:
+    """Return the model for images of any size if its layers allow that.
+
+    Spatial pyramid pooling allows it. Other models are returned unchanged.
+    """
+    pools = any(isinstance(layer, SpatialPyramidPooling) for layer in model.layers)
+    return model_surgery.any_size(model) if pools else model
 
 
-def for_its_sizes(model):
-    """Returns the model for images of any size if it can be, else the model itself."""
-    return model_surgery.any_size(model) if takes_any_size(model) else model
+def require(extra: str, *modules: str) -> list[types.ModuleType]:
+    """Import modules that an extra of this package installs.
+
+    Args:
+        extra: Name of the extra in setup.cfg, for the error message.
+        *modules: Full names of the modules.
+
+    Returns:
+        A list of the imported modules. An ImportError that names the extra is raised
+        if a module is missing.
+
+    Examples:
+        >>> require("export", "json")
+        [<module 'json' from ...>]
+    """
+    try:
+        return [importlib.import_module(module) for module in modules]
+    except ImportError as error:
+        raise ImportError(
+            f"This export needs {', '.join(modules)}, which cannot be imported "
+            f"({error}). Install it: pip install 'keras-prelu[{extra}]', or in a clone "
+            f"of the repository: pip install '.[{extra}]'"
+        ) from error
+
+
+def once_positional(
+    name: str,
+) -> Callable[[Callable[_Parameters, _Result]], Callable[_Parameters, _Result]]:
+    """Return a decorator that still accepts one argument after `path` by position.
+
+    To be removed in 0.2: the arguments after `path` are keyword-only from then on.
+
+    Args:
+        name: The argument that used to be the third positional one.
+    """
+
+    def decorate(
+        function: Callable[_Parameters, _Result],
+    ) -> Callable[_Parameters, _Result]:
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            if len(args) == 3 and name not in kwargs:
+                warnings.warn(
+                    f"`{function.__name__}` will accept `{name}` by keyword only: "
+                    f"pass {name}=...",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                *args, kwargs[name] = args
+            return function(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -1,21 +1,24 @@
-"""What the bytes of an image declare before they are decoded, in TensorFlow ops.
+"""The size that an image's header declares, read in TensorFlow ops before decoding.
 
-A file of a few bytes can declare billions of pixels, and TensorFlow's decoders take
-memory for what is declared. So the size is read from the header first, for each of the
-formats that they take.
+A file of a few bytes can declare billions of pixels, and TensorFlow's decoders allocate
+memory for the declared size. So the size is checked first, for every format that they
+decode.
 """
 
 import tensorflow as tf
 
 from keras_prelu.data.decoding import MAX_PIXELS
+from keras_prelu.types import Tensor
 
-_HEADER = 32  # bytes that hold the size in all formats but JPEG and GIF
-_MOST_EXTENSIONS = 64  # blocks before the first frame of a GIF; there are about three
-_COLOR_TABLE = 0x80  # the flag that a GIF's color table follows
+__all__ = ["check", "first_frame", "is_gif", "size"]
+
+_HEADER = 32  # bytes that contain the size, in all formats but JPEG and GIF
+_MAX_EXTENSIONS = 64  # blocks before the first frame of a GIF; about three are usual
+_COLOR_TABLE = 0x80  # the flag for a color table in a GIF
 
 
 def _little(numbers, start, count):
-    """Returns the integer in `count` bytes, the lowest first."""
+    """Return the little-endian integer of `count` bytes."""
     return sum(numbers[start + i] * 256**i for i in range(count))
 
 
@@ -29,7 +32,7 @@ def _png(head):
 
 def _bmp(head):
     def side(start):
-        # Signed: a BMP from top to bottom has a negative height.
+        # The height of a BMP that is stored from top to bottom is negative.
         return tf.abs(tf.cast(tf.cast(_little(head, start, 4), tf.int32), tf.int64))
 
     return side(22), side(18)
@@ -48,7 +51,7 @@ def _webp_extended(head):
     return _little(head, 27, 3) + 1, _little(head, 24, 3) + 1
 
 
-# How a file begins (a `?` is any byte), and where its size is.
+# The first bytes of a file, with `?` for any byte, and the reader of its size.
 _FORMATS = (
     (r"\x89PNG\r\n\x1a\n????IHDR", _png),
     (r"BM", _bmp),
@@ -59,7 +62,7 @@ _FORMATS = (
 
 
 def _begins(head, pattern):
-    """Whether bytes begin as a pattern says."""
+    """Return whether the first bytes match a pattern of `_FORMATS`."""
     expected = pattern.encode().decode("unicode_escape").encode("latin-1")
     return tf.reduce_all(
         [head[i] == byte for i, byte in enumerate(expected) if byte != ord("?")]
@@ -70,10 +73,10 @@ def _numbers(data, dtype):
     return tf.cast(tf.io.decode_raw(data, tf.uint8), dtype)
 
 
-def size(data):
-    """Returns height and width that an image declares, two int64 scalars.
+def size(data: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the height and width that an image declares, two int64 scalars.
 
-    They are 0 for what begins as none of JPEG, PNG, BMP and WebP. A GIF is measured by
+    Both are 0 if the data are no JPEG, PNG, BMP or WebP image. For a GIF, use
     `first_frame`.
 
     Args:
@@ -99,8 +102,8 @@ def size(data):
     return tf.cond(tf.io.is_jpeg(data), jpeg, other)
 
 
-def check(height, width, most=MAX_PIXELS):
-    """Returns an op that fails unless an image has from 1 to `most` pixels."""
+def check(height: Tensor, width: Tensor, most: int = MAX_PIXELS) -> tf.Operation:
+    """Return an op that fails unless an image has from 1 to `most` pixels."""
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
     return tf.debugging.Assert(
         (height > 0) & (width > 0) & (pixels <= most),
@@ -108,20 +111,20 @@ def check(height, width, most=MAX_PIXELS):
     )
 
 
-def is_gif(data):
-    """Whether bytes begin as a GIF, a scalar boolean tensor."""
+def is_gif(data: Tensor) -> Tensor:
+    """Return whether data are a GIF, a scalar boolean tensor."""
     return tf.strings.substr(data, 0, 4) == "GIF8"
 
 
 def _ends_of_blocks(content):
-    """Returns for each position where a chain of blocks that begins there ends.
+    """Return, for each position, the end of a chain of blocks that starts there.
 
-    A block is a byte that says how many follow; an empty one ends the chain. The steps
-    are doubled until nothing changes, so a long chain takes few of them.
+    A block is a byte with the number of bytes that follow. An empty block ends the
+    chain. Steps are doubled until nothing changes, so long chains take few iterations.
     """
-    here = tf.range(tf.size(content))
-    steps = tf.minimum(here + 1 + content, tf.size(content) - 1)
-    steps = tf.where(content == 0, here, steps)
+    positions = tf.range(tf.size(content))
+    steps = tf.minimum(positions + 1 + content, tf.size(content) - 1)
+    steps = tf.where(content == 0, positions, steps)
 
     def doubled(_, steps):
         return steps, tf.gather(steps, steps)
@@ -135,16 +138,16 @@ def _ends_of_blocks(content):
 
 
 def _color_table(flags):
-    """Returns the bytes of a color table."""
+    """Return the size in bytes of the color table that a GIF's flags declare."""
     size = tf.bitwise.left_shift(6, flags & 7)
     return tf.where(flags & _COLOR_TABLE > 0, size, 0)
 
 
-def first_frame(data):
-    """Returns the bytes of a GIF that has only the first frame of another.
+def first_frame(data: Tensor) -> Tensor:
+    """Return the bytes of a GIF with only the first frame of the given one.
 
-    TensorFlow decodes all frames to return one. Fails if the bytes are no GIF or the
-    frame has more than `MAX_PIXELS`.
+    TensorFlow decodes all frames even to return one. The op fails if the data are no
+    GIF, or if the frame has more than `MAX_PIXELS` pixels.
 
     Args:
         data: The bytes of a GIF, a scalar string tensor.
@@ -157,7 +160,7 @@ def first_frame(data):
         return content[tf.minimum(position, last)]
 
     def is_extension(position, count):
-        return (at(position) == ord("!")) & (count < _MOST_EXTENSIONS)
+        return (at(position) == ord("!")) & (count < _MAX_EXTENSIONS)
 
     def after(position, count):
         return ends[tf.minimum(position + 2, last)] + 1, count + 1

@@ -1,8 +1,11 @@
-"""Encoded images to pixels in TensorFlow ops alone, as an exported model needs.
+"""Decoding and resizing of images in TensorFlow ops, for exported models.
 
-What comes out is what `data.eval_batches` makes with Pillow, to a grey level. Images
-are decoded one after another, and none that has more pixels than the reader allows.
+The results equal those of `data.eval_batches`, which uses Pillow, up to one level of
+256. Images with more pixels than `data` allows are not decoded.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,34 +13,37 @@ from keras_prelu.data.decoding import MAX_PIXELS
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.data.resizing import resized_length
 from keras_prelu.export import headers
+from keras_prelu.types import Tensor
 
-# Of an image that goes through the convolutions whole, whose maps take a hundred bytes
-# per pixel and more: 2048 x 2048.
+__all__ = ["MAX_RESIZED_PIXELS", "decode", "decoded", "resize"]
+
+# The limit for whole images, 2048 x 2048: the maps of the convolutions take over a
+# hundred bytes per pixel.
 MAX_RESIZED_PIXELS = MAX_PIXELS // 16
 
-# The tag of the orientation in the header of a JPEG, little or big endian. The bytes in
-# it are all ASCII, which is what TensorFlow's regular expressions can tell of bytes.
+# The tag of the orientation in the header of a JPEG, little or big endian. TensorFlow's
+# regular expressions match bytes only if they are ASCII, and all bytes of the tag are.
 _ORIENTATION = (
     r"^\C*?Exif\x00\x00(?:"
     r"II\C*?\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])|"
     r"MM\C*?\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08])"
     r")\C*$"
 )
-_HEADER = 2**16 + 2**10  # bytes in which the tag lies: that of one EXIF segment
+_HEADER = 2**16 + 2**10  # the first bytes of a file, with the whole EXIF segment
 
 
 def _orientation(data):
-    """Returns the EXIF orientation of a JPEG, less 1: 0 is upright."""
+    """Return the EXIF orientation of a JPEG, minus 1: 0 is upright."""
     head = tf.strings.substr(data, 0, _HEADER)
-    found = tf.strings.regex_replace(head, _ORIENTATION, r"\1\2")
-    code = tf.io.decode_raw(
-        tf.where(tf.strings.length(found) == 1, found, "\1"), "uint8"
-    )
+    # Without the tag, nothing is replaced.
+    tag = tf.strings.regex_replace(head, _ORIENTATION, r"\1\2")
+    code = tf.io.decode_raw(tf.where(tf.strings.length(tag) == 1, tag, "\1"), "uint8")
     return tf.cast(code[0], tf.int32) - 1
 
 
 def _upright(pixels, orientation):
-    # 5 to 8 are 1 to 4 transposed; of these 2 and 3 are mirrored, 3 and 4 upside down.
+    # EXIF codes 5 to 8 are codes 1 to 4, transposed. Codes 2 and 3 are mirrored, codes
+    # 3 and 4 are upside down. Here they count from 0.
     turned = tf.cond(
         orientation >= 4, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels
     )
@@ -46,25 +52,29 @@ def _upright(pixels, orientation):
     return tf.reverse(turned, axes)
 
 
-def decode(data):
-    """Decodes an image, a scalar string tensor, to uint8 RGB.
+def decode(data: Tensor) -> Tensor:
+    """Decode an image to uint8 RGB.
 
-    JPEG with its EXIF orientation, PNG, GIF (its first frame), BMP and WebP. Fails
-    before decoding if the image declares more than `data.decoding.MAX_PIXELS`.
+    Takes JPEG, PNG, GIF (the first frame), BMP and WebP images, and applies the EXIF
+    orientation of a JPEG. Fails before decoding if the image declares more than
+    `data.decoding.MAX_PIXELS` pixels.
+
+    Args:
+        data: The bytes of a file, a scalar string tensor.
     """
 
     def jpeg(data):
-        # The accurate transform, as Pillow's: the default is up to 4 levels off.
+        # The default transform differs from Pillow's by up to 4 levels.
         pixels = tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
         return _upright(pixels, _orientation(data))
 
     def checked():
         with tf.control_dependencies([headers.check(*headers.size(data))]):
-            same = tf.identity(data)
+            content = tf.identity(data)
         return tf.cond(
-            tf.io.is_jpeg(same),
-            lambda: jpeg(same),
-            lambda: tf.io.decode_image(same, 3, expand_animations=False),
+            tf.io.is_jpeg(content),
+            lambda: jpeg(content),
+            lambda: tf.io.decode_image(content, 3, expand_animations=False),
         )
 
     def gif():
@@ -74,20 +84,20 @@ def decode(data):
     return tf.ensure_shape(pixels, [None, None, 3])
 
 
-def resize(pixels, shorter_side, side=None):
-    """Resizes an image so that its shorter side is `shorter_side`, antialiased.
+def resize(pixels: Tensor, shorter_side: int, side: int | None = None) -> Tensor:
+    """Resize an image to a given shorter side, antialiased.
 
     Args:
         pixels: A uint8 tensor of shape `(height, width, 3)`.
-        shorter_side: Integer.
-        side: Side of the crop from the middle to return; `None` for the whole, which
-            fails for more than `MAX_RESIZED_PIXELS`: long and narrow images become
-            larger than any that can be decoded.
+        shorter_side: The shorter side of the result.
+        side: Height and width of the center crop to return. `None` for the whole image,
+            which must not have more than `MAX_RESIZED_PIXELS` pixels after resizing:
+            long and narrow images can become larger than any that can be decoded.
 
     Returns:
         A uint8 tensor.
     """
-    # In 64 bits: a side can become 2**26 times as long.
+    # 64 bits, because a side can become 2**26 times as long.
     original = tf.shape(pixels, tf.int64)[:2]
     resized = resized_length(original, tf.reduce_min(original), shorter_side)
     if side is None:
@@ -96,7 +106,7 @@ def resize(pixels, shorter_side, side=None):
             size = tf.identity(resized)
     else:
         size = tf.constant([side, side], tf.int64)
-    # The crop alone is computed.
+    # Only the pixels of the crop are computed.
     result = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
         size=tf.cast(size, tf.int32),
@@ -110,22 +120,25 @@ def resize(pixels, shorter_side, side=None):
 
 def _options():
     options = stream_options()
-    # Optimizing a pipeline of one element takes longer than decoding a small image.
+    # The optimization takes longer than decoding a small image.
     options.experimental_optimization.apply_default_optimizations = False
     return options
 
 
-def decoded(data, prepare, blank):
-    """Decodes an image, and does something with it.
+def decoded(
+    data: Tensor, prepare: Callable[[Tensor], Any], blank: Any
+) -> tuple[Tensor, Any]:
+    """Decode and prepare an image, or return a blank result if that fails.
 
     Args:
         data: The bytes of a file, a scalar string tensor.
-        prepare: Function from an image, a uint8 tensor, to a tensor or a tuple of them.
-        blank: What to return in their place for an image that cannot be decoded, is
-            too large, or becomes too large in `prepare`.
+        prepare: Function from an image, a uint8 tensor, to a tensor or a tuple of
+            tensors.
+        blank: The result for an image that cannot be decoded or is too large, before or
+            after resizing: of the same structure as the results of `prepare`.
 
     Returns:
-        Whether the image could be decoded, and what `prepare` made of it.
+        Whether the image could be decoded, a boolean tensor, and the result.
     """
     image = (
         tf.data.Dataset.from_tensors(data)

@@ -1,22 +1,31 @@
-"""SavedModels for TF Serving."""
+"""SavedModels for TF Serving: the model, its labels, its card and warm-up requests."""
 
-import errno
 import pathlib
-import re
 import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
 import tensorflow as tf
+from absl import logging
 
 from keras_prelu import model_surgery
-from keras_prelu.export import cards, warmup
-from keras_prelu.export.checks import check_class_names, check_model
+from keras_prelu.export import cards, versions
+from keras_prelu.export.checks import (
+    check_class_names,
+    check_model,
+    once_positional,
+    require,
+)
 from keras_prelu.export.signatures import Served
-from keras_prelu.files import appear, filling
+from keras_prelu.files import filling
+from keras_prelu.types import PathLike
 
-_LAST_VERSION = 2**63 - 1  # TF Serving counts in 64 bits
-# The paper resizes pictures to 256 for its crops of 224.
-_SCALE = 256 / 224
+__all__ = ["saved_model"]
+
+_SCALE = 256 / 224  # the paper resizes images to 256 for crops of 224
 _ON_ERROR = ("raise", "mark")
+_WARM_UP_FILE = "tf_serving_warmup_requests"  # the name that TF Serving looks for
 
 
 def _check(model, top_k, scale, dense_scales, on_error, version):
@@ -31,9 +40,10 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
         ("dense_scales", dense_scales, dense_scales),
     ):
         if any(not isinstance(scale, int) or scale < side for scale in scales):
+            kind = "integers" if name == "dense_scales" else "an integer"
             raise ValueError(
-                f"Argument `{name}` must hold shorter sides, integers of at least the "
-                f"model's own, {side}. Received: {name}={value!r}"
+                f"Argument `{name}` must be {kind} of at least {side}, the model's "
+                f"input size. Received: {name}={value!r}"
             )
     if on_error not in _ON_ERROR:
         raise ValueError(
@@ -43,100 +53,105 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
     if version is not None and not (
         isinstance(version, int)
         and not isinstance(version, bool)
-        and 1 <= version <= _LAST_VERSION
+        and 1 <= version <= versions.LAST_VERSION
     ):
         raise ValueError(
-            f"Argument `version` must be an integer from 1 to {_LAST_VERSION}, or None "
-            f"for the next one. Received: version={version!r}"
-        )
-
-
-def _taken(path):
-    """Returns the versions in a folder, as TF Serving reads their names."""
-    names = [entry.name for entry in path.glob("*")]
-    # 19 digits: no name is too long for an integer, whatever lies in the folder.
-    versions = [int(name) for name in names if re.fullmatch("0*[0-9]{1,19}", name)]
-    return sorted(version for version in versions if version <= _LAST_VERSION)
-
-
-def _new_version(path, version):
-    """Returns the folder of a version that is not there yet."""
-    taken = _taken(path)
-    if version in taken:
-        raise ValueError(
-            f"Argument `version` must be a new one; {path} has {taken}. "
+            "Argument `version` must be an integer from 1 to "
+            f"{versions.LAST_VERSION}, or None for the next version. "
             f"Received: version={version!r}"
         )
-    if version is None:
-        version = taken[-1] + 1 if taken else 1
-        if version > _LAST_VERSION:
-            raise ValueError(
-                f"Argument `version` must be given: {path} has the last one there can "
-                f"be, {_LAST_VERSION}. Received: version=None"
-            )
-    return path / str(version)
 
 
-def _publish(aside, path, version):
-    """Makes a filled folder a version, the next one if `version` is `None`."""
-    while True:
-        folder = _new_version(path, version)
-        try:
-            appear(aside, folder)
-        except OSError as error:
-            # Another export took the number meanwhile: the next one is free.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-        else:
-            return folder
+def _protos():
+    """Return the modules of the warm-up requests, or raise an ImportError."""
+    apis = "tensorflow_serving.apis"
+    return require("serving", f"{apis}.predict_pb2", f"{apis}.prediction_log_pb2")
 
 
-def saved_model(
-    model,
-    path,
-    class_names=None,
-    top_k=5,
-    scale=None,
-    dense_scales=(),
-    on_error="raise",
-    version=None,
-    card=None,
-):
-    """Writes a model for TF Serving, with all preprocessing inside.
+def _write_warm_up(path, name, signatures, side):
+    """Write one request per signature, which the server answers while it loads.
 
-    A SavedModel of numbered versions, as TF Serving watches for: `path/1`, then
-    `path/2` and so on. A version appears whole or not at all. It loads with
-    `tf.saved_model.load`, without this package and without Keras, and answers:
-
-    - `serving_default`: `images`, float32 RGB in [0, 255], any batch and any size that
-      the net takes, to `scores`. Integers in JSON are taken too.
-    - `serving_uint8`: the same for uint8 images, a quarter of the bytes.
-    - `classify`: `image_bytes`, JPEG, PNG, GIF, BMP or WebP files of any sizes as a
-      string tensor, to the `classes` and `scores` of the best `top_k`. Pictures are
-      decoded, resized and cropped as `keras_prelu.data.eval_batches` does.
-    - `dense`, if `dense_scales` are given: the same by dense testing, averaged over the
-      scales and mirror images, as `keras_prelu.evaluation.evaluate` does.
-
-    `assets/labels.txt` holds the class names; `assets.extra/` the model card, and the
-    requests with which the server warms up. Without tensorflow-serving-api these are
-    left out: a warning and the model card say so.
+    Without tensorflow-serving-api, log a warning and write nothing: only the server's
+    first answers are slower then.
 
     Args:
-        model: A classifier of square RGB images that ends in a softmax, or in logits,
-            which get one. Nets of `keras_prelu.applications` are exported for images of
-            any size, others for images of their own.
-        path: Folder of the versions, made if need be.
-        class_names: Names of the classes; by default their numbers.
-        top_k: How many classes to name, if there are as many.
-        scale: The shorter side that pictures are resized to before the crop from the
-            middle; by default 256/224 of the model's own side.
-        dense_scales: The shorter sides of dense testing.
-        on_error: What pictures that cannot be decoded do. `"raise"`: the request is an
-            error that names their rows. `"mark"`: in their rows all classes are `""`
-            and all scores 0.
-        version: Number of the version; by default the next one.
-        card: Dict of what the model card is to state: `data`, `protocol`, `scores`,
-            `command`, `licence`, `intended_use`. What is left out is "not stated".
+        path: Path of the file to write.
+        name: Name of the model.
+        signatures: Dict from names to concrete functions of one argument.
+        side: Height and width of the requests' image.
+
+    Returns:
+        Whether the file was written.
+    """
+    try:
+        predict, logs = _protos()
+    except ImportError as error:
+        logging.warning("%s is written without warm-up requests. %s", name, error)
+        return False
+    grey = tf.fill([side, side, 3], tf.constant(128, tf.uint8))
+    encoded = tf.io.encode_jpeg(grey)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, function in signatures.items():
+            (spec,), _ = function.structured_input_signature
+            image = encoded if spec.dtype == tf.string else tf.cast(grey, spec.dtype)
+            request = predict.PredictRequest()
+            request.model_spec.name = name
+            request.model_spec.signature_name = signature
+            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(image[None]))
+            log = logs.PredictionLog(predict_log=logs.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+    return True
+
+
+@once_positional("class_names")
+def saved_model(
+    model: keras.Model,
+    path: PathLike,
+    *,
+    class_names: Sequence[str] | None = None,
+    top_k: int = 5,
+    scale: int | None = None,
+    dense_scales: Sequence[int] = (),
+    on_error: str = "raise",
+    version: int | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> pathlib.Path:
+    """Write a model for TF Serving, with all preprocessing inside.
+
+    Writes a SavedModel in numbered versions, as TF Serving expects: `path/1`, then
+    `path/2` and so on. A version appears complete or not at all. It can be loaded with
+    `tf.saved_model.load`, without this package and without Keras. Its signatures are:
+
+    - `serving_default`: From `images`, float32 RGB in [0, 255], of any batch size and
+      of any image size that the net takes, to `scores`. JSON integers are accepted.
+    - `serving_uint8`: The same for uint8 images, with a quarter of the bytes.
+    - `classify`: From `image_bytes`, a string tensor of encoded JPEG, PNG, GIF, BMP or
+      WebP images of any sizes, to the `classes` and `scores` of the best `top_k`.
+      Images are decoded, resized and cropped as `keras_prelu.data.eval_batches` does.
+    - `dense`, if `dense_scales` are given: The same by dense testing, averaged over the
+      scales and over mirror images, as `keras_prelu.evaluation.evaluate` does.
+
+    `assets/labels.txt` contains the class names. `assets.extra/` contains the model
+    card, and the requests that warm up the server. Without tensorflow-serving-api the
+    requests are left out, and a warning and the model card say so.
+
+    Args:
+        model: A classifier of square RGB images that ends in a softmax or in logits. A
+            softmax is added to logits. Nets of `keras_prelu.applications` are exported
+            for images of any size, other models for images of their input size.
+        path: Folder of the versions. It is made if it does not exist.
+        class_names: Names of the classes. Defaults to their numbers.
+        top_k: Number of classes to name. Defaults to 5.
+        scale: The shorter side that images are resized to before the center crop.
+            Defaults to 256/224 of the model's input size.
+        dense_scales: The shorter sides for dense testing. Defaults to none.
+        on_error: How to handle images that cannot be decoded. `"raise"`, the default:
+            the request fails with an error that names their rows. `"mark"`: in their
+            rows all classes are `""` and all scores are 0.
+        version: Number of the version. Defaults to the one after the last.
+        card: Dict of statements for the model card, with any of the keys `data`,
+            `protocol`, `scores`, `command`, `licence` and `intended_use`. The card
+            says "not stated" for the others.
 
     Returns:
         The folder of the version, a `pathlib.Path`.
@@ -145,7 +160,9 @@ def saved_model(
         >>> model = keras_prelu.applications.Model14(
         ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
         ... )
-        >>> version = keras_prelu.export.saved_model(model, "pets", ["cat", "dog"])
+        >>> version = keras_prelu.export.saved_model(
+        ...     model, "pets", class_names=["cat", "dog"]
+        ... )
         >>> served = tf.saved_model.load(version)
         >>> photo = tf.io.read_file("photos/cat/0.jpg")
         >>> best = served.signatures["classify"](image_bytes=photo[None])
@@ -159,33 +176,34 @@ def saved_model(
     _check(model, top_k, scale, dense_scales, on_error, version)
     cards.check(card)
     path = pathlib.Path(path)
-    _new_version(path, version)  # refused before anything is written
+    versions.new_version(path, version)  # refuse it before anything is written
     names = [str(i) for i in range(classes)] if class_names is None else class_names
     with tempfile.TemporaryDirectory() as temporary:
         labels = pathlib.Path(temporary, "labels.txt")
-        labels.write_text("".join(f"{name}\n" for name in names))
+        labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         top_k = min(top_k, classes)
         served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
         path.mkdir(parents=True, exist_ok=True)
         with filling(path) as aside:
-            # It is for answers only: gradients would make the graph larger.
+            # Gradients would make the graph larger, and nobody trains it.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(served, str(aside), served.functions, options)
             extra = aside / "assets.extra"
             extra.mkdir()
-            warm_up = extra / warmup.FILE
-            warms_up = warmup.write(warm_up, path.name, served.functions, side)
-            described = cards.describe(
+            has_warm_up = _write_warm_up(
+                extra / _WARM_UP_FILE, path.name, served.functions, side
+            )
+            description = cards.describe(
                 model,
                 class_names,
                 card,
-                aside.rglob("*"),
+                sum(x.stat().st_size for x in aside.rglob("*") if x.is_file()),
                 format="TensorFlow SavedModel",
                 signatures=list(served.functions),
                 scale=scale,
                 dense_scales=list(dense_scales),
                 on_error=on_error,
-                warm_up="one request per signature" if warms_up else "missing",
+                warm_up="one request per signature" if has_warm_up else "missing",
             )
-            cards.write(described, extra / "model_card")
-            return _publish(aside, path, version)
+            cards.write(description, extra / "model_card")
+            return versions.publish(aside, path, version)

@@ -1,5 +1,9 @@
-"""What a SavedModel answers: functions from images, decoded or encoded, to scores."""
+"""The signatures of a SavedModel: functions from images to scores."""
 
+import pathlib
+from collections.abc import Sequence
+
+import keras
 import tensorflow as tf
 
 from keras_prelu import model_surgery
@@ -8,21 +12,35 @@ from keras_prelu.evaluation import dense_model
 from keras_prelu.export import image_ops
 from keras_prelu.export.checks import for_its_sizes
 
+__all__ = ["Served"]
+
 
 class Served(tf.Module):
-    """A classifier as TensorFlow functions; no Keras object is kept.
+    """A classifier as TensorFlow functions, without any Keras object.
 
     Args:
         model: A `keras.Model`, channels last, that ends in a softmax.
         labels: Path of a file of class names, one per line.
-        top_k: How many classes to name.
-        side: Side of the crop that is scored.
+        top_k: Number of classes to name.
+        side: Height and width of the center crop.
         scale: The shorter side that encoded images are resized to.
-        dense_scales: The same for dense testing; empty for none.
-        on_error: `"raise"` or `"mark"`.
+        dense_scales: The shorter sides for dense testing. Empty for no such signature.
+        on_error: `"raise"` or `"mark"`; see `keras_prelu.export.saved_model`.
+
+    Attributes:
+        functions: Dict from the names of the signatures to concrete functions.
     """
 
-    def __init__(self, model, labels, top_k, side, scale, dense_scales, on_error):
+    def __init__(
+        self,
+        model: keras.Model,
+        labels: pathlib.Path,
+        top_k: int,
+        side: int,
+        scale: int,
+        dense_scales: Sequence[int],
+        on_error: str,
+    ) -> None:
         super().__init__(name=model.name)
         self._variables = [variable.value for variable in model.variables]
         self._labels = tf.lookup.StaticHashTable(
@@ -85,7 +103,7 @@ class Served(tf.Module):
             return tuple(image_ops.resize(pixels, scale) for scale in scales)
 
         def score(data):
-            """Scores one image, over all scales and mirrored."""
+            """Return the mean scores of an image over all scales and mirror images."""
             good, images = image_ops.decoded(
                 data, at_all_scales, blank=(blank,) * len(scales)
             )
@@ -103,14 +121,15 @@ class Served(tf.Module):
         return dense
 
     def _best(self, good, scores):
-        """Names the best classes of the images; the rows of bad ones are marked."""
+        """Return the best classes of each image, and mark rows without an image."""
         if self._on_error == "raise":
             check = tf.debugging.Assert(
                 tf.reduce_all(good),
                 [
-                    "image_bytes must hold JPEG, PNG, GIF, BMP or WebP images of at "
-                    f"most {MAX_PIXELS} pixels, for dense testing "
-                    f"{image_ops.MAX_RESIZED_PIXELS} resized. Cannot be decoded: rows",
+                    "`image_bytes` must be JPEG, PNG, GIF, BMP or WebP images of at "
+                    f"most {MAX_PIXELS} pixels, for dense testing at most "
+                    f"{image_ops.MAX_RESIZED_PIXELS} after resizing. "
+                    "Cannot be decoded: rows",
                     tf.where(~good)[:, 0],
                 ],
                 summarize=100,
@@ -126,7 +145,7 @@ class Served(tf.Module):
 
 
 def _at_least_one(images):
-    """Adds a blank image to an empty batch: oneDNN's convolutions fail on none."""
+    """Add a blank image to an empty batch, on which oneDNN's convolutions fail."""
     count, *size = tf.unstack(tf.shape(images))
     missing = tf.cast(count == 0, tf.int32)
     blank = tf.zeros(tf.stack([missing, *size]), images.dtype)
@@ -134,17 +153,17 @@ def _at_least_one(images):
 
 
 def _one_by_one(function, image_bytes, spec):
-    """Applies a function to one encoded image after another.
+    """Apply a function to one encoded image after another.
 
-    Memory holds one decoded image, whatever the batch.
+    So only one decoded image is in memory, whatever the batch size.
 
     Args:
         function: From a scalar string tensor to a boolean and a tensor.
         image_bytes: A string tensor of shape `(batch,)`.
-        spec: `tf.TensorSpec` of the tensor.
+        spec: `tf.TensorSpec` of the function's tensor.
 
     Returns:
-        The booleans and the tensors, stacked.
+        The stacked booleans and the stacked tensors.
     """
     return tf.map_fn(
         function,

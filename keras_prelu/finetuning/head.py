@@ -1,7 +1,8 @@
 """A trained body under a new head."""
 
 import keras
-from keras.src.models.functional import Functional
+
+from keras_prelu import model_surgery
 
 
 def with_new_head(model, classes, seed=None):
@@ -45,9 +46,7 @@ def with_new_head(model, classes, seed=None):
 
 def _features(model):
     """What goes into the head, and the names of its two layers."""
-    if not isinstance(model, (keras.Sequential, Functional)) or (
-        len(model.outputs) != 1
-    ):
+    if not model_surgery.is_functional(model) or len(model.outputs) != 1:
         raise ValueError(
             "Argument `model` must be a functional or sequential Keras model with one "
             f"output. Received: model={model}"
@@ -55,9 +54,8 @@ def _features(model):
     *_, before, last = [None, *model.layers]
     if isinstance(last, keras.layers.Dense):
         return last.input, last.name, f"{last.name}_softmax"
-    if isinstance(last, keras.layers.Activation) and isinstance(
-        before, keras.layers.Dense
-    ):
+    activations = (keras.layers.Activation, keras.layers.Softmax)
+    if isinstance(last, activations) and isinstance(before, keras.layers.Dense):
         return before.input, before.name, last.name
     if len(model.output_shape) not in (2, 4):
         raise ValueError(

@@ -209,7 +209,7 @@ def test_a_mean_image_is_not_cut():
 
 
 def test_too_small_images_are_refused():
-    with pytest.raises(ValueError, match="3x3 cells.*Received: a map of 2x5"):
+    with pytest.raises(ValueError, match="3x3 cells.*Received: maps of 2x5"):
         evaluation.dense_model(net())(pictures(1, 32, 80))
 
 

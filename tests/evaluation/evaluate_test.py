@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_prelu import data, distribution, evaluation
 from keras_prelu.applications import ModelA
-from keras_prelu.evaluation import results
+from keras_prelu.evaluation import ranking
 from keras_prelu.evaluation.batch_predictor import runner
 from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
@@ -263,10 +263,52 @@ def test_errors_classes_and_confusions_are_counted(folder):
     assert found.confusion().sum() == 23
 
 
+@pytest.mark.parametrize(
+    ("protocol", "expected"), [("center", False), ("ten_view", True)]
+)
+def test_mirror_images_are_averaged_by_default_as_in_the_paper(
+    folder, protocol, expected
+):
+    """A single center crop is one view; ten views are five and their mirror images."""
+    source, model = data.from_directory(folder), small_net()
+    default, explicit = (
+        evaluation.evaluate(model, source, protocol, (60,), verbose=0, **options)
+        for options in ({}, {"flip": expected})
+    )
+    assert default.flip == expected
+    np.testing.assert_array_equal(default.best_scores, explicit.best_scores)
+    other = evaluation.evaluate(
+        model, source, protocol, (60,), flip=not expected, verbose=0
+    )
+    assert np.abs(default.best_scores - other.best_scores).max() > 1e-4
+
+
+def test_errors_have_no_rounding_noise():
+    best = np.zeros((1000, 1), int)
+    labels = np.array([1] * 21 + [0] * 979)
+    assert ranking.errors(best, labels)[0] == 0.021
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(5, False), (6, True)])
+def test_a_top5_error_is_shown_only_with_more_than_five_classes(folder, classes, shown):
+    """With five classes, the right one is always among the five best."""
+    images = keras.Input((SIDE, SIDE, 3))
+    logits = Constant(np.arange(classes)[::-1])(images)
+    model = keras.Model(images, keras.layers.Softmax()(logits))
+    source = data.from_directory(folder)
+    result = evaluation.evaluate(model, source, scales=(48,), verbose=0)
+    assert result.top5 == 0
+    summary = result.summary()
+    assert summary["top5_error"] == (0 if shown else None)
+    assert summary["by_scale"]["48"]["top5_error"] == summary["top5_error"]
+    assert ("top-5" in str(result)) == shown
+    assert evaluation.table([result]).endswith("/ 0.00 |" if shown else "/ n/a |")
+
+
 def test_errors_against_a_loop():
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=(200, 11)), rng.integers(0, 11, 200)
-    top1, top5 = results.errors(results.rank(scores), labels)
+    top1, top5 = ranking.errors(ranking.rank(scores), labels)
     ranks = [
         (row > row[label]).sum() for row, label in zip(scores, labels, strict=True)
     ]
@@ -279,7 +321,7 @@ def test_the_result_prints_and_serializes(folder, capsys):
     found = evaluation.evaluate(small_net(), source, scales=(48,))
     printed = capsys.readouterr().out
     assert "23/23" in printed  # the progress bar
-    assert f"top-1 error {found.top1:.2%}, top-5 error 0.00% on 23 pictures" in printed
+    assert f"top-1 error {found.top1:.2%} on 23 images: center, scale 48" in printed
     summary = json.loads(json.dumps(found.summary()))
     assert summary["top1_error"] == found.top1
     assert summary["by_scale"]["48"]["top1_error"] == found.top1
@@ -299,7 +341,7 @@ def test_the_result_prints_and_serializes(folder, capsys):
         ({"model_or_models": []}, r"Received: model_or_models=\[\]"),
         (
             {"model_or_models": [small_net(), small_net(classes=4)]},
-            r"same classes. Received: models of \[3, 4\] classes",
+            r"the same classes. Received: models of \[3, 4\] classes",
         ),
         (
             {"model_or_models": small_net(classes=2)},
@@ -319,5 +361,5 @@ def test_wrong_arguments_are_refused_before_a_picture_is_read(folder, options, m
 def test_scores_that_are_no_numbers_are_refused(folder):
     model = small_net()
     model.layers[-1].bias.assign([0.0, np.nan, 0.0])
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="must be models with finite scores"):
         evaluation.evaluate(model, data.from_directory(folder), scales=(48,), verbose=0)

@@ -106,7 +106,7 @@ def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch)
 
     def noted(*arguments):
         for image in decoded(*arguments):
-            waiting.append(image.index)
+            waiting.append(image.position)
             yield image
 
     monkeypatch.setattr(image_batches, "_decoded", noted)
@@ -169,7 +169,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
     monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
     source = Bytes([encoded(wavy_image(side, side), "PNG")] * 20)
     found = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
-    assert [image.index for image in found] == list(range(20))
+    assert [image.position for image in found] == list(range(20))
     assert max(decoding) == expected
 
 

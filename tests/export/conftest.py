@@ -40,8 +40,7 @@ def net():
 def versions(net, tmp_path_factory):
     """A SavedModel of two versions: 1 raises, 2 marks and tests densely."""
     folder = tmp_path_factory.mktemp("served") / "net"
-    export.saved_model(net, folder, NAMES, top_k=3, scale=40, card={"licence": "MIT"})
-    export.saved_model(
-        net, folder, NAMES, scale=40, dense_scales=(40, 52), on_error="mark"
-    )
+    options = {"class_names": NAMES, "scale": 40}
+    export.saved_model(net, folder, top_k=3, card={"licence": "MIT"}, **options)
+    export.saved_model(net, folder, dense_scales=(40, 52), on_error="mark", **options)
     return folder

@@ -17,7 +17,8 @@ from keras_prelu import data, export
 from keras_prelu.applications import Model14
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.evaluation import evaluate
-from keras_prelu.export import image_ops, serving, warmup
+from keras_prelu.export import image_ops, serving
+from keras_prelu.export.versions import new_version
 from tests.data.conftest import broken_jpeg, wavy_image
 from tests.data.conftest import encoded as encode
 from tests.export.conftest import NAMES, build
@@ -220,7 +221,7 @@ def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
 
 
 def test_the_warm_up_asks_every_signature(versions, marking):
-    predict, logs = warmup.protos()
+    predict, logs = serving._protos()
     records = tf.data.TFRecordDataset(
         str(versions / "2" / "assets.extra" / "tf_serving_warmup_requests")
     )
@@ -259,7 +260,7 @@ def test_nothing_is_visible_until_it_is_whole(net, tmp_path, monkeypatch):
         seen.extend(entry.name for entry in tmp_path.iterdir())
         raise OSError("disk full")
 
-    monkeypatch.setattr(warmup, "write", fail)
+    monkeypatch.setattr(serving, "_write_warm_up", fail)
     with pytest.raises(OSError, match="disk full"):
         export.saved_model(net, tmp_path)
     assert len(seen) == 1
@@ -271,15 +272,15 @@ def test_versions_are_counted_on(tmp_path):
     # A superscript and more than 64 bits are no versions to TF Serving.
     for name in ("2", "0010", "notes", ".partial-11", "²", "9" * 20):
         (tmp_path / name).mkdir()
-    assert serving._new_version(tmp_path, None).name == "11"
-    assert serving._new_version(tmp_path, 3).name == "3"
-    assert serving._new_version(tmp_path / "none", None).name == "1"
+    assert new_version(tmp_path, None).name == "11"
+    assert new_version(tmp_path, 3).name == "3"
+    assert new_version(tmp_path / "none", None).name == "1"
     with pytest.raises(ValueError, match="Received: version=10"):
-        serving._new_version(tmp_path, 10)
+        new_version(tmp_path, 10)
     (tmp_path / str(2**63 - 1)).mkdir()
-    with pytest.raises(ValueError, match="has the last one.*Received: version=None"):
-        serving._new_version(tmp_path, None)
-    assert serving._new_version(tmp_path, 4).name == "4"
+    with pytest.raises(ValueError, match="last possible.*Received: version=None"):
+        new_version(tmp_path, None)
+    assert new_version(tmp_path, 4).name == "4"
 
 
 def fake_writing(monkeypatch, meanwhile):
@@ -311,7 +312,7 @@ def test_a_given_version_that_was_taken_meanwhile_is_refused(
         (tmp_path / "4" / "theirs").mkdir(parents=True)
 
     fake_writing(monkeypatch, meanwhile)
-    with pytest.raises(ValueError, match="must be a new one.*Received: version=4"):
+    with pytest.raises(ValueError, match="must be a new version.*Received: version=4"):
         export.saved_model(net, tmp_path, version=4)
     assert [path.name for path in tmp_path.rglob("*")] == ["4", "theirs"]
 
@@ -338,8 +339,10 @@ def test_without_the_servers_protos_only_the_warm_up_is_missing(
     for module in ("predict_pb2", "prediction_log_pb2"):
         monkeypatch.setitem(sys.modules, f"tensorflow_serving.apis.{module}", None)
     with caplog.at_level("WARNING"):
-        version = export.saved_model(net, tmp_path / "net", NAMES, top_k=3, scale=40)
-    assert "net is written without requests to warm up" in caplog.text
+        version = export.saved_model(
+            net, tmp_path / "net", class_names=NAMES, top_k=3, scale=40
+        )
+    assert "net is written without warm-up requests" in caplog.text
     assert "pip install 'keras-prelu[serving]'" in caplog.text
     extra = version / "assets.extra"
     assert sorted(path.name for path in extra.iterdir()) == [
@@ -360,12 +363,15 @@ def test_without_the_servers_protos_only_the_warm_up_is_missing(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"class_names": ["a", "b"]}, r"must hold 7 names.* Received: class_names=\["),
+        ({"class_names": ["a", "b"]}, r"list of 7 strings.* Received: class_names=\["),
         ({"class_names": "abcdefg"}, "Received: class_names='abcdefg'"),
         ({"class_names": ["a\nb", *"cdefgh"]}, "strings of one line"),
         ({"top_k": 0}, "at least 1. Received: top_k=0"),
-        ({"scale": 31}, "own, 32. Received: scale=31"),
-        ({"dense_scales": (40, 20)}, r"own, 32. Received: dense_scales=\(40, 20\)"),
+        ({"scale": 31}, "at least 32, .* Received: scale=31"),
+        (
+            {"dense_scales": (40, 20)},
+            r"at least 32, .* Received: dense_scales=\(40, 20\)",
+        ),
         ({"on_error": "skip"}, "Received: on_error='skip'"),
         ({"version": 0}, "Received: version=0"),
         ({"version": True}, "Received: version=True"),
@@ -384,3 +390,11 @@ def test_channels_first_is_refused(tmp_path):
     model = Model14(width=1 / 64, classes=2, input_shape=(3, 32, 32))
     with pytest.raises(ValueError, match="channels last"):
         export.saved_model(model, tmp_path)
+
+
+def test_class_names_by_position_still_work_and_warn(net, tmp_path):
+    with pytest.warns(DeprecationWarning, match="pass class_names="):
+        version = export.saved_model(net, tmp_path, NAMES)
+    assert (version / "assets" / "labels.txt").read_text().splitlines() == NAMES
+    with pytest.raises(TypeError, match="positional"):
+        export.saved_model(net, tmp_path, NAMES, 3)

@@ -41,7 +41,9 @@ def signatures(tmp_path_factory):
     x = keras.layers.AveragePooling2D(8)(images / 255)
     scores = keras.layers.Dense(6, "softmax")(keras.layers.Flatten()(x))
     model = keras.Model(images, scores)
-    version = export.saved_model(model, tmp_path_factory.mktemp("net"), NAMES)
+    version = export.saved_model(
+        model, tmp_path_factory.mktemp("net"), class_names=NAMES
+    )
     return tf.saved_model.load(version).signatures
 
 

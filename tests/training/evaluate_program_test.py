@@ -60,7 +60,7 @@ def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
         "| multi-scale",
     ]
     assert table[4].split(" | ")[3] == (
-        f"{100 * found['dense']['top1_error']:.2f} / 0.00 |"
+        f"{100 * found['dense']['top1_error']:.2f} / n/a |"
     )
     assert (workdir / "report" / "examples.png").stat().st_size > 5000
 
@@ -78,6 +78,7 @@ def test_an_ensemble_of_equal_runs_is_the_run(workdir, pictures, tmp_path):
 
 
 def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
+    """Without mirror images by default, as in the report of a run."""
     code, printed = finish(
         start(
             *EVALUATE,
@@ -87,7 +88,6 @@ def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
             "--image_size=32",
             f"--data={pictures}",
             "--scales=36",
-            "--noflip",
             f"--output={tmp_path}",
         )
     )

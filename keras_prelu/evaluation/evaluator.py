@@ -1,0 +1,223 @@
+"""`evaluate`: the errors of classifiers, by a test protocol of the paper."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu import distribution, model_surgery
+from keras_prelu.data.errors import original_errors
+from keras_prelu.data.sources import Source
+from keras_prelu.evaluation import image_batches
+from keras_prelu.evaluation.protocols import (
+    PROTOCOLS,
+    Scorer,
+    flips_by_default,
+    input_side,
+)
+from keras_prelu.evaluation.ranking import Ranking, errors
+from keras_prelu.evaluation.results import Evaluation
+
+__all__ = ["evaluate"]
+
+# The pixels of this many batches may wait for other images of their size.
+_BATCHES_WAITING = 16
+
+
+def _standardize_models(model_or_models):
+    """Return a list of models, checked to have the same number of classes."""
+    several = isinstance(model_or_models, (list, tuple))
+    models = list(model_or_models) if several else [model_or_models]
+    if not models:
+        raise ValueError(
+            "Argument `model_or_models` must contain at least one model. "
+            "Received: model_or_models=[]"
+        )
+    classes = {model_surgery.softmax_scores(model).output_shape[-1] for model in models}
+    if len(classes) > 1:
+        raise ValueError(
+            "Argument `model_or_models` must be models of the same classes. "
+            f"Received: models of {sorted(classes)} classes"
+        )
+    return models
+
+
+def _check(models, source, protocol, scales, batch_size):
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"Argument `protocol` must be one of {', '.join(map(repr, PROTOCOLS))}. "
+            f"Received: protocol={protocol!r}"
+        )
+    side = max(map(input_side, models))
+    if (
+        not isinstance(scales, (list, tuple))
+        or not scales
+        or any(not isinstance(scale, int) or scale < side for scale in scales)
+        or len(set(scales)) < len(scales)
+    ):
+        raise ValueError(
+            "Argument `scales` must be a non-empty tuple of different integers of at "
+            f"least {side}, the models' input size. Received: scales={scales!r}"
+        )
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(
+            "Argument `batch_size` must be an integer of at least 1. "
+            f"Received: batch_size={batch_size!r}"
+        )
+    classes = models[0].output_shape[-1]
+    if not len(source):
+        raise ValueError(
+            f"Argument `source` must have at least one image. Received: source={source}"
+        )
+    if len(source.class_names) > classes:
+        raise ValueError(
+            f"Argument `source` must have labels below {classes}, the models' number "
+            f"of classes. Received: a source of {len(source.class_names)} classes, "
+            f"the last {source.class_names[-1]!r}"
+        )
+
+
+def _scores(batch, scorers, scale):
+    """Return the mean scores of all models, at one scale."""
+    scores = np.mean([x(batch.views[x.view(scale)]) for x in scorers], axis=0)
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            "Argument `model_or_models` must be models with finite scores. Received: a "
+            "model with NaN or infinite scores; check its weights and its inputs"
+        )
+    return scores
+
+
+def _from_all_workers(strategy, values):
+    """Combine arrays in which each worker has -1 for the images of the others."""
+    rows = distribution.gather(strategy, values.ravel())
+    return rows.max(axis=0).reshape(values.shape).astype(values.dtype)
+
+
+@original_errors()
+def evaluate(
+    model_or_models: keras.Model | Sequence[keras.Model],
+    source: Source,
+    protocol: str = "center",
+    scales: Sequence[int] = (256,),
+    flip: bool | None = None,
+    batch_size: int = 16,
+    verbose: int = 1,
+) -> Evaluation:
+    """Test a classifier, or the average of several, with a protocol of the paper.
+
+    Images are resized in proportion, antialiased, so that the shorter side is the
+    scale; smaller images are enlarged. Softmax scores are averaged with equal weights
+    over views, mirror images, scales and models. A model that ends in logits gets a
+    softmax. Images that cannot be decoded are skipped and counted.
+
+    Every other image counts exactly once. Under a `tf.distribute` strategy, the
+    replicas of a machine share each batch, and machines share the images.
+
+    Each image is decoded once for all models and scales, and only its five best classes
+    are kept. So memory depends on `batch_size` and on the largest image, not on the
+    number of images or classes. With `"dense"`, large images go through the
+    convolutions in strips, with the same result. Images of more than 2**26 pixels after
+    resizing are skipped and counted.
+
+    Args:
+        model_or_models: A classifier of square RGB images, or a list of classifiers.
+            For `"dense"`: nets of `keras_prelu.applications`.
+        source: The images, a source of `keras_prelu.data`.
+        protocol: `"center"`, the default: the center crop. `"ten_view"`: the crops from
+            the four corners and the center, and their mirror images. `"dense"`: every
+            window of the last feature map; see `keras_prelu.evaluation.dense_model`.
+        scales: Shorter sides to average over. None may be smaller than the models'
+            input size.
+        flip: Whether to average over mirror images too. Defaults to `False` for
+            `"center"` and to `True` for the other protocols, as in the paper.
+        batch_size: Number of images of the models' input size per batch.
+        verbose: 0 for no output, 1 for a progress bar and the result.
+
+    Returns:
+        A `keras_prelu.evaluation.Evaluation`, with the errors `top1` and `top5`.
+
+    Examples:
+        >>> import io
+        >>> from PIL import Image
+        >>> class Grey(keras_prelu.data.Source):
+        ...     def __len__(self):
+        ...         return 2
+        ...     def __getitem__(self, index):
+        ...         stream = io.BytesIO()
+        ...         Image.new("RGB", (40, 36), (99, 99, 99)).save(stream, "PNG")
+        ...         return stream.getvalue(), index
+        >>> model = keras_prelu.applications.Model14(
+        ...     width=1 / 64, classes=2, input_shape=(32, 32, 3)
+        ... )
+        >>> evaluation = keras_prelu.evaluation.evaluate(
+        ...     model, Grey(["dark", "light"]), "dense", scales=(32, 36), verbose=0
+        ... )
+        >>> evaluation.examples, evaluation.top1
+        (2, 0.5)
+
+    Reference:
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
+    """
+    start = time.perf_counter()
+    models = _standardize_models(model_or_models)
+    _check(models, source, protocol, scales, batch_size)
+    flip = flips_by_default(protocol) if flip is None else flip
+    scorers = [Scorer(model, protocol, flip, batch_size) for model in models]
+    strategy = scorers[0].strategy or tf.distribute.get_strategy()
+    worker, workers = distribution.worker(strategy)
+    shard = range(worker, len(source), workers)
+    progress = keras.utils.Progbar(
+        len(shard), unit_name="image", verbose=verbose if worker == 0 else 0
+    )
+    classes = models[0].output_shape[-1]
+    ranking = Ranking.empty(len(source), classes, scales)
+    batches = image_batches.batches(
+        source,
+        shard,
+        list({scorer.view(scale): None for scorer in scorers for scale in scales}),
+        batch_size,
+        _BATCHES_WAITING * batch_size * max(scorer.side for scorer in scorers) ** 2,
+    )
+    with contextlib.closing(batches):
+        for batch in batches:
+            scores = {scale: _scores(batch, scorers, scale) for scale in scales}
+            ranking.add(batch.indices, batch.labels, scores)
+            progress.add(len(batch.indices))
+
+    ranking = ranking.apply(lambda values: _from_all_workers(strategy, values))
+    indices = np.flatnonzero(ranking.labels >= 0)
+    if not len(indices):
+        raise ValueError(
+            "Argument `source` must have at least one image that can be decoded. "
+            f"Received: source={source}"
+        )
+    ranking = ranking.apply(lambda values: values[indices])
+    top1, top5 = errors(ranking.best, ranking.labels)
+    evaluation = Evaluation(
+        protocol=protocol,
+        scales=tuple(scales),
+        flip=flip,
+        models=len(models),
+        classes=classes,
+        top1=top1,
+        top5=top5,
+        examples=len(indices),
+        skipped=len(source) - len(indices),
+        seconds=time.perf_counter() - start,
+        by_scale={
+            scale: errors(best, ranking.labels)
+            for scale, best in ranking.by_scale.items()
+        },
+        source=source,
+        indices=indices,
+        labels=ranking.labels,
+        best=ranking.best,
+        best_scores=ranking.best_scores,
+    )
+    if verbose and worker == 0:
+        print(evaluation, flush=True)
+    return evaluation

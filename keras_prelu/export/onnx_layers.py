@@ -1,0 +1,157 @@
+"""The ONNX operators of each Keras layer, as a table of converters.
+
+A converter is a function `(graph, layer, x, shape)`: it adds the layer to the graph,
+with `x`, the name of its input, and returns the name of its output. `shape` is the
+shape of the input in Keras, channels last. In ONNX, maps have their channels second.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_prelu import resampling
+from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
+
+__all__ = ["CONVERTERS"]
+
+
+def _values(variable):
+    """Return a weight in float32, whatever the dtype policy of its layer."""
+    return np.asarray(ops.convert_to_numpy(ops.cast(variable, "float32")))
+
+
+def _integers(*values):
+    return np.array(values, np.int64)
+
+
+def _activation(graph, layer, x, shape):
+    name = keras.activations.serialize(layer.activation)
+    if name == "linear":
+        return x
+    if name == "relu":
+        return _relu(graph, layer, x, shape)
+    if name == "softmax":
+        return _softmax(graph, layer, x, shape)
+    raise ValueError(
+        "Argument `model` must have layers that can be converted to ONNX. "
+        f"Received: a model whose layer {layer.name!r} has the activation {name!r}"
+    )
+
+
+def _relu(graph, layer, x, shape):
+    return graph.add("Relu", x)
+
+
+def _softmax(graph, layer, x, shape):
+    # The channels are axis 1 of vectors and, in ONNX, of maps too.
+    return graph.add("Softmax", x, axis=1)
+
+
+def _windows(size, layer):
+    padding = "SAME_UPPER" if layer.padding == "same" else "VALID"
+    return {"kernel_shape": size, "strides": layer.strides, "auto_pad": padding}
+
+
+def _convolution(graph, layer, x, shape):
+    kernel = _values(layer.kernel).transpose(3, 2, 0, 1)
+    bias = [_values(layer.bias)] if layer.use_bias else []
+    windows = _windows(layer.kernel_size, layer)
+    attributes = {"group": layer.groups, "dilations": layer.dilation_rate}
+    x = graph.add("Conv", x, kernel, *bias, **windows, **attributes)
+    return _activation(graph, layer, x, shape)
+
+
+def _zero_padding(graph, layer, x, shape):
+    (top, bottom), (left, right) = layer.padding
+    return graph.add("Pad", x, _integers(0, 0, top, left, 0, 0, bottom, right))
+
+
+def _max_pooling(graph, layer, x, shape):
+    return graph.add("MaxPool", x, **_windows(layer.pool_size, layer))
+
+
+def _global_average_pooling(graph, layer, x, shape):
+    return graph.add("ReduceMean", x, _integers(2, 3), keepdims=0)
+
+
+def _global_max_pooling(graph, layer, x, shape):
+    return graph.add("ReduceMax", x, _integers(2, 3), keepdims=0)
+
+
+def _dense(graph, layer, x, shape):
+    bias = [_values(layer.bias)] if layer.use_bias else []
+    x = graph.add("Gemm", x, _values(layer.kernel), *bias)
+    return _activation(graph, layer, x, shape)
+
+
+def _dropout(graph, layer, x, shape):
+    return x
+
+
+def _prelu(graph, layer, x, shape):
+    alpha = _values(layer.alpha)
+    return graph.add("PRelu", x, alpha.reshape(-1, *[1] * (len(shape) - 2)))
+
+
+def _leaky_relu(graph, layer, x, shape):
+    return graph.add("LeakyRelu", x, alpha=float(layer.negative_slope))
+
+
+def _subtract_mean(graph, layer, x, shape):
+    mean = _values(layer.mean)
+    if mean.ndim == 1:
+        mean = mean.reshape(1, 1, -1)
+    else:
+        mean = ops.convert_to_numpy(resampling.resize(mean, shape[1:3]))
+    return graph.add("Sub", x, mean.transpose(2, 0, 1))
+
+
+def _rescaling(graph, layer, x, shape):
+    x = graph.add("Mul", x, np.float32(layer.scale))
+    return graph.add("Add", x, np.float32(layer.offset)) if layer.offset else x
+
+
+def _max_over_bins(graph, x, axis, bins):
+    """Replace an axis, whose length is known at run time only, by its bins' maxima."""
+    length = graph.add("Shape", x, start=axis, end=axis + 1)
+    edges = np.arange(bins + 1)
+    starts = graph.add("Mul", length, _integers(*edges[:-1]))
+    ends = graph.add("Mul", length, _integers(*edges[1:]))
+    starts = graph.add("Div", starts, _integers(bins))
+    ends = graph.add("Add", ends, _integers(bins - 1))
+    ends = graph.add("Div", ends, _integers(bins))
+    maxima = []
+    for i in range(bins):
+        limits = [graph.add("Gather", edge, _integers(i)) for edge in (starts, ends)]
+        one_bin = graph.add("Slice", x, *limits, _integers(axis))
+        maxima.append(graph.add("ReduceMax", one_bin, _integers(axis)))
+    return graph.add("Concat", *maxima, axis=axis)
+
+
+def _pyramid_pooling(graph, layer, x, shape):
+    vectors = []
+    for level in layer.levels:
+        bins = _max_over_bins(graph, _max_over_bins(graph, x, 2, level), 3, level)
+        bins = graph.add("Transpose", bins, perm=[0, 2, 3, 1])
+        length = level * level * shape[-1]
+        vectors.append(graph.add("Reshape", bins, _integers(-1, length)))
+    return graph.add("Concat", *vectors, axis=1)
+
+
+CONVERTERS = {
+    keras.layers.Activation: _activation,
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Dense: _dense,
+    keras.layers.Dropout: _dropout,
+    keras.layers.GlobalAveragePooling2D: _global_average_pooling,
+    keras.layers.GlobalMaxPooling2D: _global_max_pooling,
+    keras.layers.LeakyReLU: _leaky_relu,
+    keras.layers.MaxPooling2D: _max_pooling,
+    keras.layers.ReLU: _relu,
+    keras.layers.Rescaling: _rescaling,
+    keras.layers.Softmax: _softmax,
+    keras.layers.ZeroPadding2D: _zero_padding,
+    PReLU: _prelu,
+    SpatialPyramidPooling: _pyramid_pooling,
+    SubtractMean: _subtract_mean,
+}
