@@ -1,9 +1,10 @@
-"""Where a model trains: on one device, on all of a machine, or on several machines."""
+"""Distribution strategies: one device, all devices of a machine, several machines."""
 
 import functools
 import os
 import socket
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,31 +12,40 @@ from absl import logging
 
 from keras_prelu import keras_repairs
 
+__all__ = [
+    "NAMES",
+    "WorkersMissingError",
+    "devices",
+    "gather",
+    "gather_texts",
+    "strategy",
+    "worker",
+]
+
 NAMES = ("auto", "one_device", "mirrored", "multi_worker")
 
-
-# Seconds between two looks for the other workers, and between two lines about them.
-_LOOK_EVERY = 0.5
-_TELL_EVERY = 30.0
+_SECONDS_BETWEEN_ATTEMPTS = 0.5
+_SECONDS_BETWEEN_MESSAGES = 30.0
 
 
 class WorkersMissingError(TimeoutError):
     """Other workers have not started in time."""
 
 
-def strategy(name="auto", wait=600.0):
-    """Returns the `tf.distribute` strategy of that name, ready for Keras's `fit`.
+def strategy(name: str = "auto", wait: float = 600.0) -> tf.distribute.Strategy:
+    """Return the `tf.distribute` strategy of a name, ready for Keras's `fit`.
 
-    Build and compile the model in its `scope()`. Where Keras 3 does not yet work under
-    such a strategy, it is mended for the process (see `keras_prelu.keras_repairs`):
-    replicas then draw different dropout masks, and `fit` works on several machines.
+    Build and compile the model in its `scope()`. Strategies of several devices come
+    with repairs of Keras 3 (see `keras_prelu.keras_repairs`): replicas draw different
+    dropout masks, and `fit` works on several machines.
 
     Args:
-        name: `"one_device"`: the first GPU, or the CPU. `"mirrored"`: all GPUs of this
-            machine, or all its logical CPU devices. `"auto"`: `"mirrored"` where there
-            are two GPUs or more, `"one_device"` elsewhere. `"multi_worker"`: all GPUs
-            of all machines that the environment variable `TF_CONFIG`, or else Slurm,
-            names; to be called before TensorFlow has done anything in the process.
+        name: One of these strings. `"one_device"`: the first GPU, or the CPU.
+            `"mirrored"`: all GPUs of this machine, or all its logical CPU devices.
+            `"auto"`: `"mirrored"` if there are at least two GPUs, otherwise
+            `"one_device"`. `"multi_worker"`: all GPUs of all machines that the
+            environment variable `TF_CONFIG`, or else Slurm, names. Call it before
+            TensorFlow has done anything in the process.
         wait: Float. Seconds to wait for the other workers of `"multi_worker"` to start,
             before `WorkersMissingError` is raised.
 
@@ -48,13 +58,13 @@ def strategy(name="auto", wait=600.0):
         1
 
     Reference:
-
-    - [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), section 3
-      (several GPUs, one mini-batch of 128 over all of them).
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3 (several GPUs,
+        one mini-batch of 128 over all of them)
     """
     if name not in NAMES:
         raise ValueError(
-            f"`name` must be one of {', '.join(NAMES)}. Received: name={name!r}"
+            f"Argument `name` must be one of {', '.join(NAMES)}. "
+            f"Received: name={name!r}"
         )
     if name == "auto":
         several = len(tf.config.list_logical_devices("GPU")) > 1
@@ -62,20 +72,23 @@ def strategy(name="auto", wait=600.0):
     if name == "one_device":
         # Not OneDeviceStrategy: under any explicit strategy Keras leaves XLA off.
         return tf.distribute.get_strategy()
-    keras_repairs.apply()
     if name == "mirrored":
-        return _mirrored(tuple(_local_devices()))
-    cluster = _cluster()
-    _meet(cluster, wait)
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster)
+        several = _mirrored(tuple(_local_devices()))
+    else:
+        cluster = _cluster()
+        _wait_for_workers(cluster, wait)
+        several = tf.distribute.MultiWorkerMirroredStrategy(cluster)
+    keras_repairs.apply(several)
+    return several
 
 
 @functools.cache
 def _mirrored(devices):
-    """Returns the process's one strategy over some devices.
+    """Return the process's only strategy over some devices.
 
-    Each strategy numbers its reductions from the same start. Two of them over the same
-    devices would take each other's, and TensorFlow would stop with a shape mismatch.
+    Every strategy numbers its reductions from the same start. Two strategies over the
+    same devices would mix up their reductions, and TensorFlow would stop with a shape
+    mismatch.
     """
     return tf.distribute.MirroredStrategy(devices)
 
@@ -91,24 +104,24 @@ def _cluster():
     if "SLURM_PROCID" in os.environ:
         return tf.distribute.cluster_resolver.SlurmClusterResolver()
     raise ValueError(
-        'The strategy "multi_worker" needs to know its machines: set TF_CONFIG, or '
-        "start the program with Slurm's srun. Received: neither TF_CONFIG nor "
+        'Argument `name` must not be "multi_worker", unless TF_CONFIG is set or the '
+        "program was started by Slurm's srun. Received: neither TF_CONFIG nor "
         "SLURM_PROCID in the environment"
     )
 
 
-def _meet(cluster, wait):
-    """Waits until every worker can be reached, and says whom it is waiting for.
+def _wait_for_workers(cluster, wait):
+    """Wait until every worker can be reached, and log which ones are missing.
 
-    TensorFlow would wait in silence, the first worker without end. A worker can be
-    reached at its port, where this function listens before TensorFlow does.
+    TensorFlow would wait in silence, the first worker without end. Each worker listens
+    at its port here, before TensorFlow does.
     """
     addresses = cluster.cluster_spec().as_dict().get("worker", [])
     missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
     if not missing:
         return
     port = int(addresses[cluster.task_id].rpartition(":")[2])
-    began = told = time.monotonic()
+    began = logged = time.monotonic()
     with socket.create_server(("", port)):
         while missing := [address for address in missing if not _answers(address)]:
             now = time.monotonic()
@@ -117,10 +130,10 @@ def _meet(cluster, wait):
                     f"The other workers must start within {wait:g} seconds. "
                     f"Received: nothing from {', '.join(missing)}"
                 )
-            if now - told > _TELL_EVERY or told == began:
+            if now - logged > _SECONDS_BETWEEN_MESSAGES or logged == began:
                 logging.warning("Waiting for the workers at %s", ", ".join(missing))
-                told = now
-            time.sleep(_LOOK_EVERY)
+                logged = now
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
 
 
 def _answers(address):
@@ -132,14 +145,14 @@ def _answers(address):
     return True
 
 
-def worker(strategy):
-    """Returns this process's number among the workers, and how many there are.
+def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Return this process's number among the workers, and the number of workers.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
 
     Returns:
-        A pair of integers; `(0, 1)` for a strategy of one machine.
+        A pair of integers, `(0, 1)` for a strategy on one machine.
 
     Examples:
         >>> keras_prelu.distribution.worker(tf.distribute.get_strategy())
@@ -152,8 +165,8 @@ def worker(strategy):
     return resolver.task_id, len(workers)
 
 
-def devices(strategy):
-    """Returns the names of this process's devices, one for each of its replicas.
+def devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
+    """Return the names of this process's devices, one for each of its replicas.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
@@ -166,16 +179,18 @@ def devices(strategy):
         1
     """
     if isinstance(strategy, type(tf.distribute.get_strategy())):
-        return (_local_devices()[0],)  # the default strategy does not say
+        return (_local_devices()[0],)  # it names none
     return strategy.extended.worker_devices
 
 
-def gather(strategy, numbers):
-    """Returns every worker's numbers, a row each. All workers must call it.
+def gather(
+    strategy: tf.distribute.Strategy, numbers: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """Return the numbers of every worker, one row each. All workers must call it.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
-        numbers: List of numbers, equally many on each worker.
+        numbers: List of numbers, of the same length on each worker.
 
     Returns:
         A float64 NumPy array of shape `(workers, len(numbers))`.
@@ -194,8 +209,8 @@ def gather(strategy, numbers):
     return replicas[:: len(devices(strategy))]
 
 
-def gather_texts(strategy, text):
-    """Returns the list of every worker's text. All workers must call it.
+def gather_texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:
+    """Return the texts of all workers in a list. All workers must call it.
 
     Args:
         strategy: A `tf.distribute.Strategy`.

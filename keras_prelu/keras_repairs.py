@@ -1,6 +1,6 @@
 """Repairs of Keras 3's trainer under TensorFlow's distribution strategies.
 
-Three places of Keras stand in the way of training on several devices and machines:
+Keras 3.15 has three defects that concern training on several devices and machines:
 
 1. `fit` under `MultiWorkerMirroredStrategy` builds the model from one batch reduced
    over all replicas, which TensorFlow refuses. The batch's specification is enough.
@@ -8,38 +8,84 @@ Three places of Keras stand in the way of training on several devices and machin
    not have (https://github.com/keras-team/keras/issues/20585).
 3. `SeedGenerator` gives all replicas the same seed, so that they drop the same units.
 
-`apply` mends all three for the process. It changes nothing where there is one replica.
-tests/keras_repairs_test.py shows each defect in the installed Keras: a test there that
-fails after an upgrade says which repair to delete.
+`apply` repairs all three for one strategy. Keras has no hook for it, so the first call
+replaces two functions of Keras's trainer and `SeedGenerator.next` for the whole
+process. Under any other strategy, and without one, the replacements call Keras's own
+functions and change nothing.
+
+The tests in tests/keras_repairs_test.py show each defect in the installed Keras. A
+`test_stock_*` that fails after an upgrade says which repair is no longer needed.
 """
 
 import functools
 import warnings
+import weakref
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras.src import tree
-from keras.src.backend.tensorflow import trainer as keras_trainer
 
-_STOCK_BUILD = keras_trainer.TensorFlowTrainer._maybe_symbolic_build
-_STOCK_REDUCE = keras_trainer.reduce_per_replica
+__all__ = [
+    "apply",
+    "build_from_specification",
+    "stock",
+    "warn_if_replicas_drop_alike",
+]
+
 _STOCK_NEXT = keras.random.SeedGenerator.next
 
-# Seeds are taken modulo 2^31 - 2; a prime step keeps those of replicas apart.
+# Seeds are taken modulo 2^31 - 2; a prime step keeps the replicas' seeds apart.
 _SEED_STEP = 1_000_003
 
+# The strategies that `apply` was called for.
+_repaired: weakref.WeakSet = weakref.WeakSet()
 
-def apply():
-    """Puts the repairs in place. Calling it again does nothing more."""
-    keras_trainer.TensorFlowTrainer._maybe_symbolic_build = _build
-    keras_trainer.reduce_per_replica = _reduce_per_replica
+
+class _Stock(NamedTuple):
+    """The functions of Keras that the repairs replace."""
+
+    trainer: Any  # the module keras.src.backend.tensorflow.trainer
+    build: Any
+    reduce: Any
+
+
+@functools.cache
+def stock() -> _Stock:
+    """Return Keras's private functions as they were before any repair."""
+    return _find_stock()
+
+
+def _find_stock():
+    try:
+        from keras.src.backend.tensorflow import trainer
+
+        build = trainer.TensorFlowTrainer._maybe_symbolic_build
+        return _Stock(trainer, build, trainer.reduce_per_replica)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(
+            "Training on several devices repairs private functions of Keras that "
+            f"Keras {keras.version()} does not have. Install a version that "
+            "keras_prelu was tested with: pip install 'keras>=3.15,<3.17'"
+        ) from error
+
+
+def apply(strategy: tf.distribute.Strategy) -> None:
+    """Repair Keras for one strategy.
+
+    Args:
+        strategy: The strategy under which models will be trained.
+    """
+    trainer = stock().trainer
+    trainer.TensorFlowTrainer._maybe_symbolic_build = _build
+    trainer.reduce_per_replica = _reduce_per_replica
     keras.random.SeedGenerator.next = _next
+    _repaired.add(strategy)
 
 
-def warn_if_replicas_drop_alike():
-    """Warns, once, under a strategy of several replicas without the third repair."""
-    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-    if several and keras.random.SeedGenerator.next is not _next:
+def warn_if_replicas_drop_alike() -> None:
+    """Warn, once, if the current strategy's replicas all drop the same units."""
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync > 1 and strategy not in _repaired:
         _warn_that_replicas_drop_alike()
 
 
@@ -47,37 +93,42 @@ def warn_if_replicas_drop_alike():
 def _warn_that_replicas_drop_alike():
     warnings.warn(
         "Under a plain `tf.distribute` strategy Keras drops the same units on all "
-        "replicas. Make the strategy with `keras_prelu.distribution.strategy`, and "
-        "each replica drops its own.",
+        "replicas. Create the strategy with `keras_prelu.distribution.strategy` to "
+        "let each replica drop its own.",
         stacklevel=3,
     )
 
 
 def _spans_workers(strategy):
-    return (
-        isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        and strategy.extended._in_multi_worker_mode()
-    )
+    kind = tf.distribute.MultiWorkerMirroredStrategy
+    return strategy in _repaired and isinstance(strategy, kind)
 
 
 def _build(self, iterator=None, data_batch=None):
-    """Builds from what a batch looks like, where a batch cannot be reduced."""
+    """Build from the specification of a batch where a batch cannot be reduced."""
     strategy = self._distribute_strategy
     if iterator is None or strategy is None or not _spans_workers(strategy):
-        return _STOCK_BUILD(self, iterator=iterator, data_batch=data_batch)
+        return stock().build(self, iterator=iterator, data_batch=data_batch)
     return build_from_specification(self, iterator._distributed_dataset.element_spec)
 
 
-def build_from_specification(model, specification):
-    """Builds what a compiled model still lacks (loss, metrics, optimizer).
+def build_from_specification(model: keras.Model, specification: Any) -> None:
+    """Build the parts that a compiled model still lacks: loss, metrics, optimizer.
 
-    Keras does so at the first batch; a run that resumes must fill its metrics before.
+    Keras builds them at the first batch. A run that resumes must restore the values of
+    its metrics before that.
 
     Args:
         model: A compiled `keras.Model`.
-        specification: The `element_spec` of the data it will be trained on.
+        specification: The `element_spec` of its training data.
     """
-    of_one_replica = tree.map_structure(
+    if not hasattr(model, "_symbolic_build"):
+        raise AttributeError(
+            "Exact resume uses `keras.Model._symbolic_build`, which Keras "
+            f"{keras.version()} does not have. Install a version that keras_prelu was "
+            "tested with: pip install 'keras>=3.15,<3.17'"
+        )
+    of_one_replica = keras.tree.map_structure(
         lambda spec: getattr(spec, "_value_specs", (spec,))[0], specification
     )
     with model.distribute_strategy.scope():
@@ -85,19 +136,19 @@ def build_from_specification(model, specification):
 
 
 def _reduce_per_replica(values, strategy, reduction):
-    """Averages scalars over all replicas of all workers without naming an axis."""
+    """Average scalars over all replicas of all workers without naming an axis."""
     if reduction not in ("auto", "mean") or not _spans_workers(strategy):
-        return _STOCK_REDUCE(values, strategy, reduction)
-    return tree.map_structure(
+        return stock().reduce(values, strategy, reduction)
+    return keras.tree.map_structure(
         lambda value: strategy.reduce("MEAN", value, axis=None), values
     )
 
 
 def _next(self, ordered=True):
-    """Gives each replica its own seed, the same one in every run."""
+    """Give each replica its own seed, the same one in every run."""
     seed = _STOCK_NEXT(self, ordered)
     replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
+    if replica is None or replica.strategy not in _repaired:
         return seed
     number = tf.cast(replica.replica_id_in_sync_group, seed.dtype)
     return seed + tf.stack([number * _SEED_STEP, tf.zeros_like(number)])

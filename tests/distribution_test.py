@@ -1,8 +1,9 @@
-"""Two logical devices train as one does, and their dropout masks differ."""
+"""Tests that two logical devices train as one does, with different dropout masks."""
 
 import json
 import socket
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ def make_data(examples):
 
 
 def train(strategy, examples, clip=None, batch_size=8):
-    """Weights and metrics after an epoch, then an evaluation, under a strategy."""
+    """Return the weights and metrics after one epoch under a strategy."""
     keras.utils.set_random_seed(5)
     with strategy.scope():
         model = keras.Sequential(
@@ -50,8 +51,8 @@ def train(strategy, examples, clip=None, batch_size=8):
     return model.get_weights(), {k: v[0] for k, v in history.history.items()}
 
 
-# 29 leaves a last batch of 5, split 3 and 2; 26 one of 2, an example a replica.
-# With a limit of 0.5, 3 to 5 times less than the gradients' norm here, each step clips.
+# 29 leaves a last batch of 5, split into 3 and 2; 26 a batch of 2, one per replica.
+# The gradients' norm is 3 to 5 times the limit of 0.5, so that every step clips.
 @pytest.mark.parametrize(
     ("examples", "clip"), [(32, None), (29, None), (26, None), (29, 0.5)]
 )
@@ -66,7 +67,7 @@ def test_two_devices_equal_one(examples, clip):
 
 
 def dropped(steps=3):
-    """The dropout masks of two replicas, a step a row."""
+    """Return the dropout masks of two replicas, one row per step."""
     strategy = distribution.strategy("mirrored")
     with strategy.scope():
         layer = keras.layers.Dropout(0.5, seed=7)
@@ -88,7 +89,7 @@ def test_replicas_drop_different_units_the_same_in_every_run():
 
 
 def test_one_device_draws_what_keras_draws():
-    distribution.strategy("mirrored")  # the repairs are in place
+    distribution.strategy("mirrored")  # applies the repairs
     ours = keras.layers.Dropout(0.5, seed=7)(tf.ones((1, 64)), training=True)
     seed = tf.constant([7, 0])
     stock = tf.nn.experimental.stateless_dropout(tf.ones((1, 64)), 0.5, seed=seed)
@@ -100,7 +101,7 @@ def test_auto_is_one_device_without_gpus(monkeypatch):
     assert distribution.worker(distribution.strategy("mirrored")) == (0, 1)
 
 
-def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
+def test_refuses_unknown_names_and_unknown_machines(monkeypatch):
     with pytest.raises(ValueError, match="mirrored.*Received: name='tpu'"):
         distribution.strategy("tpu")
     monkeypatch.delenv("TF_CONFIG", raising=False)
@@ -110,14 +111,14 @@ def test_refuses_unknown_names_and_machines_that_nobody_named(monkeypatch):
 
 
 def test_waits_for_the_other_workers_and_names_them(monkeypatch):
-    mine, there, missing = (f"localhost:{port}" for port in free_ports(3))
+    mine, present, missing = (f"localhost:{port}" for port in free_ports(3))
     told = []
     monkeypatch.setattr("absl.logging.warning", lambda *args: told.append(args[1]))
-    cluster = {"worker": [mine, there, missing]}
+    cluster = {"worker": [mine, present, missing]}
     task = {"type": "worker", "index": 0}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
     with (
-        socket.create_server(("localhost", int(there.split(":")[1]))),
+        socket.create_server(("localhost", int(present.split(":")[1]))),
         pytest.raises(distribution.WorkersMissingError) as stopped,
     ):
         distribution.strategy("multi_worker", wait=0.2)
@@ -142,7 +143,7 @@ def test_gathers_texts_of_all_lengths(monkeypatch):
 
 
 def test_two_models_train_in_one_process():
-    """With a strategy each, they would take each other's reductions."""
+    """Two strategies over the same devices would mix up their reductions."""
     for units in (3, 5):
         two = distribution.strategy("mirrored")
         with two.scope():
@@ -160,9 +161,7 @@ def test_warns_once_where_replicas_drop_the_same_units(monkeypatch):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Under a plain")
         train(two, 8)
-        monkeypatch.setattr(
-            keras.random.SeedGenerator, "next", keras_repairs._STOCK_NEXT
-        )
+        monkeypatch.setattr(keras_repairs, "_repaired", weakref.WeakSet())
         train(distribution.strategy("one_device"), 8)
     with pytest.warns(UserWarning) as caught:
         train(two, 8)

@@ -1,11 +1,12 @@
-"""Keras's trainer on several machines: what is broken there, and that it is mended.
+"""Tests of the repairs of Keras's trainer, and of the defects that need them.
 
-A `test_stock_*` that fails means that the installed Keras has mended this itself:
-delete that repair from keras_prelu/keras_repairs.py, and the test with it.
+If a `test_stock_*` fails, the installed Keras no longer has that defect: delete the
+repair from keras_prelu/keras_repairs.py, and the test with it.
 """
 
 import json
 import pathlib
+import weakref
 
 import keras
 import numpy as np
@@ -50,14 +51,50 @@ def test_repaired_fit_on_two_workers_equals_one():
 
 
 def test_stock_seeds_are_the_same_on_all_replicas(monkeypatch):
-    strategy = distribution.strategy("mirrored")  # puts the repairs in place
+    strategy = distribution.strategy("mirrored")  # applies the repairs
     monkeypatch.setattr(keras.random.SeedGenerator, "next", keras_repairs._STOCK_NEXT)
+    np.testing.assert_array_equal(*masks(strategy))
+
+
+def masks(strategy):
+    """Return the dropout masks of the two replicas of a strategy."""
     with strategy.scope():
         layer = keras.layers.Dropout(0.5, seed=7)
 
     @tf.function
-    def masks():
+    def step():
         per_replica = strategy.run(lambda: layer(tf.ones((1, 64)), training=True))
         return strategy.experimental_local_results(per_replica)
 
-    np.testing.assert_array_equal(*masks())
+    return step()
+
+
+def test_the_repairs_leave_other_strategies_alone(monkeypatch):
+    strategy = distribution.strategy("mirrored")
+    first, second = masks(strategy)
+    assert (first != second).numpy().any()
+    monkeypatch.setattr(keras_repairs, "_repaired", weakref.WeakSet())
+    np.testing.assert_array_equal(*masks(strategy))
+
+
+def test_the_private_parts_of_keras_that_the_repairs_use_exist():
+    """Fails after an upgrade of Keras that renames what the repairs call."""
+    trainer = keras_repairs.stock().trainer
+    assert hasattr(trainer.TensorFlowTrainer, "_maybe_symbolic_build")
+    assert hasattr(keras.Model, "_symbolic_build")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    assert hasattr(model, "_distribute_strategy")
+    batches = tf.data.Dataset.from_tensors(tf.ones((2, 4)))
+    strategy = distribution.strategy("mirrored")
+    iterator = trainer.TFEpochIterator(strategy, x=batches)
+    assert hasattr(iterator._distributed_dataset, "element_spec")
+
+
+def test_a_keras_without_those_parts_is_named(monkeypatch):
+    trainer = keras_repairs.stock().trainer
+    monkeypatch.delattr(trainer, "reduce_per_replica")
+    with pytest.raises(ImportError, match=r"Keras 3\..*pip install 'keras>=3.15"):
+        keras_repairs._find_stock()
+    monkeypatch.delattr(keras.src.trainers.trainer.Trainer, "_symbolic_build")
+    with pytest.raises(AttributeError, match=r"Keras 3\..*pip install 'keras>=3.15"):
+        keras_repairs.build_from_specification(keras.Model(), None)

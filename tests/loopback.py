@@ -1,4 +1,4 @@
-"""Several worker processes on this machine, as if on several machines."""
+"""Worker processes on this machine that act as several machines."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import tempfile
 
 
 def free_ports(count):
-    """Ports that nobody listens on. All are held at once, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Return different ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]  # all open, so the ports differ
     for s in sockets:
         s.bind(("localhost", 0))
     ports = [s.getsockname()[1] for s in sockets]
@@ -20,12 +20,12 @@ def free_ports(count):
 
 
 def start_workers(arguments, count=2, more=None):
-    """Starts `python *arguments` once per worker, each with its TF_CONFIG.
+    """Start `python *arguments` once per worker, each with its TF_CONFIG.
 
     Args:
-        arguments: The command line of all of them.
-        count: How many workers there are.
-        more: List of further arguments for each worker.
+        arguments: The arguments that all workers get.
+        count: The number of workers.
+        more: List of further arguments, one list per worker.
     """
     addresses = [f"localhost:{port}" for port in free_ports(count)]
     processes = []
@@ -39,8 +39,7 @@ def start_workers(arguments, count=2, more=None):
             "CUDA_VISIBLE_DEVICES": "-1",
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
-        # Not a pipe: one that nobody reads yet fills up, and its worker keeps the
-        # others waiting.
+        # A pipe that nobody reads yet fills up, and blocks its worker and the others.
         printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it outlives this call)
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments), *(more[index] if more else [])],
@@ -54,7 +53,7 @@ def start_workers(arguments, count=2, more=None):
 
 
 def outputs(processes, timeout=180):
-    """What each worker printed. A worker left over after `timeout` is killed."""
+    """Return what each worker printed; kill the ones still running after `timeout`."""
     try:
         for process in processes:
             process.wait(timeout)
@@ -65,6 +64,6 @@ def outputs(processes, timeout=180):
 
 
 def printed_so_far(process):
-    """What a worker has printed up to now."""
+    """Return what a worker has printed so far."""
     # By position: the worker writes through the same open file.
     return os.pread(process.stdout.fileno(), 1 << 24, 0).decode()

@@ -1,59 +1,82 @@
-"""How far a run is, how fast it goes, and whether it waits for its data."""
+"""The progress of a run: its metrics, its speed, and how long it waits for data."""
 
+import re
+import shutil
+import statistics
 import sys
 import time
-
-import keras
+from typing import TYPE_CHECKING
 
 from keras_prelu.callbacks.logs import TableLog
+from keras_prelu.types import PathLike
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+__all__ = ["Progress"]
 
 _SECONDS_BETWEEN_LINES = 60.0
+_SECONDS_BETWEEN_UPDATES = 0.2  # of the line at a terminal
+# The epochs whose median predicts the next ones. The first epoch of a stage also
+# compiles the model, and would change a mean a lot.
+_EPOCHS_OF_MEDIAN = 5
 
 
 class Progress(TableLog):
-    """Shows loss, errors, images per second, time left and the wait for input.
+    """Shows loss, errors, images per second, the input wait and the time left.
 
-    The wait for input is the fraction of the time that the training loop waits for its
-    next batch: near 0 the pipeline keeps up, near 1 it is the bottleneck. Only the
-    batches that `watch` returns are timed.
+    The input wait is the fraction of the time in which the training loop waits for its
+    next batch: near 0 % the pipeline keeps up, near 100 % it is the bottleneck. Only
+    the batches that `watch` returns are timed.
 
-    At a terminal it draws Keras's bar; elsewhere it prints a line a minute. Each epoch
-    ends with a line, and its speed is added to its logs as `images_per_second` and
-    `input_wait`. The first step is left out of it, since it compiles the model.
+    Each epoch ends with one line. Within an epoch a terminal shows the same line as it
+    changes, and a log file gets one line per minute. The speed is added to the epoch's
+    logs as `images_per_second` and `input_wait`. It leaves out the first step, which
+    compiles the model.
 
     Args:
-        batch_size: Integer. Images per step, over all replicas.
-        epochs: Integer. Epochs in all, for the time left.
-        path: A CSV file for the speed of each epoch, or None. Of all that a run
-            writes, this file alone differs when the run is repeated.
+        batch_size: Integer. Images per step, over all replicas. `None` if `fine_tune`
+            chooses it.
+        epochs: Integer. The epochs of the whole run, for the time left. `None` if
+            `fine_tune` chooses it.
+        path: A CSV file for the speed of each epoch, or None. It is the only file of a
+            run that differs when the run is repeated.
         show: Boolean. False on all workers but the first.
 
     Examples:
         >>> import tensorflow as tf
         >>> progress = keras_prelu.callbacks.Progress(batch_size=4, epochs=80)
         >>> batches = tf.data.Dataset.range(100).batch(4)
-        >>> batches = progress.watch(batches)  # to be given to `fit`
+        >>> batches = progress.watch(batches)  # for `fit`
     """
 
-    def __init__(self, batch_size, epochs, path=None, show=True):
+    def __init__(
+        self,
+        batch_size: int | None,
+        epochs: int | None,
+        path: PathLike | None = None,
+        show: bool = True,
+    ) -> None:
         super().__init__(path)
         self.batch_size = batch_size
         self.epochs = epochs
         self.show = show
-        self._bar = None
-        self._speed = {}
+        self._speed: dict[str, float] = {}
         self._steps = 0
-        self._waited = None  # seconds that the loop has waited for watched batches
+        self._waited: float | None = None  # seconds of waiting for watched batches
+        self._first_step = 0, 0.0, None  # its number, its end, the wait before it
+        self._epoch_seconds: list[float] = []
+        self._epoch = 0
         self._epoch_began = self._printed = time.perf_counter()
 
-    def watch(self, batches):
-        """Measures how long the training loop waits for each batch of a data set.
+    def watch(self, batches: "tf.data.Dataset") -> "tf.data.Dataset":
+        """Measure how long the training loop waits for each batch of a data set.
 
         Args:
             batches: A `tf.data.Dataset`.
 
         Returns:
-            The same batches, as a `tf.data.Dataset` whose elements are timed.
+            A `tf.data.Dataset` of the same batches.
         """
         import tensorflow as tf
 
@@ -69,8 +92,8 @@ class Progress(TableLog):
             call_python(self._received, [asked], [tf.float64])
             return batch
 
-        # Each element of a zip is asked for in turn, first the time, then the batch.
-        # TensorFlow may add a prefetch at the end; with one before, it has no effect.
+        # A zip asks for its parts in turn: first for the time, then for the batch.
+        # TensorFlow may add a prefetch at the end, which has no effect after this one.
         asked = tf.data.Dataset.counter().map(ask)
         return tf.data.Dataset.zip(asked, batches.prefetch(1)).map(receive)
 
@@ -78,55 +101,118 @@ class Progress(TableLog):
         self._waited += time.perf_counter() - asked
         return [self._waited]
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clocks."""
-        self._bar = None
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Refuse to begin without the numbers that `fine_tune` fills in."""
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) is None:
+                raise ValueError(
+                    f"Argument `{name}` of `Progress` must be an integer, unless "
+                    f"`fine_tune` chooses it. Received: {name}=None"
+                )
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the clocks."""
+        self._epoch = epoch
         self._speed = {}
         self._steps = 0
         self._epoch_began = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Measures the speed since the epoch's first step, and shows it."""
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Measure the speed since the epoch's first step, and show it."""
         is_first = self._steps == 0
         self._steps = batch + 1  # Keras may run several steps at a time
         now = time.perf_counter()
         if is_first:
-            self._first = self._steps, now, self._waited
+            self._first_step = self._steps, now, self._waited
         else:
-            steps, began, waited = self._first
-            seconds = now - began
-            images = self.batch_size * (self._steps - steps)
-            self._speed = {"images_per_second": images / seconds}
-            if self._waited is not None:
-                # A wait that began before the first step's end counts in full.
-                wait = min((self._waited - waited) / seconds, 1.0)
-                self._speed["input_wait"] = wait
+            self._measure(now)
         if not self.show:
             return
-        shown = {**logs, **self._speed}
-        if sys.stdout.isatty():
-            self._draw(shown)
-        elif now - self._printed > _SECONDS_BETWEEN_LINES:
-            self._print(f"  step {self._steps}/{self.params['steps']}", shown)
+        is_drawn = sys.stdout.isatty()
+        pause = _SECONDS_BETWEEN_UPDATES if is_drawn else _SECONDS_BETWEEN_LINES
+        if now - self._printed > pause:
+            self._print({**(logs or {}), **self._speed}, is_over=False)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the epoch's speed to the logs, and prints its line."""
+    def _measure(self, now):
+        steps, began, waited = self._first_step
+        seconds = now - began
+        images = self.batch_size * (self._steps - steps)
+        self._speed = {"images_per_second": images / seconds}
+        if self._waited is not None:
+            # A wait that began before the first step's end counts in full.
+            wait = min((self._waited - waited) / seconds, 1.0)
+            self._speed["input_wait"] = wait
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add the epoch's speed to the logs, and print its line."""
+        logs = {} if logs is None else logs
         logs.update(self._speed)
         self.add([{"epoch": epoch + 1, **self._speed}])
         if self.show:
-            seconds = time.perf_counter() - self._epoch_began
-            left = seconds * (self.epochs - epoch - 1)
-            end = {"minutes_left": left / 60} if self._steps else {}
-            self._print(f"Epoch {epoch + 1}/{self.epochs}", {**logs, **end})
+            self._epoch_seconds.append(time.perf_counter() - self._epoch_began)
+            self._print(logs, is_over=True, left=self._seconds_left(epoch))
 
-    def _draw(self, shown):
-        if self._bar is None or not self._bar.stateful_metrics.issuperset(shown):
-            self._bar = keras.utils.Progbar(
-                self.params["steps"], stateful_metrics=list(shown)
-            )
-        self._bar.update(self._steps, list(shown.items()))
+    def _seconds_left(self, epoch):
+        if not self._steps:  # the run ended just before this epoch's validation
+            return None
+        recent = self._epoch_seconds[-_EPOCHS_OF_MEDIAN:]
+        return statistics.median(recent) * (self.epochs - epoch - 1)
 
-    def _print(self, start, shown):
+    def _print(self, logs, is_over, left=None):
+        """Print the line of an epoch that is over, or of one that is not."""
         self._printed = time.perf_counter()
-        values = (f"{name} {value:.4g}" for name, value in shown.items())
-        print(f"{start}: {', '.join(values)}", flush=True)
+        width = len(str(self.epochs))
+        start = f"Epoch {self._epoch + 1:{width}}/{self.epochs}"
+        if not is_over:
+            start += f", step {self._steps}/{self.params['steps']}"
+        values = [*_texts(logs, _classes(self.model))]
+        if left is not None:
+            values.append(f"{_duration(left)} left")
+        line, end = f"{start}: {', '.join(values)}", "\n"
+        if sys.stdout.isatty():
+            # One column less than the terminal has: a full line would wrap.
+            columns = shutil.get_terminal_size().columns - 1
+            line = "\r" + (line if is_over else line[:columns]).ljust(columns)
+            end = "\n" if is_over else ""
+        print(line, end=end, flush=True)
+
+
+def _classes(model):
+    """Return how many classes a model's last dimension has, or None."""
+    model = getattr(model, "model", model)  # in an `AugmentedModel`
+    try:
+        return model.output_shape[-1]
+    except (AttributeError, TypeError):
+        return None  # a subclassed model, or one of several outputs
+
+
+def _texts(logs, classes):
+    """Yield the logs in words, padded to equal lengths in every epoch."""
+    for name, value in logs.items():
+        # With five classes or fewer it is always 0.
+        if name.removeprefix("val_") == "top5_error" and classes and classes <= 5:
+            continue
+        if name == "images_per_second":
+            yield f"{value:6,.0f} images/s"
+        elif name == "input_wait":
+            yield f"input wait {100 * value:3.0f} %"
+        elif name.endswith(("error", "accuracy")):
+            yield f"{_words(name)} {100 * value:5.1f} %"
+        elif name.endswith("loss"):
+            yield f"{_words(name)} {value:7.4f}"
+        else:
+            yield f"{_words(name)} {value:<6.4g}"
+
+
+def _words(name):
+    """Return the name of a metric as people write it."""
+    return re.sub(r"\btop(\d+)", r"top-\1", name.replace("_", " "))
+
+
+def _duration(seconds):
+    """Return a duration in hours, minutes and seconds."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

@@ -1,4 +1,4 @@
-"""Fits a small model on several workers, with chosen repairs of Keras in place."""
+"""Fits a small model on several workers, with the chosen repairs of Keras."""
 
 import json
 import sys
@@ -16,8 +16,9 @@ def main(repairs):
     else:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
         if repairs == "build":
-            trainer = keras_repairs.keras_trainer.TensorFlowTrainer
-            trainer._maybe_symbolic_build = keras_repairs._build
+            keras_repairs.apply(strategy)
+            stock = keras_repairs.stock()
+            stock.trainer.reduce_per_replica = stock.reduce
     keras.utils.set_random_seed(3)
     with strategy.scope():
         dense = keras.layers.Dense(2, use_bias=False)
