@@ -5,7 +5,15 @@ The namespaces mirror Keras's own: `layers`, `initializers`, `optimizers` and
 `data`, `evaluation`, `analysis`, `finetuning` and `export` hold the rest.
 """
 
-from keras_prelu import initializers, layers, on_use, optimizers
+from keras_prelu import (
+    data,
+    evaluation,
+    initializers,
+    layers,
+    metrics,
+    on_use,
+    optimizers,
+)
 from keras_prelu.version import __version__
 
 # `import keras_prelu` should not be slower than `import keras`.
