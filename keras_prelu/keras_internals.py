@@ -13,7 +13,16 @@ from typing import Any
 
 import keras
 
-__all__ = ["internal", "layer_being_built", "run_graph", "shapes_only"]
+__all__ = [
+    "KERAS_REQUIREMENT",
+    "internal",
+    "layer_being_built",
+    "run_graph",
+    "shapes_only",
+]
+
+# The versions in setup.cfg.
+KERAS_REQUIREMENT = "keras>=3.15,<3.17"
 
 
 def internal(owner: Any, name: str, purpose: str) -> Any:
@@ -28,8 +37,8 @@ def internal(owner: Any, name: str, purpose: str) -> Any:
         ImportError: If the installed version of Keras has no such module or attribute.
 
     Examples:
-        >>> stack = internal("keras.src.backend", "StatelessScope", "this example")
-        >>> stack is keras.StatelessScope
+        >>> scope = internal("keras.src.backend", "StatelessScope", "this example")
+        >>> scope is keras.StatelessScope
         True
     """
     try:
@@ -39,7 +48,7 @@ def internal(owner: Any, name: str, purpose: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ImportError(
             f"{purpose} needs a part of Keras that version {keras.version()} does not "
-            f"have ({error}): pip install 'keras>=3.15,<3.17'"
+            f"have ({error}): pip install '{KERAS_REQUIREMENT}'"
         ) from error
 
 

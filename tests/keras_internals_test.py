@@ -4,6 +4,8 @@ A test that fails after an upgrade of Keras names the function of
 keras_prelu/keras_internals.py to adapt.
 """
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -23,6 +25,11 @@ def test_a_missing_part_is_named_with_the_versions_that_have_it(owner, name):
     missing = "no_such_module" if name == "name" else name
     with pytest.raises(ImportError, match=rf"^fisher needs .*{missing}.*<3\.17'"):
         keras_internals.internal(owner, name, "fisher")
+
+
+def test_the_error_names_the_versions_in_setup_cfg():
+    text = (Path(__file__).parents[1] / "setup.cfg").read_text()
+    assert f"\n    {keras_internals.KERAS_REQUIREMENT}\n" in text
 
 
 def test_layer_being_built_is_the_one_that_adds_a_weight():

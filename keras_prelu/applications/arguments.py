@@ -89,11 +89,8 @@ def image_shape(
     )
     channels = shape[0 if is_channels_first else -1] if is_valid else None
     if channels is None:
-        axes = (
-            "channels, height, width"
-            if is_channels_first
-            else ("height, width, channels")
-        )
+        order = "height, width"
+        axes = f"channels, {order}" if is_channels_first else f"{order}, channels"
         raise ValueError(
             f"Argument `input_shape` must be ({axes}), all positive integers, though "
             f"height and width may be None. Received: input_shape={shape}"

@@ -133,9 +133,9 @@ def _initial_mean(file, shape, channels):
     if file.mean.shape[-1] != channels:
         raise ValueError(
             f"Argument `input_shape` must have {file.mean.shape[-1]} channels for "
-            f"these weights. For a new model of images with {channels}, pass "
-            "`weights=None` and, unless you call `adapt()` of the layer 'mean', "
-            f"`include_preprocessing=False`. Received: input_shape={shape}"
+            "these weights. To build a new model for other images, pass `weights=None` "
+            "and either `include_preprocessing=False` or, later, your images to "
+            f"`adapt()` of the layer 'mean'. Received: input_shape={shape}"
         )
     return file.mean
 

@@ -157,7 +157,10 @@ def complete_registered_weights(
 
         @functools.wraps(constructor)
         def construct(*args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TypeError(f"{constructor.__name__}(): {error}") from None
             return constructor(**with_registered_arguments(net, given))
 
         return construct

@@ -39,6 +39,13 @@ def test_signatures_differ_only_in_the_default_name(net):
     assert signature == expected.replace(parameters=parameters)
 
 
+@every_net
+def test_unknown_arguments_raise_an_error_that_names_the_constructor(net):
+    name = CONSTRUCTORS[net].__name__
+    with pytest.raises(TypeError, match=rf"^{name}\(\): .*'clases'"):
+        CONSTRUCTORS[net](clases=3)
+
+
 def common_docstring(net):
     """Return a constructor's docstring without the parts that may differ."""
     text = inspect.getdoc(CONSTRUCTORS[net])

@@ -205,7 +205,7 @@ def test_weights_fit_both_data_formats(net):
 
 
 @every_net
-def test_images_below_the_smallest_size_raise_an_error(net):
+def test_smallest_size_is_the_smallest_that_works(net):
     size = NETS[net].smallest_size
     arguments = {**SMALL, "input_shape": (size, size, 3)}
     scores = CONSTRUCTORS[net](**arguments).predict(images(1, size, size, 3), verbose=0)

@@ -60,6 +60,8 @@ def test_omitted_arguments_never_give_the_weights_a_new_head(arguments, caplog):
 
 
 def test_images_without_three_channels_raise_an_error_that_says_what_to_do():
-    ways_out = r"3 channels.*with 1, pass `weights=None`.*`include_preprocessing=False`"
+    ways_out = (
+        "3 channels.*pass `weights=None` and either `include_preprocessing=False`"
+    )
     with pytest.raises(ValueError, match=f"`input_shape`.*{ways_out}.*Received: input"):
         applications.ModelA(weights="shapes", input_shape=(48, 48, 1))
