@@ -121,8 +121,7 @@ def test_imports_on_a_system_without_fcntl_and_sched_getaffinity():
         del os.sched_getaffinity
         sys.modules["fcntl"] = None
         sys.modules["msvcrt"] = types.ModuleType("msvcrt")
-        sys.path.insert(0, "training")
-        import workdir
+        from training import workdir
         from keras_prelu import data
         from keras_prelu.data import batch_assembly
         print(batch_assembly.CORES == os.cpu_count(), data.train_batches.__name__)

@@ -199,8 +199,8 @@ def _class_folders(root):
         # Bytes that are not UTF-8 become surrogates, which cannot be written to a file.
         if any("\ud800" <= character <= "\udfff" for character in name):
             raise ValueError(
-                "The names of class folders must be valid UTF-8. Received: the folder "
-                f"{name!r} in path={root}"
+                "Argument `path` must be a folder whose class names are valid UTF-8. "
+                f"Received: path={root}, with the class {name!r}"
             )
     return names
 

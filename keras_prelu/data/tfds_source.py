@@ -62,8 +62,9 @@ def from_tfds(
             builder.download_and_prepare()
         except AssertionError as error:  # TFDS's way to say that a file is missing
             raise FileNotFoundError(
-                f"The files of {name!r} must be downloaded by hand; see "
-                f"docs/guides/data.md. Received: data_dir={data_dir}. {error}"
+                f"Argument `data_dir` must be a folder with the files of {name!r}, "
+                "which have to be downloaded by hand; see docs/guides/data.md. "
+                f"Received: data_dir={data_dir}. {error}"
             ) from error
         except FileExistsError:  # another process has prepared the dataset meanwhile
             builder = tfds.builder(name, data_dir=data_dir)

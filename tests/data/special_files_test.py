@@ -119,7 +119,7 @@ def test_a_class_of_links_to_the_outside_is_refused(tmp_path, caplog):
 def test_a_class_name_that_cannot_be_written_is_refused(tmp_path):
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(folder)  # noqa: PTH102
-    with pytest.raises(ValueError, match=r"must be valid UTF-8.*'caf\\udce9'"):
+    with pytest.raises(ValueError, match=r"are valid UTF-8.*'caf\\udce9'"):
         data.from_directory(tmp_path)
 
 
