@@ -1,9 +1,9 @@
-"""How fast training batches are made, against decoding JPEGs and nothing else.
+"""Speed of training batches, compared with only decoding the JPEGs.
 
     python benchmarks/pipeline.py
 
-All contestants read the same generated photographs, 500 x 375 pixels and about 100 KB
-each, and take turns within one run; the table shows the median turn.
+All pipelines read the same generated photographs of 500 x 375 pixels and about 100 KB.
+They take turns within one run, and the table shows medians over the turns.
 """
 
 import io
@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import tensorflow as tf
+from _measure import print_table
 from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.platforms import usable_cores
 
-PICTURES = 256
+IMAGES = 256
 SIZES = ((500, 375), (500, 375), (375, 500))  # width, height
 BYTES = 100_000
 BATCH = 32
@@ -34,7 +35,7 @@ MEAN = (124.0, 117.0, 104.0)
 
 
 def photograph(rng, width, height):
-    """Noise at all scales, as bright and as hard to compress as a photograph."""
+    """Return a JPEG of noise at all scales, as hard to compress as a photograph."""
     field = 128 + rng.normal(size=(height, width, 3)) * 6
     for cells in (4, 8, 16, 32, 64, 128):
         coarse = rng.normal(size=(cells * 3 // 4, cells, 3)).astype(np.float32)
@@ -51,20 +52,20 @@ def photograph(rng, width, height):
         image.save(stream, "JPEG", quality=quality)
         if stream.tell() <= 1.05 * BYTES:
             return stream.getvalue()
-    raise RuntimeError("no quality gives the size that was asked for")
+    raise RuntimeError("No JPEG quality gives the intended size.")
 
 
 def write_images(root):
     rng = np.random.default_rng(0)
-    for number in range(PICTURES):
+    for number in range(IMAGES):
         folder = root / f"class{number % 2}"
         folder.mkdir(exist_ok=True)
-        picture = photograph(rng, *SIZES[number % len(SIZES)])
-        (folder / f"{number:04}.jpg").write_bytes(picture)
+        content = photograph(rng, *SIZES[number % len(SIZES)])
+        (folder / f"{number:04}.jpg").write_bytes(content)
 
 
 def _files(source, decode):
-    """A stream over the files; one number of each, so that nothing else is copied."""
+    """Return batches of one number per image, so that no pixels are copied."""
     return (
         tf.data.Dataset.from_tensor_slices(source.paths)
         .repeat()
@@ -88,16 +89,16 @@ def entropy_decoding(source):
     )
 
 
-def ours_device(source):
+def drawn_for_device(source):
     return data.train_batches(source, BATCH, SIDE, SCALE)
 
 
-def ours_host(source):
+def augmented_on_host(source):
     return data.train_batches(source, BATCH, SIDE, SCALE, augment_on="host")
 
 
-def naive(source):
-    """The paper's recipe as one would write it down with tf.image."""
+def tf_image(source):
+    """Return batches with the paper's augmentation, written with tf.image."""
     colors = tf.constant(data.IMAGENET_COMPONENTS.shift_matrix())
 
     def augment(path):
@@ -143,7 +144,7 @@ def keras_layers(source):
 
 
 def pillow(source):
-    """As torchvision does it by default: decode, resize and crop with Pillow."""
+    """Decode, resize and crop with Pillow, as torchvision does by default."""
     rng = np.random.default_rng(0)
 
     def augment(path):
@@ -163,19 +164,19 @@ def pillow(source):
             yield np.stack(list(pool.map(augment, itertools.islice(paths, BATCH))))
 
 
-CONTESTANTS = {
+PIPELINES = {
     "decode whole JPEGs, nothing else": decode_whole,
-    "entropy decoding (decode at 1/8)": entropy_decoding,
-    "ours, `augment_on='device'`": ours_device,
-    "ours, `augment_on='host'`": ours_host,
-    "the paper's recipe with tf.image": naive,
+    "entropy decoding only (decode at 1/8)": entropy_decoding,
+    "this package, `augment_on='device'`": drawn_for_device,
+    "this package, `augment_on='host'`": augmented_on_host,
+    "the paper's augmentation with tf.image": tf_image,
     "image_dataset_from_directory with Keras's random layers": keras_layers,
     "Pillow in threads": pillow,
 }
 
 
 def turn(batches):
-    """Images a second over one turn, and milliseconds of processor time an image."""
+    """Return images per second in one turn, and CPU milliseconds per image."""
     start, processor, count = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() < start + SECONDS:
         next(batches)
@@ -184,17 +185,17 @@ def turn(batches):
     return rate, 1000 * (time.process_time() - processor) / count
 
 
-def race(source):
-    """Each contestant's median turn.
+def medians(source):
+    """Return the median turn of each pipeline.
 
-    A contestant's pipeline lives for one turn: one that waits would go on filling its
-    buffers in the others' time.
+    Each turn builds a new pipeline, because a waiting one would fill its buffers during
+    the turns of the others.
     """
-    turns = {name: [] for name in CONTESTANTS}
+    turns = {name: [] for name in PIPELINES}
     for _ in range(TURNS):
-        for name, make in CONTESTANTS.items():
+        for name, make in PIPELINES.items():
             batches = iter(make(source))
-            for _ in range(4):  # past the first, which waits for everything to start
+            for _ in range(4):  # the first ones wait for the start
                 next(batches)
             turns[name].append(turn(batches))
             del batches
@@ -205,9 +206,9 @@ def race(source):
 
 
 def device_milliseconds(source):
-    """The device's part, here on the CPU: milliseconds an image."""
+    """Return milliseconds per image of the device's part, run on the CPU here."""
     augmentation = tf.function(data.Augmentation(SIDE))
-    drawn, _ = next(iter(ours_device(source)))
+    drawn, _ = next(iter(drawn_for_device(source)))
     times = []
     for _ in range(12):
         start = time.perf_counter()
@@ -217,7 +218,7 @@ def device_milliseconds(source):
 
 
 def memory_mebibytes(source, batch_size=128, steps=12):
-    """How much more memory the process takes for training batches, at its peak."""
+    """Return the additional memory of the process at its peak, for training batches."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in data.train_batches(source, batch_size, SIDE, SCALE).take(steps):
         pass
@@ -229,19 +230,27 @@ def main():
         root = pathlib.Path(folder)
         write_images(root)
         source = data.from_directory(root)
-        kilobytes = statistics.mean(len(source[i][0]) for i in range(PICTURES)) / 1000
+        kilobytes = statistics.mean(len(source[i][0]) for i in range(IMAGES)) / 1000
         memory = memory_mebibytes(source)
-        results = race(source)
+        results = medians(source)
         device = device_milliseconds(source)
     whole, whole_cost = results["decode whole JPEGs, nothing else"]
-    print(f"{PICTURES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
-    print("| pipeline | images/s | of whole decoding | core-ms an image | of whole |")
-    print("|---|---|---|---|---|")
-    for name, (rate, cost) in results.items():
-        ratios = f"{rate / whole:.2f} | {cost:.2f} | {cost / whole_cost:.2f}"
-        print(f"| {name} | {rate:.0f} | {ratios} |")
-    print(f"\nThe device's part, on the CPU: {device:.1f} ms an image.")
-    print(f"Memory at the peak, batches of 128: {memory:.0f} MiB more.")
+    print(f"{IMAGES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
+    print_table(
+        ("pipeline", "images/s", "relative", "CPU ms per image", "relative"),
+        [
+            (
+                name,
+                f"{rate:.0f}",
+                f"{rate / whole:.2f}",
+                f"{cost:.2f}",
+                f"{cost / whole_cost:.2f}",
+            )
+            for name, (rate, cost) in results.items()
+        ],
+    )
+    print(f"\nThe device's part, on the CPU: {device:.1f} ms per image.")
+    print(f"Additional memory at the peak, batches of 128: {memory:.0f} MiB.")
 
 
 if __name__ == "__main__":

@@ -1,83 +1,88 @@
-"""Files that are whole or absent, whatever stops the process that writes them."""
+"""Files and folders that appear complete or not at all, even if writing is stopped."""
 
 import contextlib
 import pathlib
 import shutil
 import uuid
+from collections.abc import Iterator
 
 from keras_prelu.platforms import sync
+from keras_prelu.types import PathLike
+
+__all__ = ["PARTIAL", "appear", "filling", "replacing"]
 
 PARTIAL = ".partial-"
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Gives a path to write to; what was written there then takes `path`'s place.
+def replacing(path: PathLike) -> Iterator[pathlib.Path]:
+    """Give a temporary path to write to, and replace `path` by it at the end.
 
-    The file is written beside `path`, synced and renamed, so that a reader finds the
-    old file or the new one. Where the block raises, the old one stays. A process that
-    is killed leaves a partial file, which the next writer of `path` overwrites.
+    The file is written beside `path`, synced and renamed, so a reader sees the old file
+    or the new one. If the block raises an error, the old file stays. A process that is
+    killed leaves a partial file, which the next writer of `path` overwrites.
 
     Args:
-        path: The file to make or to replace. Its folder must exist.
+        path: The file to create or to replace. Its folder must exist.
 
     Yields:
         A `pathlib.Path` in the same folder, with the same extension.
 
     Examples:
-        >>> with keras_prelu.files.replacing("notes.txt") as aside:
-        ...     size = aside.write_text("all of it")
+        >>> with keras_prelu.files.replacing("notes.txt") as partial:
+        ...     size = partial.write_text("complete", encoding="utf-8")
     """
     path = pathlib.Path(path)
-    aside = path.with_name(PARTIAL + path.name)
+    partial = path.with_name(PARTIAL + path.name)
     try:
-        yield aside
-        sync(aside)
-        aside.replace(path)
+        yield partial
+        sync(partial)
+        partial.replace(path)
     except BaseException:
-        aside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
-    sync(path.parent)  # the renaming itself
+    sync(path.parent)  # makes the renaming itself durable
 
 
 @contextlib.contextmanager
-def filling(parent):
-    """Gives a new folder in `parent` to fill; `appear` then makes it what it is to be.
+def filling(parent: PathLike) -> Iterator[pathlib.Path]:
+    """Give a new temporary folder to fill, which `appear` then renames.
 
-    Its name is no number, so that a server which looks for numbered versions passes it
-    over. Where the block raises, it is removed; a process that is killed leaves it.
+    The name of the temporary folder is not a number, so servers that look for numbered
+    versions ignore it. If the block raises an error, the folder is removed. A process
+    that is killed leaves it.
 
     Args:
-        parent: A folder that exists.
+        parent: An existing folder.
 
     Yields:
-        A `pathlib.Path` of an empty folder.
+        A `pathlib.Path` of an empty folder in `parent`.
 
     Examples:
-        >>> with keras_prelu.files.filling(".") as aside:
-        ...     size = (aside / "notes.txt").write_text("all of it")
-        ...     keras_prelu.files.appear(aside, "1")
+        >>> with keras_prelu.files.filling(".") as partial:
+        ...     size = (partial / "notes.txt").write_text("complete", encoding="utf-8")
+        ...     keras_prelu.files.appear(partial, "1")
     """
-    # Not one name for all: several processes may be making folders here.
-    aside = pathlib.Path(parent, f"{PARTIAL}{uuid.uuid4().hex}")
-    aside.mkdir()
+    # A unique name, because several processes may create folders here.
+    partial = pathlib.Path(parent, f"{PARTIAL}{uuid.uuid4().hex}")
+    partial.mkdir()
     try:
-        yield aside
+        yield partial
     except BaseException:
-        shutil.rmtree(aside)
+        shutil.rmtree(partial)
         raise
 
 
-def appear(aside, path):
-    """Renames a folder that was filled, so that it appears whole.
+def appear(partial: pathlib.Path, path: PathLike) -> None:
+    """Sync and rename a folder, so that it appears complete.
 
     Args:
-        aside: The folder, from `filling`.
-        path: What it is to be, in the same parent. If that exists and is not empty, an
+        partial: The folder, from `filling`.
+        path: The new path, in the same parent. If it exists and is not empty, an
             OSError is raised.
     """
     path = pathlib.Path(path)
-    for written in (*aside.rglob("*"), aside):
+    for written in (*partial.rglob("*"), partial):
         sync(written)
-    aside.rename(path)
+    partial.rename(path)
     sync(path.parent)

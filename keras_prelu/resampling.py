@@ -1,20 +1,32 @@
-"""Resampling as a matrix product, for sizes that are known at run time only."""
+"""Resampling as a matrix product, also for sizes that are only known at run time."""
+
+from typing import Any
 
 from keras import ops
 
+from keras_prelu.types import Tensor
 
-def resampling_matrix(start, extent, valid, inputs, outputs):
-    """Weights that resample part of a line of pixels with an antialiasing tent.
+__all__ = ["resampling_matrix", "resize"]
 
-    The kernel is that of Pillow's `resize(..., BILINEAR, box=...)`: a tent as wide as
-    two pixels of the input, or of the output where these are wider.
+
+def resampling_matrix(
+    start: Tensor,
+    extent: Tensor,
+    valid: Tensor,
+    inputs: int,
+    outputs: int | Tensor,
+) -> Tensor:
+    """Compute weights that resample a segment of a line of pixels, with antialiasing.
+
+    The filter is the one of Pillow's `resize(..., BILINEAR, box=...)`: a triangle with
+    a half-width of one input pixel, or of one output pixel where that is larger.
 
     Args:
-        start: Where the part begins, in pixels, one number a picture.
-        extent: How many pixels it spans.
-        valid: How many pixels of the line are picture and not padding.
-        inputs: Length of the line.
-        outputs: How many pixels to make of it.
+        start: Tensor of shape `(batch,)`, the start of the segment in pixels.
+        extent: Tensor of shape `(batch,)`, the length of the segment in pixels.
+        valid: Tensor of shape `(batch,)`, the number of pixels that are not padding.
+        inputs: Number of pixels in the line.
+        outputs: Number of pixels to resample the segment to.
 
     Returns:
         A tensor of shape `(batch, outputs, inputs)`, each row summing to 1.
@@ -33,17 +45,17 @@ def resampling_matrix(start, extent, valid, inputs, outputs):
     return weights / ops.sum(weights, axis=2, keepdims=True)
 
 
-def resize(image, size):
-    """Resizes an image as Pillow's bilinear filter does.
+def resize(image: Tensor, size: tuple[Any, Any]) -> Tensor:
+    """Resize an image as Pillow's bilinear filter does.
 
-    `keras.ops.image.resize` refuses sizes that are known at run time only.
+    Unlike `keras.ops.image.resize`, it takes sizes that are only known at run time.
 
     Args:
         image: A tensor of shape `(height, width, channels)`, both sides known.
-        size: Height and width to resize to, as integers or scalar tensors.
+        size: New height and width, as integers or scalar tensors.
 
     Returns:
-        A tensor of that size.
+        The resized image.
     """
 
     def matrix(inputs, outputs):

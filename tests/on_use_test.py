@@ -49,14 +49,16 @@ def test_every_public_name_exists():
 
 
 def test_former_names_work_with_a_warning():
-    with pytest.warns(DeprecationWarning, match="data.TooManyBadImagesError`") as told:
+    with pytest.warns(
+        DeprecationWarning, match="data.TooManyBadImagesError`"
+    ) as caught:
         former = keras_prelu.data.TooManyBadPicturesError
     assert former is keras_prelu.data.TooManyBadImagesError
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.tensorflow_only
-def test_tensorflow_datasets_is_imported_by_those_who_use_it():
+def test_tensorflow_datasets_is_imported_on_first_use():
     code = (
         "import sys; from keras_prelu import callbacks, data, evaluation, finetuning;"
         "used = (callbacks.ExactResume, data.train_batches, data.check,"

@@ -1,4 +1,4 @@
-"""Systems that lack what Linux has are simulated; nothing here runs on them."""
+"""Other systems than Linux are simulated; nothing here runs on them."""
 
 import errno
 import importlib.util
@@ -25,12 +25,12 @@ def test_counts_the_cores_that_a_process_may_use(monkeypatch):
     assert platforms.usable_cores() == 2
     monkeypatch.delattr(os, "sched_getaffinity")
     assert platforms.usable_cores() == 7
-    monkeypatch.setattr(os, "cpu_count", lambda: None)  # a system that does not tell
+    monkeypatch.setattr(os, "cpu_count", lambda: None)  # a system that does not know
     assert platforms.usable_cores() == 1
 
 
 def windows_locking():
-    """A stand-in for Windows' `msvcrt`, which refuses with another error."""
+    """Return a stand-in for Windows' `msvcrt`, which raises another error."""
     fcntl = pytest.importorskip("fcntl")
 
     def locking(descriptor, mode, count):
@@ -46,7 +46,7 @@ def windows_locking():
 
 @pytest.fixture(params=["posix", "windows"])
 def system(request, monkeypatch):
-    """The module `platforms` as it is on a system."""
+    """Return the module `platforms` as it is on a system."""
     if request.param == "posix":
         pytest.importorskip("fcntl")
         return platforms
@@ -68,7 +68,7 @@ def test_a_lock_excludes_others_until_its_file_is_closed(system, tmp_path):
         system.lock(second)
 
 
-def test_a_lock_is_free_when_its_process_was_killed(tmp_path):
+def test_a_killed_process_releases_its_lock(tmp_path):
     code = f"""
         import importlib.util, sys, time
         sys.path.insert(0, {str(pathlib.Path(platforms.__file__).parent)!r})
@@ -93,7 +93,7 @@ def test_a_lock_is_free_when_its_process_was_killed(tmp_path):
         platforms.lock(file)
 
 
-def test_windows_syncs_files_open_for_writing_and_no_folders(monkeypatch, tmp_path):
+def test_windows_syncs_writable_files_and_no_folders(monkeypatch, tmp_path):
     opened = []
     open_descriptor = os.open
 
@@ -106,18 +106,18 @@ def test_windows_syncs_files_open_for_writing_and_no_folders(monkeypatch, tmp_pa
     monkeypatch.setattr(platforms, "_IS_WINDOWS", True)
     monkeypatch.setattr(os, "open", open_on_windows)
     file = tmp_path / "notes.txt"
-    file.write_text("all of it")
+    file.write_text("complete", encoding="utf-8")
     platforms.sync(file)
     platforms.sync(tmp_path)
     assert opened == [(file, os.O_RDWR)]
 
 
 @pytest.mark.tensorflow_only
-def test_imports_where_the_system_lacks_what_linux_has():
-    """A process without `os.sched_getaffinity` and `fcntl`, as on Windows."""
+def test_imports_on_a_system_without_fcntl_and_sched_getaffinity():
+    """Windows has neither `fcntl` nor `os.sched_getaffinity`."""
     code = """
         import os, sys, types
-        import keras, tensorflow  # they look at the system too
+        import keras, tensorflow  # they use these modules too
         del os.sched_getaffinity
         sys.modules["fcntl"] = None
         sys.modules["msvcrt"] = types.ModuleType("msvcrt")

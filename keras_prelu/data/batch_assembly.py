@@ -10,12 +10,12 @@ order of the source.
 import enum
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu.data.batch_format import EncodedImage, specs
+from keras_prelu.data.batch_format import EncodedImage, Plan, specs
 from keras_prelu.data.decoding import BadImageError, Header, read_header
 from keras_prelu.data.errors import DataError
 from keras_prelu.data.python_functions import call_python
@@ -29,9 +29,6 @@ CORES = usable_cores()
 
 _FIELDS = specs(EncodedImage)
 _DTYPES = {name: tf.as_dtype(spec.dtype) for name, spec in _FIELDS.items()}
-
-# The fields of an EncodedImage except data, label, epoch and index.
-Plan: TypeAlias = dict[str, Any]
 
 
 class Extent(enum.Enum):
@@ -51,8 +48,7 @@ class BatchAssembler(NamedTuple):
 
     Attributes:
         source: A `Source`.
-        plan: Function from a header, an epoch and an index to the window and the draws
-            of an image.
+        plan: Function from a header, an epoch and an index to the `Plan` of an image.
         prepare: Function from an `EncodedImage` to the elements of a batch.
         shapes: Shapes to which the results of `prepare` are padded with zeros.
         batch_size: Number of images in a batch.

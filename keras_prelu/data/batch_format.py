@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple, TypedDict
 
 from keras_prelu.types import Tensor
 
-__all__ = ["DrawnImage", "Draws", "EncodedImage", "Spec", "Window", "specs"]
+__all__ = ["DrawnImage", "Draws", "EncodedImage", "Plan", "Spec", "Window", "specs"]
 
 
 class Spec(NamedTuple):
@@ -50,8 +50,12 @@ class Draws(TypedDict):
     shift: Annotated[Tensor, Spec("float32", (3,))]
 
 
-class EncodedImage(Window, Draws):
-    """An image that was read, with its window and its draws.
+class Plan(Window, Draws):
+    """The window and the draws of an image."""
+
+
+class EncodedImage(Plan):
+    """An image that was read, with its plan.
 
     Attributes:
         data: The bytes of the file.

@@ -1,4 +1,4 @@
-"""AlexNet's colour altering: the principal components of a training set's RGB."""
+"""AlexNet's color augmentation: the principal components of a training set's RGB."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_prelu.data.decoding import BadImageError, decode_rgb
+from keras_prelu.data.sources import Source
+
+__all__ = ["IMAGENET_COMPONENTS", "ColorComponents", "color_components"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,24 +16,27 @@ class ColorComponents:
     """Principal components of RGB values scaled to [0, 1].
 
     Attributes:
-        eigenvalues: Three, in falling order.
-        eigenvectors: Three rows, one unit vector in RGB for each eigenvalue.
+        eigenvalues: Three numbers, largest first.
+        eigenvectors: Three unit vectors in RGB, one for each eigenvalue.
     """
 
-    eigenvalues: tuple
-    eigenvectors: tuple
+    eigenvalues: tuple[float, ...]
+    eigenvectors: tuple[tuple[float, ...], ...]
 
-    def shift_matrix(self):
-        """The 3 x 3 matrix that turns three draws alpha into a shift of RGB levels.
+    def shift_matrix(self) -> np.ndarray:
+        """Return the 3 × 3 matrix that turns three draws alpha into a shift of RGB.
 
-        Section 3 of the paper: `[p1 p2 p3] [alpha1 lambda1, ...]`, times 255.
+        This is `[p1 p2 p3] [alpha1 lambda1, ...]` of the paper, times 255.
+
+        Reference:
+            [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3
         """
         vectors = np.asarray(self.eigenvectors, np.float32)
         return 255 * vectors.T * np.asarray(self.eigenvalues, np.float32)
 
 
-# The published components of ImageNet's training set, as the AlexNet
-# re-implementations for Torch and Caffe2 carry them.
+# The published components of ImageNet's training set, as in the AlexNet
+# re-implementations for Torch and Caffe2.
 IMAGENET_COMPONENTS = ColorComponents(
     eigenvalues=(0.2175, 0.0188, 0.0045),
     eigenvectors=(
@@ -41,18 +47,18 @@ IMAGENET_COMPONENTS = ColorComponents(
 )
 
 
-def color_components(source, threads=8):
-    """Computes the principal components of a source's RGB values, in one pass.
+def color_components(source: Source, threads: int = 8) -> ColorComponents:
+    """Compute the principal components of a source's RGB values, in one pass.
 
-    Every pixel of every picture counts once, at its original size; pictures that
-    cannot be decoded are skipped and counted by the source.
+    Every pixel of every image counts once, at its original size. Images that cannot be
+    decoded are skipped and counted by the source.
 
     Args:
-        source: A source with at least one good picture.
-        threads: How many pictures are decoded at once.
+        source: A `Source` with at least one good image.
+        threads: Number of images to decode at the same time. Defaults to 8.
 
     Returns:
-        `ColorComponents`, for the `color` argument of `train_batches`.
+        `ColorComponents`, for the argument `color` of `train_batches`.
 
     Examples:
         >>> source = keras_prelu.data.from_directory("photos")
@@ -72,13 +78,16 @@ def color_components(source, threads=8):
 
     total = np.zeros((4, 4))
     with ThreadPoolExecutor(threads) as pool:
-        # In slices: `map` would queue the results of a whole ImageNet.
+        # In parts, because `map` would queue the results of a whole ImageNet.
         for start in range(0, len(source), 1024):
             stop = min(start + 1024, len(source))
             total += sum(pool.map(sums, range(start, stop)))
     count = total[3, 3]
     if not count:
-        raise ValueError("`source` must hold at least one picture that can be decoded.")
+        raise ValueError(
+            "Argument `source` must contain an image that can be decoded. "
+            f"Received: source={source}"
+        )
     mean = total[3, :3] / count
     values, vectors = np.linalg.eigh(total[:3, :3] / count - np.outer(mean, mean))
     falling = values.argsort()[::-1]

@@ -1,8 +1,8 @@
-"""Bytes to pictures: the format told by content, everything becomes RGB.
+"""Decoding of image files: the content tells the format, every image becomes RGB.
 
-Plain JPEGs, nearly all there is in ImageNet, are left encoded: the pipeline decodes
-only the window that it needs of them. All else (PNG, GIF, BMP, WebP, CMYK, turned by
-EXIF, without an end marker) is decoded here, whole, by Pillow.
+Plain JPEGs, nearly all of ImageNet, stay encoded: the pipeline decodes only the window
+that it needs. All other files (PNG, GIF, BMP, WebP, CMYK, rotated by EXIF, without an
+end marker) are decoded here as a whole, by Pillow.
 """
 
 import contextlib
@@ -13,11 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "BadImageError",
+    "Header",
+    "check_size",
+    "decode_rgb",
+    "read_header",
+]
+
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 MAX_PIXELS = 2**26  # 8192 x 8192: 192 MiB as RGB
 
 _EXIF_ORIENTATION = 0x0112
-_TURNED_SIDEWAYS = (5, 6, 7, 8)
+_ROTATED_SIDEWAYS = (5, 6, 7, 8)
 _SOF_HUFFMAN = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _SOF_ALL = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
@@ -25,13 +35,13 @@ _APP1 = 0xE1
 
 
 class BadImageError(ValueError):
-    """Bytes that cannot be decoded, or that are refused; the message says why."""
+    """Bytes that cannot be decoded, or are refused. The message gives the reason."""
 
 
 class Header(NamedTuple):
-    """What is known of a picture before its pixels are decoded.
+    """Properties of an image that are known before its pixels are decoded.
 
-    `plain` says that it is a JPEG of which a window decoder makes the right pixels.
+    `plain` is true for a JPEG that a window decoder decodes correctly.
     """
 
     height: int
@@ -39,18 +49,18 @@ class Header(NamedTuple):
     plain: bool
 
 
-def read_header(data):
-    """Finds out what some bytes are, without decoding pixels.
+def read_header(data: bytes) -> Header:
+    """Read the size and kind of an image without decoding its pixels.
 
     Args:
         data: The bytes of a JPEG, PNG, GIF, BMP or WebP file.
 
     Returns:
-        A `Header`; height and width are those of the upright picture.
+        A `Header` with the height and width of the upright image.
 
     Raises:
-        BadImageError: if they are none of these, or would decode to more than
-            `MAX_PIXELS`.
+        BadImageError: If the bytes have none of these formats, or would decode to more
+            than `MAX_PIXELS`.
 
     Examples:
         >>> bmp = io.BytesIO()
@@ -60,25 +70,32 @@ def read_header(data):
     """
     size = _plain_jpeg_size(data)
     if size is not None:
-        check_size(*size)
-        return Header(*size, plain=True)
+        height, width = size
+        check_size(height, width)
+        return Header(height, width, plain=True)
     with _opened(data) as image:
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in _TURNED_SIDEWAYS
-        height, width = image.size if turned else reversed(image.size)
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+        width, height = image.size
+        if orientation in _ROTATED_SIDEWAYS:
+            width, height = height, width
         return Header(height, width, plain=False)
 
 
-def decode_rgb(data):
-    """Decodes a whole picture with Pillow, EXIF orientation honoured.
+def decode_rgb(data: bytes) -> np.ndarray:
+    """Decode a whole image with Pillow, and apply its EXIF orientation.
 
-    Of an animation the first frame is taken; alpha is dropped, as
-    `Image.convert("RGB")` does; 16-bit grey keeps its upper 8 bits.
+    Animations give their first frame, alpha is dropped as in `Image.convert("RGB")`,
+    and 16-bit gray images keep their upper 8 bits.
 
     Args:
         data: The bytes of a JPEG, PNG, GIF, BMP or WebP file.
 
     Returns:
         A uint8 array of shape `(height, width, 3)`.
+
+    Raises:
+        BadImageError: If the bytes cannot be decoded, or would decode to more than
+            `MAX_PIXELS`.
     """
     with _opened(data) as image:
         return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
@@ -86,12 +103,12 @@ def decode_rgb(data):
 
 @contextlib.contextmanager
 def _opened(data):
-    """Opens a picture with Pillow; whatever goes wrong is a BadImageError."""
+    """Open an image with Pillow, and turn every error into a BadImageError."""
     if not data:
         raise BadImageError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Our limit comes before Pillow's, and odd EXIF is no concern of ours.
+            # Our limit is below Pillow's, and odd EXIF does not matter here.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 check_size(image.height, image.width)
@@ -100,29 +117,38 @@ def _opened(data):
         raise
     except UnidentifiedImageError:
         raise BadImageError(f"not an image in {', '.join(FORMATS)}") from None
-    except Exception as error:  # Pillow's decoders raise nearly anything on damage.
+    except Exception as error:  # Pillow's decoders raise many types on damage.
         raise BadImageError(f"{type(error).__name__}: {error}") from error
 
 
 def _to_rgb(image):
-    if image.mode.startswith("I"):  # 16-bit grey: convert("RGB") would clip at 255.
+    if image.mode.startswith("I"):  # 16-bit gray, which convert("RGB") would clip
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
 
 
-def check_size(height, width, when=""):
-    """Refuses more pixels than `MAX_PIXELS`; `when` is added to the message."""
+def check_size(height: int, width: int, when: str = "") -> None:
+    """Raise an error for an image with more pixels than `MAX_PIXELS`.
+
+    Args:
+        height: Height of the image.
+        width: Width of the image.
+        when: Text to add to the size in the message.
+
+    Raises:
+        BadImageError: If there are too many pixels.
+    """
     if height * width > MAX_PIXELS:
         raise BadImageError(
-            f"{width} x {height} pixels{when}: more than the {MAX_PIXELS} that are "
-            "allowed"
+            f"{width} x {height} pixels{when}: more than the {MAX_PIXELS} allowed"
         )
 
 
 def _plain_jpeg_size(data):
-    """(height, width) of a JPEG that a window decoder reads right, else None.
+    """Return (height, width) of a JPEG that a window decoder decodes correctly.
 
-    Right means: grey or three components, Huffman-coded, 8 bits, upright, complete.
+    Such a JPEG has one or three components, Huffman coding and 8 bits, and is upright
+    and complete. All other files give None.
     """
     if data[:2] != b"\xff\xd8":
         return None
@@ -136,14 +162,14 @@ def _plain_jpeg_size(data):
             if _orientation(data[start:end]) != 1:
                 return None
         elif marker == _START_OF_SCAN:
-            # A file cut short lacks its end marker; some have bytes after it.
+            # A truncated file lacks its end marker. Some files have bytes after it.
             complete = data.rfind(b"\xff\xd9", end) >= 0
             return size if complete else None
     return None
 
 
 def _jpeg_segments(data):
-    """Yields (marker, start, end) of each header segment, up to the first scan."""
+    """Yield (marker, start, end) of each header segment, up to the first scan."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -173,5 +199,5 @@ def _orientation(exif_segment):
     try:
         exif.load(exif_segment)
         return exif.get(_EXIF_ORIENTATION, 1)
-    except Exception:  # Damaged EXIF: let Pillow decide about the whole picture.
+    except Exception:  # If EXIF is damaged, Pillow decides about the whole image.
         return None

@@ -1,57 +1,68 @@
-"""What can be wrong with the data, and how an error passes through TensorFlow."""
+"""Errors in the data, and their way through TensorFlow."""
 
 import contextlib
 import re
 import secrets
 import traceback
+from collections.abc import Iterator
+
+__all__ = [
+    "DataError",
+    "TooManyBadImagesError",
+    "UnreadableImageError",
+    "original_errors",
+    "text_of",
+]
 
 
 class DataError(ValueError):
-    """The data cannot be used; the message names the image and says why."""
+    """The data cannot be used. The message names the image and the reason."""
 
 
 class TooManyBadImagesError(DataError):
-    """More images of a source cannot be decoded than its quota allows."""
+    """More images of a source cannot be decoded than `max_bad` allows."""
 
 
 class UnreadableImageError(DataError):
-    """The file of an image has vanished, cannot be read or is not a regular file."""
+    """The file of an image is missing, cannot be read or is not a regular file."""
 
 
-# TensorFlow passes only text on. So each error gets a number that no other process
-# has given, and is kept until `original_errors` asks for it.
+# TensorFlow passes only text on. So each error gets a number that is unique across
+# processes, and is kept until `original_errors` asks for it.
 _MARK = re.compile(r"data error ([0-9a-f]{8}): ")
-_KEPT = 100
-_errors = {}
+_MAX_KEPT = 100
+_errors: dict[str, Exception] = {}
 
 
-def text_of(error):
-    """Returns what TensorFlow is to say in place of an error, and keeps the error.
+def text_of(error: Exception) -> str:
+    """Keep an error, and return the text that TensorFlow should report instead.
 
     Args:
-        error: An exception, raised by a Python function of a pipeline.
+        error: An exception from a Python function of a pipeline.
 
     Returns:
-        A string that `original_errors` recognizes. Of all but a `DataError` it holds
-        the traceback as well: nobody may ask for the error itself.
+        A string that `original_errors` recognizes. Unless the error is a `DataError`,
+        it contains the traceback, because the original error may never be asked for.
     """
     number = secrets.token_hex(4)
     _errors[number] = error
-    if len(_errors) > _KEPT:
+    if len(_errors) > _MAX_KEPT:
         _errors.pop(next(iter(_errors)), None)
-    known = isinstance(error, DataError)
-    told = str(error) if known else "".join(traceback.format_exception(error))
-    return f"data error {number}: {told}"
+    if isinstance(error, DataError):
+        text = str(error)
+    else:
+        text = "".join(traceback.format_exception(error))
+    return f"data error {number}: {text}"
 
 
 @contextlib.contextmanager
-def original_errors():
-    """Raises what stopped a pipeline, in place of TensorFlow's error about it.
+def original_errors() -> Iterator[None]:
+    """Raise the original error of a pipeline instead of TensorFlow's.
 
-    TensorFlow turns each error of a Python function into a `tf.errors.OpError` with
-    many lines of text. Under this context manager, which decorates functions as well,
-    iterating over batches or fitting a model raises the error itself: a `DataError` if
-    the data are at fault.
+    TensorFlow turns every error of a Python function into a `tf.errors.OpError` with
+    many lines of text. Under this context manager, which can also decorate functions,
+    iterating over batches or fitting a model raises the original error. That is a
+    `DataError` if the data are at fault.
 
     Examples:
         >>> import pathlib

@@ -1,13 +1,17 @@
-"""Telling whether two runs read the same data: digests, and what has changed."""
+"""Fingerprints of data: digests, and the differences between two fingerprints."""
 
 import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["differences", "digest", "digest_of_integers"]
 
 
-def digest(parts):
-    """Returns 16 hexadecimal digits that depend on byte strings and their order.
+def digest(parts: Iterable[bytes]) -> str:
+    """Return 16 hexadecimal digits that depend on byte strings and their order.
 
     Args:
-        parts: Iterable of bytes without zero bytes in them, such as file names.
+        parts: Byte strings without zero bytes, such as file names.
 
     Examples:
         >>> digest([b"ant/1.jpg", b"bee/2.jpg"])
@@ -16,20 +20,24 @@ def digest(parts):
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
-def digest_of_integers(integers):
-    """Returns the `digest` of some integers."""
+def digest_of_integers(integers: Iterable[int]) -> str:
+    """Return the `digest` of some integers.
+
+    Args:
+        integers: The integers.
+    """
     return digest(str(integer).encode() for integer in integers)
 
 
-def differences(before, now):
-    """Tells people what has changed between two fingerprints.
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Describe the differences between two fingerprints, for people to read.
 
     Args:
-        before: What `Source.fingerprint` returned, possibly read from JSON since.
-        now: The same for the present data.
+        before: The result of `Source.fingerprint`, possibly read back from JSON.
+        now: The fingerprint of the present data.
 
     Returns:
-        A list of strings, one for each difference; empty if the data are the same.
+        A list of strings, one for each difference. It is empty if the data are equal.
 
     Examples:
         >>> before = {"count": 3, "class_names": ["ant", "bee"], "files": {"ant": "x"}}
@@ -49,7 +57,7 @@ def differences(before, now):
 
 
 def _leaves(fingerprint, prefix=""):
-    """Yields (key, value) of all that is not a dict, keys joined by dots."""
+    """Yield (key, value) of every value that is not a dict, keys joined by dots."""
     for key, value in fingerprint.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")
@@ -59,11 +67,11 @@ def _leaves(fingerprint, prefix=""):
 
 def _difference(old, new):
     if not isinstance(old, list) or not isinstance(new, list):
-        told = ["none" if value is None else value for value in (old, new)]
-        return f"{told[0]} before, {told[1]} now"
-    gone, added = (
+        old, new = ("none" if value is None else value for value in (old, new))
+        return f"{old} before, {new} now"
+    removed, added = (
         ", ".join(repr(name) for name in names if name not in others)
         for names, others in ((old, set(new)), (new, set(old)))
     )
-    changes = [f"without {gone}"] * bool(gone) + [f"with {added}"] * bool(added)
+    changes = [f"without {removed}"] * bool(removed) + [f"with {added}"] * bool(added)
     return ", ".join(changes) or "in another order"

@@ -1,4 +1,4 @@
-"""What training and evaluation pipelines share: argument checks, tf.data options."""
+"""Options of training and evaluation pipelines: their checks, and tf.data's own."""
 
 import tensorflow as tf
 

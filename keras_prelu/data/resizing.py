@@ -1,26 +1,37 @@
-"""Whole decoded images to the views that an evaluation takes, with Pillow."""
+"""Resizing of decoded images to the views of an evaluation, with Pillow."""
+
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from keras_prelu.data.decoding import check_size
 
+__all__ = ["evaluation_view", "resampled", "resized_length", "view_shape"]
 
-def resized_length(length, shorter, target):
-    """What a side becomes when the shorter side is resized to `target`.
 
-    In whole numbers, rounding half up.
+def resized_length(length: int, shorter: int, target: int) -> int:
+    """Return the length of a side when the shorter side is resized to `target`.
+
+    The result is computed in integers and rounded half up.
+
+    Args:
+        length: The length of the side before.
+        shorter: The length of the shorter side before.
+        target: The length of the shorter side after.
     """
     return (2 * length * target + shorter) // (2 * shorter)
 
 
-def view_shape(height, width, image_size, scale):
-    """Returns height and width of an image's view.
+def view_shape(
+    height: int, width: int, image_size: int | None, scale: int
+) -> tuple[int, int]:
+    """Return the height and width of an image's view.
 
     Args:
         height: Height of the image.
-        width: Its width.
-        image_size: Side of the crop from the middle, or `None` for the whole image.
+        width: Width of the image.
+        image_size: Side of the center crop, or `None` for the whole image.
         scale: The shorter side after resizing.
 
     Examples:
@@ -30,37 +41,50 @@ def view_shape(height, width, image_size, scale):
     if image_size is not None:
         return image_size, image_size
     shorter = min(height, width)
-    return tuple(resized_length(side, shorter, scale) for side in (height, width))
+    return resized_length(height, shorter, scale), resized_length(width, shorter, scale)
 
 
-def evaluation_view(pixels, image_size, scale):
-    """Resizes an image without augmentation, and crops its middle.
+def evaluation_view(
+    pixels: np.ndarray, image_size: int | None, scale: int
+) -> np.ndarray:
+    """Resize an image without augmentation, and take its center crop.
 
     Args:
         pixels: A uint8 array of shape `(height, width, 3)`.
-        image_size: Side of the crop from the middle, or `None` for the whole image.
+        image_size: Side of the center crop, or `None` for the whole image.
         scale: The shorter side after resizing.
 
     Returns:
         A uint8 array.
 
     Raises:
-        BadImageError: if a whole image would have more than `MAX_PIXELS`: the longer
-            side of a narrow one can grow beyond all measure.
+        BadImageError: If a whole image would have more than `MAX_PIXELS`, as the longer
+            side of a very narrow image can become huge.
     """
-    original = np.array(pixels.shape[:2])
-    resized = np.array(view_shape(*pixels.shape[:2], None, scale))
-    size = np.array(view_shape(*pixels.shape[:2], image_size, scale))
-    check_size(*map(int, size), when=f" at the scale {scale}")
+    height, width = pixels.shape[:2]
+    original = np.array([height, width])
+    resized = np.array(view_shape(height, width, None, scale))
+    size = np.array(view_shape(height, width, image_size, scale))
+    check_size(int(size[0]), int(size[1]), when=f" at the scale {scale}")
     step = original / resized
     box = np.concatenate([(resized - size) // 2 * step, size * step])
     return np.asarray(resampled(pixels, box, size))
 
 
-def resampled(pixels, box, size):
-    """Resamples a box (top, left, height, width) of pixels to (height, width)."""
+def resampled(
+    pixels: np.ndarray,
+    box: Sequence[float] | np.ndarray,
+    size: Sequence[int] | np.ndarray,
+) -> Image.Image:
+    """Resample a box of an image to a given size.
+
+    Args:
+        pixels: A uint8 array of shape `(height, width, 3)`.
+        box: Top, left, height and width of the box.
+        size: Height and width of the result.
+    """
     top, left, height, width = map(float, box)
-    # Rounding in float32 may put the far edges a hair outside; Pillow would refuse.
+    # Rounding in float32 can put the far edges slightly outside, which Pillow refuses.
     right = min(left + width, pixels.shape[1])
     bottom = min(top + height, pixels.shape[0])
     return Image.fromarray(pixels).resize(

@@ -1,4 +1,4 @@
-"""The built-in set: 16 shapes, 10,000 pictures, rendered here and never downloaded.
+"""The built-in dataset: 10,000 images of 16 shapes, rendered without a download.
 
 After `import keras_prelu.data.shapes_dataset`, TFDS knows it as `"prelu_shapes"`.
 """
@@ -9,17 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 import tensorflow_datasets as tfds
 
 from keras_prelu.data.shapes_renderer import SHAPES, render
-from keras_prelu.data.tfds_source import from_tfds
+from keras_prelu.data.tfds_source import TfdsSource, from_tfds
+from keras_prelu.types import PathLike
+
+__all__ = ["PreluShapes", "shapes"]
 
 _SIZES = {"train": 8000, "validation": 2000}
 
 
 class PreluShapes(tfds.core.GeneratorBasedBuilder):
-    """16 shapes told apart by shape alone."""
+    """Images of 16 classes that differ in their shape only."""
 
     VERSION = tfds.core.Version("2.0.0")
     RELEASE_NOTES = {
-        "2.0.0": "Larger shapes, turned less, with more contrast: a net without batch "
+        "2.0.0": "Larger shapes, rotated less, with more contrast: a net without batch "
         "normalization learns them in minutes.",
         "1.0.0": "First release.",
     }
@@ -28,9 +31,9 @@ class PreluShapes(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
-                "Shapes in 16 classes, turned, scaled and placed at random, with "
-                "colour, texture, light, blur, noise and clutter that say nothing "
-                "about the class. JPEG, 128 to 256 pixels a side."
+                "Shapes in 16 classes, rotated, scaled and shifted at random, with "
+                "color, texture, light, blur, noise and clutter that do not depend on "
+                "the class. JPEG images with sides of 128 to 256 pixels."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -58,20 +61,20 @@ class PreluShapes(tfds.core.GeneratorBasedBuilder):
             return index, {"image": image, "label": name}
 
         with ThreadPoolExecutor() as pool:
-            # In slices, so that pictures do not pile up before they are written.
+            # In parts, so that images do not pile up before they are written.
             for start in range(0, count, 256):
                 yield from pool.map(example, range(start, min(start + 256, count)))
 
 
-def shapes(split, data_dir=None):
-    """The built-in set of 16 shapes, no download.
+def shapes(split: str, data_dir: PathLike | None = None) -> TfdsSource:
+    """Return the built-in dataset of 16 shapes, which needs no download.
 
-    8,000 pictures for training and 2,000 for validation, rendered on first use and
-    kept where TFDS keeps its sets.
+    It has 8,000 images for training and 2,000 for validation. They are rendered on
+    first use and kept where TFDS keeps its datasets.
 
     Args:
-        split: `"train"` or `"validation"`, or a part as TFDS writes it.
-        data_dir: Where prepared sets are. Defaults to TFDS's own default.
+        split: `"train"`, `"validation"`, or a part of them as TFDS writes it.
+        data_dir: Folder of prepared datasets. Defaults to TFDS's own default.
 
     Returns:
         A `Source`.

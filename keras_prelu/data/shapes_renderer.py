@@ -1,22 +1,26 @@
-"""How the pictures of the built-in set are drawn: a shape, and much to distract.
+"""The renderer of the built-in dataset: a shape among distractions.
 
-All arithmetic on pixels is Pillow's, in whole numbers, so that the same seed gives the
-same bits on every machine with the same Pillow and NumPy.
+Pillow does all arithmetic on pixels in integers, so the same seed gives the same bits
+on every machine with the same versions of Pillow and NumPy.
 """
 
 import io
 import math
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-SIZES = (128, 256)  # of each side, in pixels
-ASPECT = 4 / 3  # the longer side is at most this much longer
-QUALITIES = (60, 95)  # of the JPEG
+__all__ = ["ASPECT", "QUALITIES", "SHAPES", "SIZES", "render", "render_parts"]
+
+SIZES = (128, 256)  # range of both sides, in pixels
+ASPECT = 4 / 3  # largest ratio of the sides
+QUALITIES = (60, 95)  # range of the JPEG quality
 
 _SUPERSAMPLING = 2
-_TURN = math.radians(40)  # the shape turns by at most this, either way
-_CONTRAST = 140  # least distance in RGB between the shape and what is behind it
+_MAX_ANGLE = math.radians(40)  # of the rotation, in both directions
+_CONTRAST = 140  # minimum distance in RGB between the shape and its background
 
 
 def _circle(x, y, radius, start=0.0, stop=360.0):
@@ -36,9 +40,12 @@ def _star():
     ]
 
 
-# Each shape is a list of (polygon, is it filled?), drawn in turn, in a unit circle;
-# shapes are in the order of their names, as classes are everywhere.
-SHAPES = {
+Point: TypeAlias = tuple[float, float]
+Part: TypeAlias = tuple[Sequence[Point], bool]
+
+# Each shape is a list of (polygon, filled) in the unit circle, drawn one after another.
+# Shapes are sorted by name, as classes are everywhere.
+SHAPES: dict[str, list[Part]] = {
     "arrow": [
         ([(1, 0), (0.2, 0.75), (0.2, -0.75)], True),
         (_rectangle(-0.95, -0.25, 0.25, 0.25), True),
@@ -80,34 +87,34 @@ SHAPES = {
 }
 
 
-def render(name, seed):
-    """Draws a picture of a shape of the built-in set.
+def render(name: str, seed: Sequence[int]) -> bytes:
+    """Render an image of a shape of the built-in dataset.
 
     Args:
         name: A key of `SHAPES`.
-        seed: A sequence of two integers of at least 0.
+        seed: Two integers of at least 0.
 
     Returns:
         The bytes of a JPEG.
 
     Examples:
-        >>> picture = Image.open(io.BytesIO(render("star", (0, 7))))
-        >>> picture.format, picture.mode
+        >>> image = Image.open(io.BytesIO(render("star", (0, 7))))
+        >>> image.format, image.mode
         ('JPEG', 'RGB')
     """
     return render_parts(SHAPES[name], seed)
 
 
-def render_parts(parts, seed):
-    """Draws a picture of a shape that is made of polygons.
+def render_parts(parts: Iterable[Part], seed: Sequence[int]) -> bytes:
+    """Render an image of a shape that consists of polygons.
 
-    Colours, textures, size, place, turn, stretch, clutter, light, blur and noise are
-    drawn from the seed; they say nothing about the shape.
+    The seed determines colors, textures, size, position, rotation, stretch, clutter,
+    light, blur and noise. They do not depend on the shape.
 
     Args:
-        parts: List of `(polygon, filled)`, drawn in turn: a list of points in the unit
-            circle, and whether they add to the shape or cut from it.
-        seed: A sequence of two integers of at least 0.
+        parts: List of `(polygon, filled)`, drawn one after another: points in the unit
+            circle, and whether the polygon is added to the shape or cut out of it.
+        seed: Two integers of at least 0.
 
     Returns:
         The bytes of a JPEG.
@@ -119,36 +126,36 @@ def render_parts(parts, seed):
     """
     rng = np.random.Generator(np.random.Philox(key=seed))
     size = _size(rng)
-    behind, front = _colors(rng)
-    picture = _texture(rng, size, behind)
-    _scatter(rng, picture)
-    picture.paste(_texture(rng, size, front), mask=_mask(rng, size, parts))
-    picture = ImageChops.multiply(picture, _light(rng, size))
-    picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
-    picture = _noise(rng, picture)
+    background, foreground = _colors(rng)
+    image = _texture(rng, size, background)
+    _scatter(rng, image)
+    image.paste(_texture(rng, size, foreground), mask=_mask(rng, size, parts))
+    image = ImageChops.multiply(image, _light(rng, size))
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5)))
+    image = _noise(rng, image)
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=int(rng.integers(*QUALITIES, endpoint=True)))
+    image.save(stream, "JPEG", quality=int(rng.integers(*QUALITIES, endpoint=True)))
     return stream.getvalue()
 
 
 def _size(rng):
-    """Width and height."""
+    """Draw the width and height."""
     first = rng.integers(*SIZES, endpoint=True)
-    least = max(SIZES[0], math.ceil(first / ASPECT))
-    most = min(SIZES[1], math.floor(first * ASPECT))
-    return int(first), int(rng.integers(least, most, endpoint=True))
+    low = max(SIZES[0], math.ceil(first / ASPECT))
+    high = min(SIZES[1], math.floor(first * ASPECT))
+    return int(first), int(rng.integers(low, high, endpoint=True))
 
 
 def _colors(rng):
-    """Two colours that can be told apart."""
+    """Draw two colors with enough contrast."""
     while True:
-        behind, front = rng.integers(20, 236, (2, 3))
-        if np.linalg.norm(behind - front) >= _CONTRAST:
-            return behind, front
+        background, foreground = rng.integers(20, 236, (2, 3))
+        if np.linalg.norm(background - foreground) >= _CONTRAST:
+            return background, foreground
 
 
 def _texture(rng, size, color):
-    """A field of a colour that varies a little: cloudy, in blocks, or striped."""
+    """Render a color that varies a little: cloudy, in blocks, or striped."""
     cells = rng.integers(2, 25, 2) if rng.random() < 0.7 else (1, rng.integers(4, 25))
     strength = rng.uniform(0, 25)
     field = color + rng.uniform(-strength, strength, (*cells, 3))
@@ -161,19 +168,19 @@ def _texture(rng, size, color):
     return image
 
 
-def _scatter(rng, picture):
-    """Clutter behind the shape: small discs, boxes, triangles and lines."""
-    draw = ImageDraw.Draw(picture)
+def _scatter(rng, image):
+    """Draw clutter behind the shape: small disks, lines and polygons."""
+    draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(2, 9)):
         color = tuple(rng.integers(0, 256, 3).tolist())
-        reach = rng.uniform(0.02, 0.07) * min(picture.size)
-        x, y = rng.uniform(0, picture.size)
+        reach = rng.uniform(0.02, 0.07) * min(image.size)
+        x, y = rng.uniform(0, image.size)
         kind = rng.integers(4)
         if kind == 0:
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), color)
         elif kind == 1:
-            draw.line((x, y, *rng.uniform(0, picture.size)), color, width=2)
-        else:  # boxes and triangles, turned and out of true
+            draw.line((x, y, *rng.uniform(0, image.size)), color, width=2)
+        else:  # a triangle or a quadrilateral
             corners = np.sort(rng.uniform(0, 2 * np.pi, kind + 1))
             draw.polygon(
                 [(x + reach * math.cos(a), y + reach * math.sin(a)) for a in corners],
@@ -182,23 +189,18 @@ def _scatter(rng, picture):
 
 
 def _mask(rng, size, parts):
-    """Where the shape is: 0.6 to 0.85 of the shorter side across, and inside the
-    square that a crop from the middle leaves.
+    """Render the mask of the shape.
+
+    The shape spans 0.6 to 0.85 of the shorter side, and is inside the center crop.
     """
     radius = rng.uniform(0.3, 0.425) * min(size)
-    wander = 0.45 * min(size) - radius
-    center = np.array(size) / 2 + rng.uniform(-wander, wander, 2)
-    angle = rng.uniform(-_TURN, _TURN)
-    turn = np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )
+    max_shift = 0.45 * min(size) - radius
+    center = np.array(size) / 2 + rng.uniform(-max_shift, max_shift, 2)
+    rotation = _rotation(rng.uniform(-_MAX_ANGLE, _MAX_ANGLE))
     stretch = np.diag([1.0, rng.uniform(0.85, 1.0)])
-    # Stretched along a direction of its own, not the shape's axis.
-    lean = rng.uniform(0, 2 * math.pi)
-    tilt = np.array(
-        [[math.cos(lean), -math.sin(lean)], [math.sin(lean), math.cos(lean)]]
-    )
-    transform = radius * tilt @ stretch @ tilt.T @ turn
+    # Stretched along a random direction, not along an axis of the shape.
+    tilt = _rotation(rng.uniform(0, 2 * math.pi))
+    transform = radius * tilt @ stretch @ tilt.T @ rotation
 
     large = tuple(_SUPERSAMPLING * side for side in size)
     mask = Image.new("L", large)
@@ -209,16 +211,21 @@ def _mask(rng, size, parts):
     return mask.reduce(_SUPERSAMPLING)
 
 
+def _rotation(angle):
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
 def _light(rng, size):
-    """Uneven lighting: four corners between dim and full."""
+    """Render uneven light, with a random brightness at each corner."""
     corners = rng.integers(150, 256, (2, 2)).astype(np.uint8)
     light = Image.fromarray(corners).resize(size, Image.Resampling.BILINEAR)
     return Image.merge("RGB", [light] * 3)
 
 
-def _noise(rng, picture):
-    """Sensor noise, uniform, up to 12 levels either way."""
+def _noise(rng, image):
+    """Add uniform noise of up to 12 levels."""
     reach = int(rng.integers(0, 13))
-    pixels = np.asarray(picture).astype(np.int16)
+    pixels = np.asarray(image).astype(np.int16)
     pixels += rng.integers(-reach, reach + 1, pixels.shape, dtype=np.int16)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

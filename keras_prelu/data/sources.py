@@ -1,8 +1,11 @@
-"""Where pictures come from: a length, class names, bytes and label by index."""
+"""Sources of images: a length, class names, and bytes and label by index."""
 
 import functools
 import math
 import threading
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from absl import logging
@@ -14,18 +17,27 @@ from keras_prelu.data.errors import (
 )
 from keras_prelu.data.fingerprints import digest_of_integers
 
+if TYPE_CHECKING:
+    from keras_prelu.data.batch_assembly import Extent
+
+__all__ = ["Source", "Subset", "split"]
+
 
 class Source:
-    """A set of labelled pictures, read by index.
+    """A set of labeled images, read by index.
 
-    A new kind of source subclasses this and defines `__len__` and `__getitem__`;
-    `describe` too, if it can name its pictures better than by number. `__getitem__`
-    is called from several threads at once.
+    To read images from somewhere else, subclass this and define `__len__` and
+    `__getitem__`. Also define `describe` if your images have better names than numbers.
+    `__getitem__` is called from several threads at once.
 
     Args:
-        class_names: A list of strings; a label is a position in it.
-        max_bad: How many different pictures may turn out undecodable before the run
+        class_names: A list of strings. Labels are positions in this list.
+        max_bad: Number of images that may turn out to be undecodable before the run
             stops. Defaults to 1 % of the source, at least 1 and at most 100.
+
+    Attributes:
+        class_names: The names of the classes.
+        skipped: Dict from the name of each image that was skipped so far to the reason.
 
     Examples:
         >>> class Pair(Source):
@@ -38,37 +50,38 @@ class Source:
         (2, (b'others', 1), ['cat', 'dog'])
     """
 
-    def __init__(self, class_names, max_bad=None):
+    def __init__(self, class_names: Iterable[str], max_bad: int | None = None) -> None:
         if max_bad is not None and max_bad < 0:
             raise ValueError(
-                f"`max_bad` must be None or at least 0. Received: max_bad={max_bad}"
+                "Argument `max_bad` must be None or at least 0. "
+                f"Received: max_bad={max_bad}"
             )
         self.class_names = list(class_names)
-        self.skipped = {}  # what was left out so far: name -> reason
-        self.bad = {}  # what training has found out: index -> `batch_assembly.Extent`
+        self.skipped: dict[str, str] = {}
+        self.bad: dict[int, Extent] = {}  # by index, filled in training
         self._max_bad = max_bad
         self._lock = threading.Lock()
 
-    def __len__(self):
+    def __len__(self) -> int:
         raise NotImplementedError
 
-    def __getitem__(self, index):
-        """Returns `(bytes, label)` of one picture."""
+    def __getitem__(self, index: int) -> tuple[bytes, int]:
+        """Return `(bytes, label)` of an image."""
         raise NotImplementedError
 
-    def describe(self, index):
-        """Returns the name of one picture for people to find it by."""
-        return f"picture {index}"
+    def describe(self, index: int) -> str:
+        """Return a name that helps people to find an image."""
+        return f"image {index}"
 
-    def fingerprint(self):
-        """Tells these data from others, without reading an image.
+    def fingerprint(self) -> dict[str, Any]:
+        """Return a dict that identifies these data, without reading an image.
 
-        A run keeps it, and compares it when it is resumed: `differences` names what has
-        changed. Equal fingerprints mean the same class names and images in the same
-        order, as far as names tell; the contents of files are not read.
+        A run keeps it, and compares it when it is resumed. `differences` names what has
+        changed. Equal fingerprints mean the same class names and the same images in the
+        same order, as far as names can tell. The contents of files are not read.
 
         Returns:
-            A dict that equals itself after a way through JSON. Keys are strings;
+            A dict that survives being written to JSON and read back. Keys are strings,
             values are strings, integers, lists of strings or such dicts. Every source
             has:
 
@@ -76,19 +89,18 @@ class Source:
             - `"class_names"`: list of strings, in the order of the labels;
             - `"count"`: number of images.
 
-            Sources add what else they depend on:
+            Sources add their own keys:
 
-            - of files, `"files"`: dict from a class name to how many files the class
-              has and a digest of their names, relative to the folder that all files
-              share, as one string (`"8 files, names 5c6f7ae0b1d2c3f4"`); and, if the
-              classes do not come one after another, `"order"`: a digest of the labels;
-            - of TFDS, `"builder"`: name, configuration and version
+            - `FileSource`: `"files"`, a dict from each class name to the number of its
+              files and a digest of their names, relative to the folder that contains
+              all files (`"8 files, names 5c6f7ae0b1d2c3f4"`); and, if the files are not
+              in the order of their classes, `"order"`, a digest of the labels;
+            - `TfdsSource`: `"builder"`, the name, configuration and version
               (`"prelu_shapes/2.0.0"`), and `"split"`;
-            - a `Subset`, `"source"`: the fingerprint of its source, and `"indices"`: a
+            - `Subset`: `"source"`, the fingerprint of its source, and `"indices"`, a
               digest of its indices.
 
-            A source of your own may add keys in the same way. The default tells only
-            what every source has.
+            A source of your own can add keys in the same way.
 
         Examples:
             >>> keras_prelu.data.from_directory("photos").fingerprint()["class_names"]
@@ -101,19 +113,27 @@ class Source:
         }
 
     @functools.cached_property
-    def labels(self):
-        """All labels, as an array of int32. Reads every picture, unless overridden."""
+    def labels(self) -> np.ndarray:
+        """All labels, as an int32 array. Reads every image, unless overridden."""
         return np.array([self[i][1] for i in range(len(self))], np.int32)
 
     @property
-    def max_bad(self):
-        """How many bad pictures are skipped before the run stops."""
+    def max_bad(self) -> int:
+        """The number of bad images that are skipped before the run stops."""
         if self._max_bad is not None:
             return self._max_bad
         return min(max(math.ceil(0.01 * len(self)), 1), 100)
 
-    def skip(self, index, reason):
-        """Counts a picture that cannot be used, logs it once; stops past the quota."""
+    def skip(self, index: int, reason: str) -> None:
+        """Count an image that cannot be used, and log it the first time.
+
+        Args:
+            index: Position of the image.
+            reason: Why it cannot be used.
+
+        Raises:
+            TooManyBadImagesError: If more than `max_bad` images were skipped.
+        """
         name = self.describe(index)
         with self._lock:
             is_new = name not in self.skipped
@@ -124,12 +144,20 @@ class Source:
         if len(skipped) > self.max_bad:
             listing = "\n  ".join(f"{name}: {reason}" for name, reason in skipped)
             raise TooManyBadImagesError(
-                f"{len(skipped)} pictures cannot be decoded; `max_bad` allows "
+                f"{len(skipped)} images cannot be decoded; `max_bad` allows "
                 f"{self.max_bad} of {len(self)}:\n  {listing}"
             )
 
-    def read(self, index):
-        """Returns `(bytes, label)`, the label checked against the class names."""
+    def read(self, index: int) -> tuple[bytes, int]:
+        """Return `(bytes, label)` of an image after checking the label.
+
+        Args:
+            index: Position of the image.
+
+        Raises:
+            UnreadableImageError: If the file of the image cannot be read.
+            DataError: If the label is not a position in `class_names`.
+        """
         try:
             data, label = self[index]
         except OSError as error:
@@ -138,18 +166,18 @@ class Source:
             ) from error
         if not 0 <= label < len(self.class_names):
             raise DataError(
-                f"A label must be in 0 ... {len(self.class_names) - 1}. "
+                f"Labels must be integers in 0 ... {len(self.class_names) - 1}. "
                 f"Received: label={label} of {self.describe(index)}"
             )
         return data, label
 
 
 class Subset(Source):
-    """Some of the pictures of a source, in a given order.
+    """Some of the images of a source, in a given order.
 
     Args:
-        source: A source.
-        indices: Integers, the places of the pictures in it.
+        source: A `Source`.
+        indices: Integers, positions of the images in the source.
         max_bad: See `Source`.
 
     Examples:
@@ -159,23 +187,25 @@ class Subset(Source):
         (2, ['cat', 'dog'])
     """
 
-    def __init__(self, source, indices, max_bad=None):
+    def __init__(
+        self, source: Source, indices: Iterable[int], max_bad: int | None = None
+    ) -> None:
         super().__init__(source.class_names, max_bad)
         self._source = source
         self._indices = [int(index) for index in indices]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[bytes, int]:
         return self._source[self._indices[index]]
 
-    def describe(self, index):
-        """Returns the name that the picture has in the source."""
+    def describe(self, index: int) -> str:
+        """Return the name that the image has in the source."""
         return self._source.describe(self._indices[index])
 
-    def fingerprint(self):
-        """Returns the fingerprint of `Source`, with its source's and its indices."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the fingerprint of `Source`, with the source's and the indices'."""
         return {
             **super().fingerprint(),
             "source": self._source.fingerprint(),
@@ -183,41 +213,55 @@ class Subset(Source):
         }
 
     @functools.cached_property
-    def labels(self):
-        """All labels, as an array of int32."""
+    def labels(self) -> np.ndarray:
+        """All labels, as an int32 array."""
         return self._source.labels[self._indices]
 
 
-def split(source, share=0.2, seed=0):
-    """Divides a source at random, each class for itself, into two.
+def split(
+    source: Source, fraction: float = 0.2, seed: int = 0, share: float | None = None
+) -> tuple[Subset, Subset]:
+    """Split a source at random into two, with the same fraction of each class.
 
     Args:
-        source: A source with at least two pictures of each class.
-        share: Float in (0, 1). The part of each class that goes into the second
-            source, rounded, but at least one picture and not all.
-        seed: Integer, at least 0. The same seed divides the same source the same way.
+        source: A `Source` with at least two images of each class.
+        fraction: Float in (0, 1). The fraction of each class that goes into the second
+            part, rounded, but at least one image and not all. Defaults to 0.2.
+        seed: Integer of at least 0. The same seed splits the same source in the same
+            way. Defaults to 0.
+        share: Deprecated, the former name of `fraction`.
 
     Returns:
-        Two `Subset`s, for instance to train and to validate on.
+        Two `Subset`s, for example for training and validation.
 
     Examples:
         >>> source = keras_prelu.data.from_directory("photos")
-        >>> train, validation = keras_prelu.data.split(source, share=0.25)
+        >>> train, validation = keras_prelu.data.split(source, fraction=0.25)
         >>> len(train), len(validation)
         (6, 2)
     """
-    if not 0 < share < 1:
-        raise ValueError(f"`share` must lie in (0, 1). Received: share={share}")
+    if share is not None:
+        warnings.warn(
+            "Argument `share` of `split` is deprecated; use `fraction`",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        fraction = share
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"Argument `fraction` must be in (0, 1). Received: fraction={fraction}"
+        )
     generator = np.random.default_rng(seed)
-    parts = [], []
+    first: list[int] = []
+    second: list[int] = []
     for label, name in enumerate(source.class_names):
-        places = generator.permutation(np.flatnonzero(source.labels == label))
-        if len(places) < 2:
+        indices = generator.permutation(np.flatnonzero(source.labels == label))
+        if len(indices) < 2:
             raise ValueError(
-                "`source` must have at least two pictures of each class. "
-                f"Received: {len(places)} of the class {name!r}"
+                "Argument `source` must have at least two images of each class. "
+                f"Received: {len(indices)} of the class {name!r}"
             )
-        count = min(max(round(share * len(places)), 1), len(places) - 1)
-        parts[0].extend(places[count:])
-        parts[1].extend(places[:count])
-    return tuple(Subset(source, sorted(part)) for part in parts)
+        count = min(max(round(fraction * len(indices)), 1), len(indices) - 1)
+        first.extend(indices[count:])
+        second.extend(indices[:count])
+    return Subset(source, sorted(first)), Subset(source, sorted(second))

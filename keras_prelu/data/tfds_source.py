@@ -1,36 +1,46 @@
-"""Image-classification sets prepared by TensorFlow Datasets, read by position."""
+"""Sources of images from datasets that TensorFlow Datasets has prepared."""
 
 import bisect
 import itertools
 import os
 import struct
 import threading
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from keras_prelu.data.sources import Source
+from keras_prelu.types import PathLike
 
-# A TFRecord is its length, a checksum of that, the data and a checksum of those.
+__all__ = ["TfdsSource", "from_tfds"]
+
+# A TFRecord consists of a length, its checksum, the data and their checksum.
 _LENGTH = struct.Struct("<Q")
 _BEFORE_DATA, _AFTER_DATA = 12, 4
 
 
-def from_tfds(name, split, data_dir=None, max_bad=None):
-    """Pictures of a TensorFlow Datasets set, by its own builder.
+def from_tfds(
+    name: str,
+    split: str,
+    data_dir: PathLike | None = None,
+    max_bad: int | None = None,
+) -> "TfdsSource":
+    """Return the images of a dataset of TensorFlow Datasets.
 
-    A set that is not there yet is downloaded and prepared first, as ArrayRecord files.
-    For `imagenet2012`, put `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar` into
-    `downloads/manual` in `data_dir` before; see the guide to the data. Pictures are
-    read by their position in the files, in any order: ArrayRecord carries an index; for
-    TFRecord it is made when a file is first touched, by reading the lengths in it.
+    If the dataset is not prepared yet, it is downloaded and prepared as ArrayRecord
+    files first. For `imagenet2012`, put `ILSVRC2012_img_train.tar` and
+    `ILSVRC2012_img_val.tar` into `downloads/manual` in `data_dir` before; see the guide
+    to the data. Images are read by position, in any order. ArrayRecord files contain an
+    index. For TFRecord files the index is built when a file is first used, from the
+    lengths of its records.
 
     Args:
-        name: A set whose examples are one image with one label, optionally with
-            configuration and version as TFDS writes them (`"name/config:1.0.0"`).
+        name: A dataset of images with one label each, optionally with configuration
+            and version, as TFDS writes them (`"name/config:1.0.0"`).
         split: A split as TFDS writes it, for example `"train"` or `"train[:90%]"`.
-        data_dir: Where prepared sets are. Defaults to TFDS's own default.
+        data_dir: Folder of prepared datasets. Defaults to TFDS's own default.
         max_bad: See `Source`.
 
     Returns:
@@ -41,21 +51,22 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:  # which lists every set there is
+    except tfds.core.DatasetNotFoundError as error:  # lists every dataset of TFDS
         raise ValueError(
-            "`name` must be a set that TensorFlow Datasets knows. "
+            "Argument `name` must be a dataset that TensorFlow Datasets knows. "
             f"Received: name={name}"
         ) from error
     if not builder.is_prepared():
         builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
         try:
             builder.download_and_prepare()
-        except AssertionError as error:  # how TFDS says that a manual file is missing
+        except AssertionError as error:  # TFDS's way to say that a file is missing
             raise FileNotFoundError(
-                f"The files of {name!r} must be put in place by hand; see "
-                f"docs/guides/data.md. Received: data_dir={data_dir}. {error}"
+                f"Argument `data_dir` must be a folder with the files of {name!r}, "
+                "which have to be downloaded by hand; see docs/guides/data.md. "
+                f"Received: data_dir={data_dir}. {error}"
             ) from error
-        except FileExistsError:  # another process prepared the set meanwhile
+        except FileExistsError:  # another process has prepared the dataset meanwhile
             builder = tfds.builder(name, data_dir=data_dir)
             if not builder.is_prepared():
                 raise
@@ -63,39 +74,50 @@ def from_tfds(name, split, data_dir=None, max_bad=None):
 
 
 class TfdsSource(Source):
-    """Pictures in the files of a prepared TFDS builder."""
+    """A source of the images in the files of a prepared TFDS builder.
 
-    def __init__(self, builder, split, max_bad=None):
+    Args:
+        builder: A `tfds.core.DatasetBuilder`.
+        split: A split as TFDS writes it.
+        max_bad: See `Source`.
+    """
+
+    def __init__(
+        self,
+        builder: tfds.core.DatasetBuilder,
+        split: str,
+        max_bad: int | None = None,
+    ) -> None:
         self._image, self._label = _image_and_label(builder)
         super().__init__(builder.info.features[self._label].names, max_bad)
         try:
             files = builder.info.splits[split].file_instructions
         except (KeyError, ValueError) as error:
             raise ValueError(
-                f"`split` must be of {sorted(builder.info.splits)}. "
+                f"Argument `split` must be one of {sorted(builder.info.splits)}. "
                 f"Received: split={split}"
             ) from error
         self._builder, self._split = builder.info.full_name, split
         self._records = _records(builder, files)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[bytes, int]:
         feature = self._features(index)
         return (
             feature[self._image].bytes_list.value[0],
             feature[self._label].int64_list.value[0],
         )
 
-    def describe(self, index):
-        """Returns set, split and position, and the file's name where it is known."""
+    def describe(self, index: int) -> str:
+        """Return dataset, split and position, and the name of the file if known."""
         names = self._features(index)["file_name"].bytes_list.value
         suffix = f" ({names[0].decode()})" if names else ""
         return f"{self._builder} {self._split} record {index}{suffix}"
 
-    def fingerprint(self):
-        """Returns the fingerprint of `Source`, with builder and split."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the fingerprint of `Source`, with the builder and the split."""
         return {
             **super().fingerprint(),
             "builder": self._builder,
@@ -115,7 +137,7 @@ def _image_and_label(builder):
         or not isinstance(features[keys[1]], tfds.features.ClassLabel)
     ):
         raise ValueError(
-            "`name` must be a set of images with one class label each. "
+            "Argument `name` must be a dataset of images with one class label each. "
             f"Received: name={builder.info.full_name}, supervised_keys={keys}"
         )
     return keys[:2]
@@ -128,45 +150,46 @@ def _records(builder, files):
     if file_format == "tfrecord":
         return _TfRecords(files)
     raise ValueError(
-        "`name` must be prepared as array_record or tfrecord, which are read by "
-        f"position. Received: name={builder.info.full_name}, prepared as {file_format}"
+        "Argument `name` must be prepared as array_record or tfrecord, which can be "
+        f"read by position. Received: name={builder.info.full_name}, prepared as "
+        f"{file_format}"
     )
 
 
 class _TfRecords:
-    """Random access to TFRecord files, which have no index of their own."""
+    """Random access to TFRecord files, which have no index."""
 
-    def __init__(self, files):
+    def __init__(self, files: list) -> None:
         self._files = files
         self._ends = list(itertools.accumulate(file.take for file in files))
-        self._positions = [None] * len(files)
+        self._positions: list = [None] * len(files)
         self._lock = threading.Lock()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._ends[-1]
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> bytes:
         number = bisect.bisect_right(self._ends, index)
         file = self._files[number]
-        place = file.skip + index - (self._ends[number] - file.take)
+        record = file.skip + index - (self._ends[number] - file.take)
         with self._lock:
             if self._positions[number] is None:
                 self._positions[number] = _record_positions(file.filename)
-        start, length = self._positions[number][place]
+        start, length = self._positions[number][record]
         with open(file.filename, "rb") as stream:  # noqa: PTH123
             stream.seek(start)
             return stream.read(length)
 
 
 def _record_positions(path):
-    """(start, length) of the data of each record in a file."""
+    """Return (start, length) of the data of each record in a file."""
     positions = []
     size = os.path.getsize(path)  # noqa: PTH202
     with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-        place = 0
-        while place < size:
-            stream.seek(place)
+        start = 0
+        while start < size:
+            stream.seek(start)
             (length,) = _LENGTH.unpack(stream.read(_LENGTH.size))
-            positions.append((place + _BEFORE_DATA, length))
-            place += _BEFORE_DATA + length + _AFTER_DATA
+            positions.append((start + _BEFORE_DATA, length))
+            start += _BEFORE_DATA + length + _AFTER_DATA
     return positions

@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.batch_assembly import BatchAssembler
-from keras_prelu.data.batch_format import DrawnImage, EncodedImage, specs
+from keras_prelu.data.batch_format import DrawnImage, EncodedImage, Plan, specs
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.pipeline_options import (
     READY,
@@ -144,14 +144,14 @@ def train_batches(
 
 
 def _planner(image_size, scale, colors, seed):
-    """Return the function that draws for an image and plans its window."""
+    """Return the function that makes the `Plan` of an image."""
 
     def plan(header, epoch, index):
         drawn = random_draws.draw(seed, epoch, index, scale)
         crop = crop_box(header, drawn.shorter_side, drawn.position, image_size)
         window, box = plan_window(header, crop, image_size)
         shift = colors @ drawn.alpha
-        return {**window, "box": box, "flip": int(drawn.flip), "shift": shift}
+        return Plan(**window, box=box, flip=int(drawn.flip), shift=shift)
 
     return plan
 

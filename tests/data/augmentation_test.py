@@ -9,10 +9,10 @@ from tests.data.conftest import wavy_image
 
 
 def _drawn(pixels, box, flip=False, shift=(0, 0, 0), side=None):
-    """The input for one picture, padded to a canvas."""
+    """Return the input for one image, padded to a canvas."""
     height, width = pixels.shape[:2]
     side = side or max(height, width)
-    canvas = np.full((1, side, side, 3), 255, np.uint8)  # padding that would show
+    canvas = np.full((1, side, side, 3), 255, np.uint8)  # padding that would be visible
     canvas[0, :height, :width] = pixels
     return {
         "pixels": canvas,
@@ -45,8 +45,8 @@ def test_resampling_equals_pillows(box):
         Image.Resampling.BILINEAR,
         box=(left, top, left + width, top + height),
     )
-    # Pillow rounds to whole levels after either direction: half a level each. A box
-    # off by a tenth of a pixel differs by more.
+    # Pillow rounds after each direction, by half a level. An offset of a tenth of a
+    # pixel would differ by more.
     actual = _applied(_drawn(pixels, box, side=64), 24)
     np.testing.assert_allclose(actual, np.asarray(expected).astype(float), atol=1.01)
 
@@ -64,7 +64,7 @@ def test_flip_and_shift():
     np.testing.assert_allclose(crop, expected, atol=1e-3)
 
 
-def test_pictures_of_a_batch_are_drawn_for_one_by_one():
+def test_each_image_of_a_batch_has_its_own_draws():
     drawn = [
         _drawn(wavy_image(30, 40, 1), (5, 9, 16, 16), True, (1, 2, 3), side=48),
         _drawn(wavy_image(40, 20, 2), (0, 0, 40, 20), False, (0, 0, 0), side=48),
@@ -110,7 +110,7 @@ def test_wrapper_applies_what_was_drawn_and_shares_weights():
         ops.convert_to_numpy(model(crop)),
         rtol=1e-5,
     )
-    np.testing.assert_array_equal(  # plain pictures pass as they are
+    np.testing.assert_array_equal(  # plain images pass unchanged
         ops.convert_to_numpy(training_model(crop)), ops.convert_to_numpy(model(crop))
     )
     assert training_model.model is model

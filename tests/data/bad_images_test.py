@@ -1,3 +1,5 @@
+"""`check` and its program list the images that cannot be used."""
+
 import importlib
 import os
 import pathlib
@@ -44,7 +46,7 @@ def test_check_lists_bad_files_with_reasons(damaged, capsys):
 
 @pytest.mark.tensorflow_only
 def test_check_says_where_training_and_evaluation_differ(damaged):
-    """What it does not call bad in training only is what evaluation leaves out."""
+    """Evaluation leaves out all files except those marked "in training only"."""
     content = encoded(wavy_image(120, 90))
     content = content[:-60] + b"\xff\xfe" + content[-58:]  # a comment with no end
     (damaged / "cat" / "end.jpg").write_bytes(content)
@@ -57,7 +59,7 @@ def test_check_says_where_training_and_evaluation_differ(damaged):
     assert not [bad for bad in report if "in evaluation only" in bad.reason]
 
 
-def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypatch):
+def test_a_file_that_only_pillow_refuses_is_bad_in_evaluation(folder, monkeypatch):
     def refuse(content):
         raise decoding.BadImageError("odd")
 
@@ -67,7 +69,7 @@ def test_a_file_that_pillow_alone_refuses_is_bad_in_evaluation(folder, monkeypat
     assert len(report) == 23
 
 
-def test_missing_files_and_wrong_labels_are_listed(folder):
+def test_check_lists_missing_files_and_wrong_labels(folder):
     source = data.from_directory(folder)
     source.labels[3] = 7
     os.remove(source.paths[5])  # noqa: PTH107
@@ -76,12 +78,12 @@ def test_missing_files_and_wrong_labels_are_listed(folder):
     assert "label=7" in report[0].reason and "No such file" in report[1].reason
 
 
-def test_nothing_bad(folder):
+def test_check_without_bad_files(folder):
     report = data.check(data.from_directory(folder), verbose=False)
     assert not report and str(report) == "0 of 23 images cannot be used."
 
 
-def test_program(damaged):
+def test_the_program_lists_bad_files(damaged):
     command = [sys.executable, "-m", "keras_prelu.data.bad_images", str(damaged)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -89,7 +91,7 @@ def test_program(damaged):
     assert "RuntimeWarning" not in done.stderr
 
 
-def test_program_names_a_missing_folder(tmp_path, monkeypatch, capsys):
+def test_the_program_names_a_missing_folder(tmp_path, monkeypatch, capsys):
     path = pathlib.Path(data.__file__).with_name("bad_images.py")
     monkeypatch.setattr(sys, "argv", ["bad_images", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit) as stop:

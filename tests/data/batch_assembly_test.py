@@ -1,4 +1,4 @@
-"""Images that cannot be decoded: told once, and never tried again in vain."""
+"""Images that cannot be decoded are logged once, and not tried again."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.data.conftest import broken_jpeg, encoded, wavy_image
 pytestmark = pytest.mark.tensorflow_only
 SIZE = {"image_size": 32, "scale": (32, 48)}
 
-# Eleven epochs, told to log all that TensorFlow would tell a user of the programs.
+# Eleven epochs, with all messages that TensorFlow shows to users of the programs.
 _ELEVEN_EPOCHS = """
 import sys
 import keras_prelu
@@ -29,7 +29,7 @@ for augment_on in "device", "host":
 
 @pytest.fixture
 def damaged(folder):
-    """Three bad files of 26: a PNG, a JPEG and no image at all."""
+    """Return a folder with three bad files of 26: a PNG, a JPEG and a text."""
     torn = encoded(wavy_image(60, 60), "PNG")[:-3000]
     (folder / "ant" / "torn.png").write_bytes(torn)
     (folder / "bee" / "broken.jpg").write_bytes(
@@ -39,7 +39,7 @@ def damaged(folder):
     return folder
 
 
-def test_each_bad_file_is_one_line_however_many_epochs(damaged):
+def test_each_bad_file_is_logged_once_in_many_epochs(damaged):
     done = subprocess.run(
         [sys.executable, "-c", _ELEVEN_EPOCHS, str(damaged)],
         env={
@@ -55,20 +55,20 @@ def test_each_bad_file_is_one_line_however_many_epochs(damaged):
     for name in ("torn.png", "broken.jpg", "text.jpg"):
         assert len([line for line in lines if name in line]) == 1
     assert "Traceback" not in done.stderr
-    # libjpeg itself writes a line when a decoder meets the file, a few times at first:
-    # batches that were read ahead do not know yet.
+    # libjpeg writes a line each time it decodes the file. That happens a few times at
+    # first, in batches that were read ahead.
     assert len([line for line in lines if "Huffman" in line]) <= 6
 
 
 def _with_damage_in_the_middle():
-    """A JPEG with a wrong marker inside: only windows that reach its end fail."""
+    """Return a JPEG with a wrong marker inside, which only low windows reach."""
     content = encoded(wavy_image(120, 90))
     middle = len(content) // 2
     return content[:middle] + b"\xff\x02" + content[middle + 2 :]
 
 
-def test_what_was_learned_on_the_way_changes_no_batch(folder):
-    """The damage matters to some of the windows that are drawn, and not to others."""
+def test_batches_do_not_depend_on_bad_images_found_earlier(folder):
+    """Only some of the windows that are drawn are damaged."""
     path = folder / "ant" / "00.jpg"
     path.write_bytes(_with_damage_in_the_middle())
     source = data.from_directory(folder)
@@ -83,7 +83,7 @@ def test_what_was_learned_on_the_way_changes_no_batch(folder):
                 np.testing.assert_array_equal(x[name], again[name])
 
 
-def test_a_file_that_is_bad_everywhere_is_read_no_more(damaged, monkeypatch):
+def test_a_file_that_is_bad_everywhere_is_not_read_again(damaged, monkeypatch):
     source = data.from_directory(damaged, max_bad=3)
     list(data.train_batches(source, 26, **SIZE).take(1))
     bad = {i for i in range(26) if source.paths[i] in source.skipped}
@@ -98,19 +98,19 @@ def test_a_file_that_is_bad_everywhere_is_read_no_more(damaged, monkeypatch):
     assert read == set(range(26)) - bad
 
 
-def test_past_the_quota_every_reading_of_a_bad_file_is_an_error(damaged):
+def test_after_too_many_bad_files_every_further_pass_is_an_error(damaged):
     source = data.from_directory(damaged, max_bad=2)
-    for _ in range(2):  # as where someone goes on after the first
+    for _ in range(2):  # the second as a user might try again
         with pytest.raises(data.TooManyBadImagesError) as error:  # noqa: SIM117
             with data.original_errors():
                 list(data.eval_batches(source, 4, image_size=32, scale=40))
-        assert "3 pictures cannot be decoded; `max_bad` allows 2 of 26" in str(
+        assert "3 images cannot be decoded; `max_bad` allows 2 of 26" in str(
             error.value
         )
 
 
-def test_an_error_of_a_source_comes_out_as_itself(folder):
-    """With the place where it was raised: it is nobody's bad image."""
+def test_an_error_in_a_source_is_raised_unchanged(folder):
+    """The traceback shows where: no bad image caused it."""
 
     class Buggy(data.Source):
         def __len__(self):
@@ -124,6 +124,6 @@ def test_an_error_of_a_source_comes_out_as_itself(folder):
         with data.original_errors():
             list(batches)
     assert error.traceback[-1].name == "__getitem__"
-    # Without asking for the error itself, TensorFlow's tells as much.
+    # Without `original_errors`, TensorFlow's error contains the same text.
     with pytest.raises(Exception, match="in __getitem__.*KeyError: .*no such key"):
         list(batches)

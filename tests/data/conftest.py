@@ -1,4 +1,4 @@
-"""Pictures to test with: smooth enough for JPEG, different at every place."""
+"""Test images: smooth enough for JPEG, and different everywhere."""
 
 import io
 import pathlib
@@ -14,7 +14,7 @@ SMALL = {"image_size": 32, "scale": (32, 48)}
 
 
 def wavy_image(height, width, seed=0):
-    """A uint8 RGB array: smooth waves, no symmetry, every value range."""
+    """Return a uint8 RGB array: smooth waves, no symmetry, all levels."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(float)
     waves = [
@@ -27,7 +27,7 @@ def wavy_image(height, width, seed=0):
 
 
 def encoded(array, fmt="JPEG", **options):
-    """The bytes of an array as a picture file."""
+    """Return the bytes of an image file."""
     stream = io.BytesIO()
     if fmt == "JPEG":
         options = {"quality": 95, **options}
@@ -36,27 +36,27 @@ def encoded(array, fmt="JPEG", **options):
     return stream.getvalue()
 
 
-def broken_jpeg(data):
-    """A JPEG whose header is in order and whose pixels cannot be decoded."""
-    tables = data.index(b"\xff\xc4")  # Huffman tables: claim 255 codes of one bit
-    return data[: tables + 5] + b"\xff" + data[tables + 6 :]
+def broken_jpeg(content):
+    """Return a JPEG with a valid header and pixels that cannot be decoded."""
+    tables = content.index(b"\xff\xc4")  # Huffman tables: claim 255 codes of one bit
+    return content[: tables + 5] + b"\xff" + content[tables + 6 :]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three classes, 23 JPEGs of sizes between 60 and 110 pixels."""
+    """Return a folder of 23 JPEGs in three classes, with sides of 60 to 110 pixels."""
     rng = np.random.default_rng(1)
     for number in range(23):
         name = ("ant", "bee", "cat")[number % 3]
         (tmp_path / name).mkdir(exist_ok=True)
         height, width = rng.integers(60, 111, 2)
-        data = encoded(wavy_image(height, width, number))
-        (tmp_path / name / f"{number:02}.jpg").write_bytes(data)
+        content = encoded(wavy_image(height, width, number))
+        (tmp_path / name / f"{number:02}.jpg").write_bytes(content)
     return tmp_path
 
 
 def arrays(batches, count):
-    """The first batches, as (dict or array, labels) of NumPy."""
+    """Return the first batches, as (dict or array, labels) of NumPy."""
     return list(batches.take(count).as_numpy_iterator())
 
 
@@ -67,7 +67,7 @@ def assert_equal_batches(first, second):
 
 
 def with_bad_files(folder):
-    """Numbers 3, 4 and 10 of the source cannot be decoded; 4 shows it only late."""
+    """Damage images 3, 4 and 10; the header of image 4 stays valid."""
     source = data.from_directory(folder, max_bad=3)
     for index, damage in (
         (3, lambda content: b"torn"),

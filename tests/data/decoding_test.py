@@ -11,7 +11,7 @@ from keras_prelu.data.windows import Box, decode_window, plan_window
 from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 RGB = wavy_image(40, 56)
-GREY = RGB[..., 0]
+GRAY = RGB[..., 0]
 
 
 def _animated():
@@ -32,13 +32,13 @@ FILES = {
     "jpeg": encoded(RGB),
     "jpeg_no_subsampling": encoded(RGB, subsampling=0),
     "jpeg_progressive": encoded(RGB, progressive=True),
-    "jpeg_grey": encoded(GREY),
+    "jpeg_gray": encoded(GRAY),
     "jpeg_cmyk": encoded(Image.fromarray(RGB).convert("CMYK")),
     "jpeg_trailing_bytes": encoded(RGB) + b"camera maker's notes",
     "png": encoded(RGB, "PNG"),
-    "png_grey": encoded(GREY, "PNG"),
-    "png_alpha": encoded(np.dstack([RGB, GREY]), "PNG"),
-    "png_grey_alpha": encoded(Image.fromarray(np.dstack([GREY, 255 - GREY])), "PNG"),
+    "png_gray": encoded(GRAY, "PNG"),
+    "png_alpha": encoded(np.dstack([RGB, GRAY]), "PNG"),
+    "png_gray_alpha": encoded(Image.fromarray(np.dstack([GRAY, 255 - GRAY])), "PNG"),
     "png_palette": encoded(Image.fromarray(RGB).quantize(64), "PNG"),
     "png_bilevel": encoded(Image.fromarray(RGB).convert("1"), "PNG"),
     "gif": encoded(RGB, "GIF"),
@@ -50,7 +50,7 @@ PLAIN = {name for name in FILES if name.startswith("jpeg")} - {"jpeg_cmyk"}
 
 
 def _whole(data):
-    """The picture as training decodes it, its window being all of it."""
+    """Decode a whole image as training does."""
     header = decoding.read_header(data)
     box = Box(0, 0, header.height, header.width)
     window, _ = plan_window(header, box, max(header.height, header.width))
@@ -62,14 +62,14 @@ def test_every_format_gives_pillows_pixels(name):
     data = FILES[name]
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(image.convert("RGB")).astype(int)
-    # Two builds of libjpeg may round differently by a level.
+    # Two builds of libjpeg can differ by one level.
     tolerance = 1 if name in PLAIN else 0
     np.testing.assert_allclose(decoding.decode_rgb(data), expected, atol=0)
     np.testing.assert_allclose(_whole(data), expected, atol=tolerance)
     assert decoding.read_header(data).plain == (name in PLAIN)
 
 
-def test_16_bit_grey_keeps_its_upper_bits():
+def test_16_bit_gray_keeps_its_upper_bits():
     values = (np.arange(40 * 56, dtype=np.uint16) * 29).reshape(40, 56)
     pixels = _whole(encoded(values, "PNG"))
     assert (pixels == (values >> 8)[..., None]).all()
@@ -77,7 +77,7 @@ def test_16_bit_grey_keeps_its_upper_bits():
 
 @pytest.mark.parametrize("byte_order", "<>")
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_honoured(orientation, byte_order):
+def test_exif_orientation_is_applied(orientation, byte_order):
     data = _turned(orientation, byte_order)
     upright = {
         1: lambda a: a,
@@ -95,7 +95,7 @@ def test_exif_orientation_is_honoured(orientation, byte_order):
     assert decoding.read_header(data).plain == (orientation == 1)
 
 
-def test_exif_after_other_segments_is_found():
+def test_exif_after_other_segments_is_read():
     data = _turned(6)
     comment = b"\xff\xfe" + struct.pack(">H", 60_002) + b"x" * 60_000
     header = decoding.read_header(data[:2] + comment + data[2:])
@@ -113,13 +113,13 @@ def test_exif_after_other_segments_is_found():
         (encoded(RGB)[:2], "not an image"),
     ],
 )
-def test_damage_is_told(data, reason):
+def test_damage_is_named(data, reason):
     with pytest.raises(decoding.BadImageError, match=reason):
         decoding.read_header(data)
         decoding.decode_rgb(data)
 
 
-def test_a_thumbnails_end_is_not_the_pictures_end():
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
     data = encoded(RGB)
     thumbnail = b"\xff\xed" + struct.pack(">H", 6) + b"\xff\xd8\xff\xd9"
     cut = data[:2] + thumbnail + data[2:-20]
@@ -142,7 +142,7 @@ def test_too_large_a_jpeg_is_refused():
         decoding.read_header(bytes(data))
 
 
-def test_the_broken_jpeg_of_these_tests_looks_in_order():
+def test_the_broken_jpeg_of_these_tests_has_a_valid_header():
     data = broken_jpeg(encoded(RGB))
     assert decoding.read_header(data) == (40, 56, True)
     with pytest.raises(tf.errors.InvalidArgumentError):

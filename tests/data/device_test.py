@@ -1,4 +1,4 @@
-"""The augmentation inside the training step: replicas, tracing, graph."""
+"""The augmentation inside the training step: replicas, tracing and graph."""
 
 import keras
 import numpy as np
@@ -54,11 +54,11 @@ def test_two_replicas_train_as_one(folder):
     alone = _fitted_weights(source)
     mirrored = _fitted_weights(source, _two_replicas())
     for before, one, two in zip(start, alone, mirrored, strict=True):
-        # A step on the wrong pictures would be as large as the steps themselves.
+        # Wrong images would change the step by as much as its own size.
         np.testing.assert_allclose(two, one, atol=0.01 * np.abs(one - before).max())
 
 
-def test_each_replica_augments_its_own_share_on_its_device(folder):
+def test_each_replica_augments_its_own_part_on_its_device(folder):
     source = data.from_directory(folder)
     strategy = _two_replicas()
     batches = data.train_batches(source, 8, **SMALL)
@@ -69,10 +69,10 @@ def test_each_replica_augments_its_own_share_on_its_device(folder):
         return strategy.run(augmentation, [x])
 
     x, _ = next(iter(strategy.experimental_distribute_dataset(batches)))
-    shares = strategy.experimental_local_results(augment(x))
-    assert [len(share) for share in shares] == [4, 4]
+    parts = strategy.experimental_local_results(augment(x))
+    assert [len(part) for part in parts] == [4, 4]
     whole = augmentation(next(iter(batches))[0])
-    np.testing.assert_allclose(np.concatenate(shares), whole, atol=1e-3)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-3)
     products = [
         op.device[-5:]
         for op in augment.get_concrete_function(x).graph.get_operations()
@@ -82,8 +82,8 @@ def test_each_replica_augments_its_own_share_on_its_device(folder):
 
 
 @pytest.mark.parametrize("batch_size", [2, 4])
-def test_evaluation_under_replicas_counts_every_picture_once(folder, batch_size):
-    """Of the last batch one replica gets more than the other, or all."""
+def test_evaluation_under_replicas_counts_every_image_once(folder, batch_size):
+    """One replica gets more of the last batch than the other, or all of it."""
     source = data.from_directory(folder)
     plain = data.eval_batches(source, batch_size, image_size=32, scale=40)
     with _two_replicas().scope():
@@ -97,15 +97,15 @@ def test_evaluation_under_replicas_counts_every_picture_once(folder, batch_size)
 
 
 def test_workers_of_an_input_context(folder):
-    """The way to more than one worker: each makes its own share."""
+    """With several workers, each one makes its own part of the batch."""
     source = data.from_directory(folder)
     context = tf.distribute.InputContext(num_input_pipelines=2, input_pipeline_id=1)
-    shard = (context.input_pipeline_id, context.num_input_pipelines)
-    (_, share), (_, whole) = (
-        next(iter(data.train_batches(source, 8, shard=part, **SMALL)))
-        for part in (shard, (0, 1))
+    second = (context.input_pipeline_id, context.num_input_pipelines)
+    (_, part), (_, whole) = (
+        next(iter(data.train_batches(source, 8, shard=shard, **SMALL)))
+        for shard in (second, (0, 1))
     )
-    assert share.numpy().tolist() == whole.numpy()[4:].tolist()
+    assert part.numpy().tolist() == whole.numpy()[4:].tolist()
 
 
 def test_fit_with_plain_validation_data(folder):

@@ -23,7 +23,7 @@ def test_center_crops_equal_pillows(folder):
         np.testing.assert_allclose(crop, expected, atol=1)
 
 
-def test_whole_pictures_come_in_batches_of_one_size(folder):
+def test_whole_images_are_batched_by_size(folder):
     source = data.from_directory(folder)
     seen = []
     for x, y in data.eval_batches(source, 4, image_size=None, scale=40):
@@ -35,10 +35,10 @@ def test_whole_pictures_come_in_batches_of_one_size(folder):
         size = [int(side * 40 / min(image.size) + 0.5) for side in image.size]
         array = np.asarray(image.resize(size, Image.Resampling.BILINEAR))
         expected.append((array.shape, array.tobytes()))
-    assert sorted(seen) == sorted(expected)  # each exactly once, not distorted
+    assert sorted(seen) == sorted(expected)  # each exactly once and not distorted
 
 
-def test_whole_pictures_of_equal_size_fill_batches(tmp_path):
+def test_whole_images_of_equal_size_fill_batches(tmp_path):
     (tmp_path / "ant").mkdir()
     for number in range(9):
         file = tmp_path / "ant" / f"{number}.png"
@@ -49,7 +49,7 @@ def test_whole_pictures_of_equal_size_fill_batches(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
-def test_evaluation_takes_every_picture_once_over_all_workers(folder, workers):
+def test_workers_together_take_every_image_once(folder, workers):
     paths = sorted(folder.glob("*/*.jpg"))
     source = data.from_files(paths, range(len(paths)), [p.name for p in paths])
     labels = []
@@ -61,7 +61,7 @@ def test_evaluation_takes_every_picture_once_over_all_workers(folder, workers):
     assert sorted(labels) == list(range(23))
 
 
-def test_evaluation_leaves_bad_pictures_out_and_counts_them(folder):
+def test_bad_images_are_left_out_and_counted(folder):
     source = with_bad_files(folder)
     batches = arrays(data.eval_batches(source, 6, image_size=32, scale=40), -1)
     assert [len(y) for _, y in batches] == [6, 6, 6, 2]

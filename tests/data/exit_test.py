@@ -1,4 +1,4 @@
-"""A process ends, whatever its data pipeline is doing at that moment."""
+"""A process ends in every state of its data pipeline."""
 
 import json
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.tensorflow_only
 
 
 def _exits(mode, *arguments):
-    """The exit codes of some processes, and what they wrote."""
+    """Return the exit codes of some processes, and their output."""
     done = subprocess.run(
         [sys.executable, str(EXITS), str(RUNS), mode, *map(str, arguments)],
         cwd=ROOT,
@@ -43,7 +43,7 @@ def _exits(mode, *arguments):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Two classes of 16 PNGs, which Python decodes."""
+    """Return a folder with two classes of 16 PNGs, which Python decodes."""
     root = tmp_path_factory.mktemp("images")
     for number in range(32):
         folder = root / ("ant", "bee")[number % 2]
@@ -54,7 +54,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def torn(images, tmp_path_factory):
-    """The same, and in each class more files that cannot be decoded than may be."""
+    """Return a folder with more bad files than allowed, in both classes."""
     root = tmp_path_factory.mktemp("torn") / "images"
     for source in images.glob("*/*.png"):
         target = root / source.parent.name / source.name
@@ -74,13 +74,13 @@ def torn(images, tmp_path_factory):
         ("exception", 1),
     ],
 )
-def test_a_process_ends_while_an_iterator_lives(images, mode, code):
+def test_a_process_ends_while_an_iterator_is_alive(images, mode, code):
     codes, printed = _exits(mode, images)
     assert codes == [code] * RUNS, printed[-2000:]
 
 
 @pytest.mark.slow
-def test_fine_tuning_on_too_many_bad_files_ends_in_a_line(torn, tmp_path):
+def test_fine_tuning_on_too_many_bad_files_ends_with_one_line(torn, tmp_path):
     codes, printed = _exits(
         "program",
         ROOT / "training" / "train.py",
@@ -94,11 +94,11 @@ def test_fine_tuning_on_too_many_bad_files_ends_in_a_line(torn, tmp_path):
         "--config.model.width=0.03",
         "--config.batch_size=4",
     )
-    _assert_ended_in_lines(codes, printed)
+    _assert_each_ended_with_one_line(codes, printed)
 
 
 @pytest.mark.slow
-def test_evaluation_of_too_many_bad_files_ends_in_a_line(torn, tmp_path):
+def test_evaluation_of_too_many_bad_files_ends_with_one_line(torn, tmp_path):
     model = applications.ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
     model.save_weights(tmp_path / "some.weights.h5")
     codes, printed = _exits(
@@ -112,10 +112,10 @@ def test_evaluation_of_too_many_bad_files_ends_in_a_line(torn, tmp_path):
         "--split=images",
         "--scales=36",
     )
-    _assert_ended_in_lines(codes, printed)
+    _assert_each_ended_with_one_line(codes, printed)
 
 
-def _assert_ended_in_lines(codes, printed):
+def _assert_each_ended_with_one_line(codes, printed):
     assert codes == [2] * RUNS, printed[-2000:]
     errors = [line for line in printed.splitlines() if line.startswith("error: ")]
     assert len(errors) == RUNS
@@ -129,12 +129,12 @@ def test_all_python_functions_of_graphs_go_through_the_gate():
     users = [
         path.name
         for path in (ROOT / "keras_prelu").rglob("*.py")
-        if ways.search(path.read_text())
+        if ways.search(path.read_text(encoding="utf-8"))
     ]
     assert users == ["python_functions.py"]
 
 
-def test_a_gate_lets_none_in_once_it_is_closed():
+def test_a_closed_gate_refuses_functions():
     gate = Gate()
     with gate:
         pass
@@ -143,7 +143,7 @@ def test_a_gate_lets_none_in_once_it_is_closed():
         pass
 
 
-def test_closing_waits_for_what_runs_and_what_still_comes():
+def test_closing_waits_for_running_and_late_functions():
     gate, began, ended = Gate(), threading.Event(), threading.Event()
     gate.quiet = 1.0
 
@@ -163,7 +163,7 @@ def test_closing_waits_for_what_runs_and_what_still_comes():
     assert ended.is_set()
 
 
-def test_closing_gives_up_on_what_never_ends():
+def test_closing_gives_up_on_a_function_that_never_ends():
     gate = Gate()
     gate.patience = 0.5
     with gate:
@@ -172,7 +172,7 @@ def test_closing_gives_up_on_what_never_ends():
     assert 0.5 <= time.monotonic() - started < 5
 
 
-def test_a_gate_that_nobody_came_through_closes_at_once():
+def test_an_unused_gate_closes_at_once():
     gate = Gate()
     gate.quiet = 60
     started = time.monotonic()

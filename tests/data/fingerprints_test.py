@@ -29,7 +29,7 @@ def test_a_fingerprint_survives_json_and_a_move(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "files, told",
+    "files, expected",
     [
         (
             ("ant/1.jpg", "ant/x/2.jpg", "wasp/3.jpg", "cat/4.jpg"),
@@ -50,16 +50,16 @@ def test_a_fingerprint_survives_json_and_a_move(tmp_path):
     ],
     ids=["class renamed", "file renamed", "file added", "file removed"],
 )
-def test_what_has_changed_in_a_folder_is_named(tmp_path, files, told):
+def test_changes_in_a_folder_are_named(tmp_path, files, expected):
     before = _folder(tmp_path / "a", *FILES).fingerprint()
     now = _folder(tmp_path / "b", *files).fingerprint()
     lines = data.differences(before, now)
-    assert len(lines) == len(told)
-    for line, start in zip(sorted(lines), sorted(told), strict=True):
+    assert len(lines) == len(expected)
+    for line, start in zip(sorted(lines), sorted(expected), strict=True):
         assert line.startswith(start)
 
 
-def test_another_order_is_another_fingerprint():
+def test_the_fingerprint_depends_on_the_order():
     names = ["ant", "bee"]
     first = data.from_files(["a/1", "a/2", "a/3"], [0, 1, 0], names).fingerprint()
     labels = data.from_files(["a/1", "a/3", "a/2"], [0, 0, 1], names).fingerprint()
@@ -74,7 +74,7 @@ def test_another_order_is_another_fingerprint():
     )
 
 
-def test_a_split_depends_on_seed_share_and_source(tmp_path):
+def test_a_split_depends_on_seed_fraction_and_source(tmp_path):
     files = [f"{name}/{i}.jpg" for name in ("ant", "bee") for i in range(8)]
     source = _folder(tmp_path / "a", *files)
 
@@ -86,7 +86,7 @@ def test_a_split_depends_on_seed_share_and_source(tmp_path):
     first = fingerprint(source)
     assert first == fingerprint(source)
     assert first["source"] == source.fingerprint()
-    for other in ({"seed": 1}, {"share": 0.5}):
+    for other in ({"seed": 1}, {"fraction": 0.5}):
         changed = data.differences(first, fingerprint(source, **other))
         assert changed[-1].startswith("indices:")
     renamed = _folder(tmp_path / "b", *files[:-1], "bee/new.jpg")

@@ -11,7 +11,7 @@ COUNT = 20_000
 
 @pytest.fixture(scope="module")
 def draws():
-    """20,000 draws: 100 epochs of 200 pictures."""
+    """20,000 draws: 100 epochs of 200 images."""
     drawn = [random_draws.draw(3, n // 200, n % 200, (10, 19)) for n in range(COUNT)]
     columns = zip(*drawn, strict=True)
     return {
@@ -51,23 +51,23 @@ def test_draws_are_independent(draws):
     )
     correlations = np.corrcoef(columns.T) - np.eye(7)
     assert np.abs(correlations).max() < 4.5 / COUNT**0.5
-    for lag in (1, 200):  # the next picture, and the same one in the next epoch
+    for lag in (1, 200):  # the next image, and the same one in the next epoch
         after = [np.corrcoef(c[:-lag], c[lag:])[0, 1] for c in columns.T]
         assert np.abs(after).max() < 4.5 / COUNT**0.5
 
 
-def test_every_pixel_is_seen_and_every_crop_is_as_likely(draws):
+def test_every_pixel_is_seen_and_all_crops_are_equally_likely(draws):
     tops = np.zeros(6, int)
     seen = np.zeros((5, 7), bool)
     for position in draws["position"][:3000]:
-        # Resized from 5 x 7 to 10 x 14; crops of 5: six places down, ten across.
+        # Resized from 5 x 7 to 10 x 14; crops of 5: 6 x 10 positions.
         top, left, height, width = crop_box(Header(5, 7, True), 10, position, 5)
         assert (height, width) == (2.5, 2.5)
         tops[round(top * 2)] += 1
         covers = np.s_[int(top) : int(np.ceil(top + 2.5))]
         seen[covers, int(left) : int(np.ceil(left + 2.5))] = True
     assert seen.all()
-    # Chi-squared of 5 degrees of freedom; rounding places would halve the ends.
+    # Chi-squared of 5 degrees of freedom; rounding positions would halve the ends.
     assert ((tops - 500) ** 2 / 500).sum() < 21
 
 
@@ -97,7 +97,7 @@ def test_orders_are_uniform():
     assert ((counts - 100) ** 2 / 100).sum() < 53  # 25 degrees of freedom
 
 
-def test_batches_lay_epochs_end_to_end():
+def test_batches_concatenate_epochs():
     steps = [random_draws.epochs_and_indices(step, 4, 10, seed=0) for step in range(5)]
     epochs = np.concatenate([step[0] for step in steps])
     indices = np.concatenate([step[1] for step in steps])

@@ -15,7 +15,7 @@ def _tree(root, *names):
         path.write_bytes(name.encode())
 
 
-def test_a_folder_a_class_in_the_order_of_names(tmp_path):
+def test_one_folder_per_class_in_the_order_of_names(tmp_path):
     _tree(
         tmp_path,
         "zebra/1.jpg",
@@ -39,16 +39,16 @@ def test_a_folder_a_class_in_the_order_of_names(tmp_path):
     assert source.describe(1) == str(tmp_path / "zebra" / "1.jpg")
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_a_missing_or_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere, which does not exist"):
         data.from_directory(tmp_path / "nowhere")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NotADirectoryError, match="file, which is a file"):
         data.from_directory(tmp_path / "file")
-    with pytest.raises(ValueError, match="which has no folders in it"):
+    with pytest.raises(ValueError, match="which has no folders"):
         data.from_directory(tmp_path)
     _tree(tmp_path, "ant/1.jpg", "bee/list.txt")
-    with pytest.raises(ValueError, match=r"bee has no pictures"):
+    with pytest.raises(ValueError, match=r"bee has no images"):
         data.from_directory(tmp_path)
 
 
@@ -86,16 +86,16 @@ def test_labels_of_any_source_are_checked_when_read():
         def __getitem__(self, index):
             return b"", -1
 
-    with pytest.raises(ValueError, match=r"Received: label=-1 of picture 0"):
+    with pytest.raises(ValueError, match=r"Received: label=-1 of image 0"):
         Wrong(["ant", "bee"]).read(0)
 
 
 def test_quota():
     source = data.from_files(map(str, range(250)), [0] * 250, ["ant"])
     assert source.max_bad == 3  # 1 %, rounded up
-    for index in (5, 6, 6, 7):  # the same picture counts once
+    for index in (5, 6, 6, 7):  # the same image counts once
         source.skip(index, "torn")
-    with pytest.raises(data.TooManyBadImagesError, match="4 pictures") as error:
+    with pytest.raises(data.TooManyBadImagesError, match="4 images") as error:
         source.skip(8, "burnt")
     assert "5: torn" in str(error.value) and "8: burnt" in str(error.value)
     assert source.skipped == {"5": "torn", "6": "torn", "7": "torn", "8": "burnt"}
@@ -118,14 +118,14 @@ def test_quota_can_be_set():
 
 def test_the_source_of_the_guide(tmp_path):
     guide = pathlib.Path(__file__).parents[2] / "docs" / "guides" / "data.md"
-    section = guide.read_text().partition("### Your own source")[2]
+    section = guide.read_text(encoding="utf-8").partition("### Your own source")[2]
     names = {}
     exec(section.split("```python\n")[1].split("```")[0], names)  # noqa: S102
-    file = tmp_path / "pictures.db"
+    file = tmp_path / "images.db"
     with sqlite3.connect(file) as database:
-        database.execute("create table pictures (id integer, label integer, jpeg blob)")
+        database.execute("create table images (id integer, label integer, jpeg blob)")
         rows = [(7, 1, b"seven"), (3, 0, b"three")]
-        database.executemany("insert into pictures values (?, ?, ?)", rows)
+        database.executemany("insert into images values (?, ?, ?)", rows)
     source = names["DatabaseSource"](file, ["ant", "bee"])
     assert (len(source), source.read(0), source.read(1)) == (
         2,
@@ -139,7 +139,7 @@ def _numbered(root, **counts):
     return data.from_directory(root)
 
 
-def test_a_subset_has_its_pictures_in_the_given_order(tmp_path):
+def test_a_subset_has_its_images_in_the_given_order(tmp_path):
     source = _numbered(tmp_path, ant=3, bee=2)
     subset = data.Subset(source, [4, 0])
     assert [subset[i] for i in range(2)] == [(b"bee/01.jpg", 1), (b"ant/00.jpg", 0)]
@@ -148,21 +148,29 @@ def test_a_subset_has_its_pictures_in_the_given_order(tmp_path):
     assert subset.class_names == ["ant", "bee"]
 
 
-def test_a_split_takes_its_share_of_each_class_and_every_picture_once(tmp_path):
+def test_a_split_takes_a_fraction_of_each_class_and_every_image_once(tmp_path):
     source = _numbered(tmp_path, ant=10, bee=20, fly=2)
-    train, validation = data.split(source, share=0.2, seed=1)
+    train, validation = data.split(source, fraction=0.2, seed=1)
     assert np.bincount(validation.labels).tolist() == [2, 4, 1]
     seen = [part[i] for part in (train, validation) for i in range(len(part))]
     assert sorted(seen) == sorted(source[i] for i in range(len(source)))
-    again = data.split(source, share=0.2, seed=1)[1]
-    other = data.split(source, share=0.2, seed=2)[1]
+    again = data.split(source, fraction=0.2, seed=1)[1]
+    other = data.split(source, fraction=0.2, seed=2)[1]
     names = [[part[i] for i in range(7)] for part in (validation, again, other)]
     assert names[0] == names[1] != names[2]
 
 
-def test_a_split_of_too_little_is_refused(tmp_path):
+def test_a_split_of_too_few_images_is_refused(tmp_path):
     source = _numbered(tmp_path, ant=3, bee=1)
     with pytest.raises(ValueError, match="Received: 1 of the class 'bee'"):
         data.split(source)
-    with pytest.raises(ValueError, match="Received: share=1"):
-        data.split(source, share=1)
+    with pytest.raises(ValueError, match="Received: fraction=1"):
+        data.split(source, fraction=1)
+
+
+def test_split_takes_the_former_name_of_fraction_with_a_warning(tmp_path):
+    source = _numbered(tmp_path, ant=10, bee=20)
+    with pytest.warns(DeprecationWarning, match="use `fraction`"):
+        _, validation = data.split(source, share=0.5)
+    expected = data.split(source, fraction=0.5)[1]
+    assert validation.fingerprint() == expected.fingerprint()

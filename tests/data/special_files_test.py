@@ -1,4 +1,4 @@
-"""What a folder may hold besides images: links, pipes, sockets, odd names."""
+"""Files in a folder that are not images: links, pipes, sockets, odd names."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ def _names(source, root):
 
 
 def _within(seconds, function):
-    """Returns what a function returns, or fails where it waits for ever."""
+    """Return the result of a function, or fail if it waits for ever."""
     results = []
     thread = threading.Thread(target=lambda: results.append(function()), daemon=True)
     thread.start()
@@ -39,7 +39,7 @@ def special(tmp_path, monkeypatch):
     os.mkfifo(folder / "pipe.jpg")
     (folder / "null.jpg").symlink_to("/dev/null")
     with socket.socket(socket.AF_UNIX) as listener, monkeypatch.context() as here:
-        here.chdir(folder)  # the name of a socket is short
+        here.chdir(folder)  # the name of a socket must be short
         listener.bind("socket.jpg")
         yield folder
 
@@ -63,7 +63,7 @@ def test_only_regular_files_are_images(special, caplog):
         ("gone.jpg", "cannot be read: No such file or directory"),
     ],
 )
-def test_what_is_no_regular_file_is_refused_and_never_waited_for(special, name, reason):
+def test_files_that_are_not_regular_are_refused_without_waiting(special, name, reason):
     paths = [special / "1.jpg", special / name]
     source = data.from_files(paths, [0, 0], ["ant"])
 
@@ -79,7 +79,7 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(special, name, 
     assert set(_within(30, refusals)) == {f"{paths[1]} {reason}"}
 
 
-def test_a_link_is_followed_where_it_stays_in_its_class_folder(tmp_path, caplog):
+def test_a_link_is_followed_if_it_stays_in_its_class_folder(tmp_path, caplog):
     _image(tmp_path / "store" / "x" / "1.jpg")
     _image(tmp_path / "set" / "ant" / "2.jpg")
     _image(tmp_path / "set" / "ant-eater" / "3.jpg")
@@ -91,7 +91,8 @@ def test_a_link_is_followed_where_it_stays_in_its_class_folder(tmp_path, caplog)
     (ant / "file.jpg").symlink_to(tmp_path / "store" / "x" / "1.jpg")
     (ant / "folder").symlink_to(tmp_path / "store")
     (ant / "other_class.jpg").symlink_to("../ant-eater/3.jpg")
-    (tmp_path / "set" / "bee").symlink_to(tmp_path / "store")  # a class may be one
+    # A class folder itself may be a link.
+    (tmp_path / "set" / "bee").symlink_to(tmp_path / "store")
     source = data.from_directory(tmp_path / "set")
     assert _names(source, tmp_path / "set") == [
         "ant/2.jpg",
@@ -104,26 +105,26 @@ def test_a_link_is_followed_where_it_stays_in_its_class_folder(tmp_path, caplog)
     assert line.endswith(": " + ", ".join(str(ant / name) for name in names))
 
 
-def test_a_class_of_nothing_but_links_out_is_refused(tmp_path, caplog):
+def test_a_class_of_links_to_the_outside_is_refused(tmp_path, caplog):
     image = _image(tmp_path / "store" / "1.jpg")
     ant = tmp_path / "set" / "ant"
     ant.mkdir(parents=True)
     for number in range(8):
         (ant / f"{number}.jpg").symlink_to(image)
-    with pytest.raises(ValueError, match="ant has no pictures in it"):
+    with pytest.raises(ValueError, match="ant has no images"):
         data.from_directory(tmp_path / "set")
     assert caplog.messages[0].endswith("4.jpg and 3 more")
 
 
-def test_a_class_name_that_no_file_takes_is_refused(tmp_path):
+def test_a_class_name_that_cannot_be_written_is_refused(tmp_path):
     folder = os.fsencode(tmp_path) + b"/caf\xe9"
     os.mkdir(folder)  # noqa: PTH102
-    with pytest.raises(ValueError, match=r"must be valid UTF-8.*'caf\\udce9'"):
+    with pytest.raises(ValueError, match=r"are valid UTF-8.*'caf\\udce9'"):
         data.from_directory(tmp_path)
 
 
 @pytest.mark.tensorflow_only
-def test_a_file_name_that_cannot_be_printed_is_told_in_escapes(tmp_path):
+def test_a_file_name_that_cannot_be_printed_is_escaped(tmp_path):
     (tmp_path / "ant").mkdir()
     with open(os.fsencode(tmp_path) + b"/ant/caf\xe9.jpg", "wb") as file:  # noqa: PTH123
         file.write(b"torn")

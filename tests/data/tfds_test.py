@@ -1,4 +1,4 @@
-"""Sets prepared by TFDS's own builders, from toy files."""
+"""Datasets that TFDS's own builders prepare from toy files."""
 
 import io
 import itertools
@@ -15,7 +15,7 @@ from tests.data.conftest import encoded, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
-# Pictures of ImageNet that are not what their names say, by class.
+# Images of ImageNet whose format differs from their names, by class.
 CMYK = ("n02077923", "n02077923_14822.JPEG")
 PNG = ("n02105855", "n02105855_2933.JPEG")
 
@@ -63,7 +63,7 @@ def imagenet(request, tmp_path_factory):
         for number in range(1, 5)
     }
     (manual / "ILSVRC2012_img_val.tar").write_bytes(_tar(validation))
-    if request.param == "tfrecord":  # as someone may have prepared it before
+    if request.param == "tfrecord":  # as a user may have prepared it before
         tfds.builder("imagenet2012", data_dir=data_dir).download_and_prepare()
     return data_dir, files
 
@@ -93,7 +93,7 @@ def test_imagenet_from_tars_equals_a_folder(imagenet, tmp_path):
     assert not by_name
 
 
-def test_parts_of_splits_and_any_order(imagenet):
+def test_parts_of_splits_are_read_in_any_order(imagenet):
     data_dir, _ = imagenet
     whole = data.from_tfds("imagenet2012", "train", data_dir)
     part = data.from_tfds("imagenet2012", "train[5:9]", data_dir)
@@ -118,7 +118,7 @@ def test_an_unknown_split_is_named(imagenet):
         data.from_tfds("imagenet2012", "dev", imagenet[0])
 
 
-def test_an_unknown_set_is_named_in_a_line(tmp_path):
+def test_an_unknown_dataset_is_named_in_one_line(tmp_path):
     with pytest.raises(ValueError, match="Received: name=imagenet2021$"):
         data.from_tfds("imagenet2021", "train", tmp_path)
 
@@ -141,14 +141,14 @@ def few_shapes(monkeypatch):
     monkeypatch.setattr(shapes_dataset, "_SIZES", {"train": 32, "validation": 16})
 
 
-def test_shapes_are_a_tfds_set_with_the_same_bits_every_time(few_shapes, tmp_path):
+def test_shapes_is_a_tfds_dataset_with_the_same_bits_every_time(few_shapes, tmp_path):
     first = data.shapes("train", tmp_path / "1")
     tfds.load("prelu_shapes", data_dir=tmp_path / "2")
     second = data.shapes("train", tmp_path / "2")
-    pictures = [first[i] for i in range(32)]
-    assert pictures == [second[i] for i in range(32)]
+    images = [first[i] for i in range(32)]
+    assert images == [second[i] for i in range(32)]
     assert first.class_names == sorted(SHAPES)
-    assert np.bincount([label for _, label in pictures]).tolist() == [2] * 16
+    assert np.bincount([label for _, label in images]).tolist() == [2] * 16
     assert first.fingerprint() == second.fingerprint()
     validation = data.shapes("validation", tmp_path / "1").fingerprint()
     assert data.differences(first.fingerprint(), validation) == [
@@ -157,7 +157,7 @@ def test_shapes_are_a_tfds_set_with_the_same_bits_every_time(few_shapes, tmp_pat
     ]
     assert validation["builder"] == "prelu_shapes/2.0.0"
     rendered = {render(name, (0, i)) for i, name in enumerate([*SHAPES] * 2)}
-    assert {content for content, _ in pictures} == rendered
+    assert {content for content, _ in images} == rendered
 
 
 def test_shapes_vary_in_size_and_differ():

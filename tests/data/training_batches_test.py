@@ -37,7 +37,7 @@ def test_host_and_device_give_the_same_pixels(folder):
         assert np.abs(applied - x).mean() < 0.4
 
 
-def test_same_seed_same_bits_other_seed_others(folder):
+def test_equal_seeds_give_equal_batches_and_others_do_not(folder):
     source = data.from_directory(folder)
     runs = [
         arrays(data.train_batches(source, 8, seed=seed, **SMALL), 4)
@@ -65,14 +65,14 @@ def test_workers_share_each_global_batch(folder, workers=3):
         for w in range(workers)
     ]
     joined = [
-        tf.nest.map_structure(lambda *shares: np.concatenate(shares), *step)
+        tf.nest.map_structure(lambda *parts: np.concatenate(parts), *step)
         for step in zip(*parts, strict=True)
     ]
     assert_equal_batches(whole, joined)
 
 
-def test_every_picture_once_an_epoch(folder):
-    """Labels are file numbers here; the epoch ends within a batch."""
+def test_every_image_occurs_once_per_epoch(folder):
+    """Labels are numbers of files here, and the epoch ends within a batch."""
     paths = sorted(folder.glob("*/*.jpg"))
     source = data.from_files(paths, range(len(paths)), [p.name for p in paths])
     labels = np.concatenate(
@@ -83,7 +83,7 @@ def test_every_picture_once_an_epoch(folder):
         assert sorted(labels[23 * epoch : 23 * (epoch + 1)]) == list(range(23))
 
 
-def test_colors_can_be_off_or_ones_own(folder):
+def test_color_can_be_off_or_have_given_components(folder):
     source = data.from_directory(folder)
 
     def shifts(color):
@@ -96,7 +96,7 @@ def test_colors_can_be_off_or_ones_own(folder):
     assert (shifts(red)[:, 0] != 0).all() and (shifts(red)[:, 1:] == 0).all()
 
 
-def test_the_next_good_picture_stands_in_for_a_bad_one(folder):
+def test_the_next_good_image_replaces_a_bad_one(folder):
     good = data.from_directory(folder)
     replaced = list(range(len(good)))
     replaced[3] = replaced[4] = 5
@@ -111,11 +111,11 @@ def test_the_next_good_picture_stands_in_for_a_bad_one(folder):
     source = with_bad_files(folder)
     assert_equal_batches(arrays(data.train_batches(source, 6, **SMALL), 8), expected)
     assert set(source.skipped) == {source.paths[i] for i in (3, 4, 10)}
-    # Nothing that was learned on the way matters to a run that starts later,
+    # The batches do not depend on bad images that were discovered earlier,
     fresh = data.from_directory(folder, max_bad=3)
     resumed = data.train_batches(fresh, 6, start_step=5, **SMALL)
     assert_equal_batches(arrays(resumed, 3), expected[5:])
-    # nor does who makes the batch.
+    # nor on the worker that makes them.
     halves = [
         arrays(data.train_batches(fresh, 6, shard=(w, 2), **SMALL), 8) for w in range(2)
     ]
@@ -123,8 +123,8 @@ def test_the_next_good_picture_stands_in_for_a_bad_one(folder):
     assert_equal_batches(labels, [y for _, y in expected])
 
 
-def test_good_pictures_beside_a_bad_one_stay(folder):
-    """Also those that are not plain JPEGs, when the batch is made a second time."""
+def test_good_images_beside_a_bad_one_stay(folder):
+    """Images that are not plain JPEGs stay too when the batch is made again."""
     source = data.from_directory(folder)
     path = pathlib.Path(source.paths[0])
     path.write_bytes(broken_jpeg(path.read_bytes()))
@@ -135,7 +135,7 @@ def test_good_pictures_beside_a_bad_one_stay(folder):
 
 
 @pytest.mark.parametrize("make", [data.train_batches, data.eval_batches])
-def test_the_quota_stops_the_run_with_the_names(folder, make):
+def test_too_many_bad_images_stop_the_run_with_their_names(folder, make):
     source = with_bad_files(folder)
     source = data.from_directory(folder, max_bad=2)
     size = SMALL if make is data.train_batches else {"image_size": 32, "scale": 40}
@@ -154,7 +154,7 @@ def test_a_missing_file_is_an_error_that_names_it(folder, make):
         arrays(make(source, 8, **size), 4)
 
 
-def test_a_source_without_a_good_picture_ends(tmp_path):
+def test_a_source_without_a_good_image_is_an_error(tmp_path):
     (tmp_path / "ant").mkdir()
     for name in "12":
         (tmp_path / "ant" / name).write_bytes(b"torn")
@@ -184,7 +184,7 @@ def test_arguments_are_checked_at_once(folder, options, message):
         data.train_batches(source, **{"batch_size": 8, **options})
 
 
-def test_extreme_and_foreign_pictures_in_one_batch(tmp_path):
+def test_extreme_sizes_and_all_formats_in_one_batch(tmp_path):
     (tmp_path / "ant").mkdir()
     files = {
         "dot.png": encoded(wavy_image(1, 1), "PNG"),
@@ -219,17 +219,17 @@ def test_memory_is_flat_over_20_epochs(folder):
     training_model.compile("sgd", "sparse_categorical_crossentropy")
     batches = iter(data.train_batches(source, 23, image_size=64, scale=(64, 96)))
     resident = []
-    for epochs in (10, 20):  # the first to warm up
+    for epochs in (10, 20):  # the first 10 are a warm-up
         for _ in range(epochs):
             training_model.train_on_batch(*next(batches))
         gc.collect()
         resident.append(_resident_mebibytes())
-    # A batch, which is an epoch here, is 1.3 MiB: keeping them would take 25.
+    # A batch is an epoch here and takes 1.3 MiB, so keeping 20 would take 25 MiB.
     assert resident[1] - resident[0] < 10
 
 
-def test_image_bytes_are_told_apart_by_content_not_name(folder):
-    """A stream of PNGs called .jpg equals the same pixels called .png."""
+def test_the_content_of_a_file_gives_its_format_not_the_name(folder):
+    """PNG files with the extension .jpg are decoded."""
     source = data.from_directory(folder)
     for path in source.paths:
         pixels = np.asarray(Image.open(path))

@@ -1,4 +1,4 @@
-"""Crops against Pillow: resize the whole picture, then cut."""
+"""Crops are compared with Pillow, which resizes the whole image and then crops."""
 
 import io
 
@@ -15,9 +15,9 @@ from tests.data.conftest import encoded, wavy_image
 pytestmark = pytest.mark.tensorflow_only
 
 
-def _ours(file, shorter_side, place, image_size):
+def _ours(file, shorter_side, position, image_size):
     header = data.decoding.read_header(file)
-    box = crop_box(header, shorter_side, place, image_size)
+    box = crop_box(header, shorter_side, position, image_size)
     window, box = plan_window(header, box, image_size)
     pixels = decode_window(file, window)
     canvas = np.zeros((1, *[canvas_side(image_size)] * 2, 3), np.uint8)
@@ -33,17 +33,17 @@ def _ours(file, shorter_side, place, image_size):
     return ops.convert_to_numpy(data.Augmentation(image_size)(drawn))[0], pixels.shape
 
 
-def _pillows(file, shorter_side, place, image_size):
+def _pillows(file, shorter_side, position, image_size):
     with Image.open(io.BytesIO(file)) as image:
         ratio = shorter_side / min(image.size)
         size = [int(side * ratio + 0.5) for side in image.size]
         resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
-    left = int(place[1] * (size[0] - image_size + 1))
-    top = int(place[0] * (size[1] - image_size + 1))
+    left = int(position[1] * (size[0] - image_size + 1))
+    top = int(position[0] * (size[1] - image_size + 1))
     return np.asarray(resized)[top : top + image_size, left : left + image_size]
 
 
-# Height, width, shorter side after resizing, place of the crop; crops of 32 pixels.
+# Height, width, shorter side after resizing, position of the crop; crops of 32 pixels.
 CASES = [
     (75, 100, 64, (0.3, 0.8)),  # shrunk a little
     (75, 100, 96, (0.99, 0.0)),  # enlarged
@@ -58,12 +58,12 @@ CASES = [
 
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
-@pytest.mark.parametrize("height, width, side, place", CASES)
-def test_crops_equal_pillows(height, width, side, place, fmt):
+@pytest.mark.parametrize("height, width, side, position", CASES)
+def test_crops_equal_pillows(height, width, side, position, fmt):
     file = encoded(wavy_image(height, width), fmt)
-    actual, _ = _ours(file, side, place, 32)
-    expected = _pillows(file, side, place, 32).astype(float)
-    # A level for the decoder, one for Pillow's rounding.
+    actual, _ = _ours(file, side, position, 32)
+    expected = _pillows(file, side, position, 32).astype(float)
+    # One level for the decoder, and one for Pillow's rounding.
     np.testing.assert_allclose(actual, expected, atol=2.01)
 
 
@@ -71,16 +71,16 @@ def test_crops_equal_pillows(height, width, side, place, fmt):
 @pytest.mark.parametrize("reduction", [2, 4, 8, 16])
 def test_large_windows_are_reduced_while_decoding(reduction, fmt):
     rng = np.random.default_rng(0)
-    # With some noise, that a decoder which only drops pixels would let through.
+    # A decoder that only drops pixels would keep the noise.
     pixels = wavy_image(40 * reduction, 48 * reduction).astype(int)
     pixels += rng.integers(-5, 6, pixels.shape[:2])[..., None]
     file = encoded(np.clip(pixels, 0, 255).astype(np.uint8), fmt)
     actual, shape = _ours(file, 36, (0.5, 0.6), 32)
-    # The window spans 35.6 pixels of the reduced picture, with margins at most 43.
+    # The window spans 35.6 pixels of the reduced image, with margins at most 43.
     assert 36 <= shape[0] <= 43 and 36 <= shape[1] <= 43
     expected = _pillows(file, 36, (0.5, 0.6), 32).astype(float)
-    # Averaging first and resampling then is another filter than doing both at once.
-    # The nearest mistake is to be half a pixel off.
+    # Averaging before resampling is not the same filter as one resampling. The
+    # smallest mistake would be an offset of half a pixel.
     half_a_pixel = np.abs(np.diff(expected, axis=1)).mean() / 2
     assert np.abs(actual - expected).mean() < 0.45 * half_a_pixel
     bias = actual.mean((0, 1)) - expected.mean((0, 1))
@@ -88,7 +88,7 @@ def test_large_windows_are_reduced_while_decoding(reduction, fmt):
 
 
 def test_every_window_fits_into_the_canvas():
-    """Whatever is drawn, for pictures of any size."""
+    """For images of many sizes and any draw."""
     rng = np.random.default_rng(0)
     sizes = [(1, 1), (20, 10_000), (31, 33), (64, 64), (127, 260), (700, 3)]
     sizes += [tuple(np.exp(rng.uniform(0, 7, 2)).astype(int) + 1) for _ in range(40)]

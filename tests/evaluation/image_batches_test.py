@@ -179,12 +179,12 @@ def test_bad_images_are_skipped_with_the_reason(bad):
     source = Bytes([good, bad, broken_jpeg(good), good], max_bad=2)
     batches = list(image_batches.batches(source, range(4), [(16, 20)], 4, 10**6))
     assert [batch.indices.tolist() for batch in batches] == [[0, 3]]
-    assert list(source.skipped) == ["picture 1", "picture 2"]
+    assert list(source.skipped) == ["image 1", "image 2"]
 
 
 def test_too_many_bad_images_end_the_evaluation_with_their_names():
     source = Bytes([b"torn", encoded(wavy_image(50, 60), "PNG"), b""], max_bad=1)
-    with pytest.raises(TooManyBadImagesError, match="picture 0: .*\n  picture 2: "):
+    with pytest.raises(TooManyBadImagesError, match="image 0: .*\n  image 2: "):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
 
 
@@ -194,7 +194,7 @@ def test_an_image_that_would_become_too_large_is_skipped():
     found = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
     assert (found.examples, found.skipped) == (1, 1)
     reason = "2880000 x 48 pixels at the scale 48: more than the 67108864"
-    assert reason in source.skipped["picture 0"]
+    assert reason in source.skipped["image 0"]
     # Of the crop from its middle no more is computed than of any other.
     found = evaluation.evaluate(small_net(), source, "center", (48,), verbose=0)
     assert (found.examples, found.skipped) == (2, 0)
@@ -205,7 +205,7 @@ def test_whole_images_of_eval_batches_have_the_same_limit():
     source = Bytes([line(60000), encoded(wavy_image(50, 60), "PNG")])
     ((x, y),) = data.eval_batches(source, 2, image_size=None, scale=48)
     assert x.shape == (1, 48, 58, 3) and y.numpy().tolist() == [1]
-    assert "at the scale 48" in source.skipped["picture 0"]
+    assert "at the scale 48" in source.skipped["image 0"]
 
 
 def readers():

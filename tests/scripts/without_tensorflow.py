@@ -1,4 +1,4 @@
-"""Uses what works without TensorFlow in a process that cannot import it.
+"""Use the parts that work without TensorFlow in a process that cannot import it.
 
 KERAS_BACKEND=jax python tests/scripts/without_tensorflow.py
 """
@@ -9,7 +9,7 @@ import tempfile
 
 
 class Hiding:
-    """A finder of modules that finds none of TensorFlow's: as if not installed."""
+    """A finder of modules that hides TensorFlow, as if it were not installed."""
 
     PACKAGES = ("tensorflow", "tensorflow_datasets")
 
@@ -38,7 +38,7 @@ from keras_prelu.optimizers import SGD  # noqa: E402
 
 
 def small_net():
-    """A net of 32 x 32 images with all kinds of layers that matter here."""
+    """Return a net for 32 x 32 images with every kind of layer that matters here."""
     x = images = keras.Input((32, 32, 3))
     x = keras.layers.Rescaling(1 / 58)(x)
     x = PReLU(name="prelu")(keras.layers.Conv2D(4, 3, strides=2, padding="same")(x))
@@ -47,7 +47,7 @@ def small_net():
 
 
 def dark_and_bright(count):
-    """Images that a net of any weights can tell apart, and their labels."""
+    """Return images that are easy to classify, and their labels."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % 2
     images = rng.uniform(0, 90, (count, 32, 32, 3)) + 150 * labels[:, None, None, None]
@@ -55,7 +55,7 @@ def dark_and_bright(count):
 
 
 def error_of(function, *arguments, **keywords):
-    """The message of the error that a call raises."""
+    """Return the message of the error that a call raises."""
     try:
         function(*arguments, **keywords)
     except (ImportError, ValueError) as error:
@@ -121,7 +121,7 @@ def check_callbacks(folder):
     np.testing.assert_allclose(rates, [0.01, 0.01])
     assert [row["layer"] for row in logs[1].rows] == ["prelu", "prelu"]
     assert all(row["images_per_second"] > 0 for row in progress.rows)
-    assert len((folder / "metrics.csv").read_text().splitlines()) == 3
+    assert len((folder / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 3
     message = error_of(callbacks.TensorBoardLog, folder)
     assert "callbacks.TensorBoardLog` needs TensorFlow" in message, message
 
@@ -147,8 +147,8 @@ def check_fine_tuning():
     scores = tuned.model.predict(images, verbose=0)
     loss = -np.log(scores[np.arange(10), labels]).mean()
     error = (scores.argmax(axis=1) != labels).mean()
-    told = [tuned.history[name] for name in ("val_loss", "val_top1_error")]
-    best = np.array(told)[:, tuned.best_epoch - 1]
+    reported = [tuned.history[name] for name in ("val_loss", "val_top1_error")]
+    best = np.array(reported)[:, tuned.best_epoch - 1]
     np.testing.assert_allclose([loss, error], best, 1e-4)
     assert tuned.history["loss"][-1] < tuned.history["loss"][0]
     unweighted = tune()
@@ -185,7 +185,7 @@ def main():
         check_fine_tuning()
         check_what_needs_tensorflow()
     assert "tensorflow" not in sys.modules
-    print(f"All of it works on {keras.backend.backend()} without TensorFlow.")
+    print(f"Everything works on {keras.backend.backend()} without TensorFlow.")
 
 
 if __name__ == "__main__":

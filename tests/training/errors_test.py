@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow_only
 
 def bug_in_an_expression():
     # What `keras_prelu.data.split` does to something that is no source.
-    data.split(data.Subset(data.Source([]), [1]), share="much")
+    data.split(data.Subset(data.Source([]), [1]), fraction="much")
 
 
 def error_of_keras():
@@ -43,8 +43,8 @@ def refused_path():
     data.from_directory("/nowhere")
 
 
-def refused_share():
-    data.split(data.Source(["one"]), share=2.0)
+def refused_fraction():
+    data.split(data.Source(["one"]), fraction=2.0)
 
 
 def missing_file():
@@ -59,7 +59,7 @@ def refused_checkpoint():
     ("mistake", "told"),
     [
         (refused_path, "Received: path=/nowhere"),
-        (refused_share, "Received: share=2.0"),
+        (refused_fraction, "Received: fraction=2.0"),
         (missing_file, "No such file or directory: '/nowhere/file'"),
         (refused_checkpoint, "seed: 0 before, 1 now"),
     ],
