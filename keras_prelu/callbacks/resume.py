@@ -20,7 +20,7 @@ from keras_prelu.types import PathLike
 __all__ = ["ExactResume", "NotFiniteError"]
 
 # Several workers must all save at the same step, and their clocks differ. So the first
-# worker tells the others every so many steps whether to save.
+# worker tells the others every few steps whether to save.
 _STEPS_BETWEEN_AGREEMENTS = 10
 
 

@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
         validation: The batches to validate on, each example once.
         class_names: List of strings, in the order of the labels.
         wrap: Function from a model to the model that takes the training batches.
-        fingerprint: Dict that tells these data from others.
+        fingerprint: Dict that identifies the data.
         samples: A few training images that nothing will preprocess, or None.
     """
 
@@ -155,7 +155,7 @@ def _sources(train, validation, options, image_size):
 
 
 def _arrays(train, validation, options):
-    """Shuffle arrays anew in each epoch, without altering any image."""
+    """Return the data of arrays, which are shuffled in each epoch and not altered."""
     class_names = list(options.class_names)
     images, labels = _images_and_labels("train", train, class_names)
     validation = _images_and_labels("validation", validation, class_names)
