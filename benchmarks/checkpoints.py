@@ -1,9 +1,9 @@
-"""What saving costs: the share of the training time, at the default interval.
+"""Measure the fraction of the training time that checkpoints take.
 
     python benchmarks/checkpoints.py
 
-Trains the quickstart's net, and model A at a quarter of its width, on made-up batches
-for a minute each, with `ExactResume` as it is by default.
+Trains the quickstart's network, and model A at a quarter of its width, on random images
+for a minute each, with the default settings of `ExactResume`.
 """
 
 import tempfile
@@ -20,19 +20,19 @@ SECONDS = 60
 
 
 class StopAfter(keras.callbacks.Callback):
-    """Ends the training when its time is over."""
+    """Ends the training after SECONDS."""
 
     def on_train_begin(self, logs=None):
-        """Starts the clock."""
+        """Start the clock."""
         self.end = time.monotonic() + SECONDS
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at it."""
+        """Stop when the time is over."""
         self.model.stop_training = time.monotonic() > self.end
 
 
 def measure(width, size, batch_size):
-    """Returns the size of a checkpoint, the number of saves and their share."""
+    """Return a checkpoint's size, the saves and their fraction of the time."""
     model = applications.ModelA(
         width=width, classes=16, input_shape=(size, size, 3), dropout=0.0
     )
@@ -56,14 +56,14 @@ def measure(width, size, batch_size):
 
 
 def main():
-    """Prints a row for each net."""
-    print("| net | checkpoint | saves in a minute | share of the time |")
+    """Print one row per network."""
+    print("| Network | Checkpoint | Saves per minute | Fraction of the time |")
     print("|---|---|---|---|")
     for width, size, batch_size in ((1 / 16, 64, 64), (1 / 4, 64, 32)):
-        megabytes, saves, share = measure(width, size, batch_size)
+        megabytes, saves, fraction = measure(width, size, batch_size)
         print(
             f"| model A, width {width:g}, {size}×{size} | {megabytes:.1f} MB | {saves} "
-            f"| {share:.2%} |",
+            f"| {fraction:.2%} |",
             flush=True,
         )
 

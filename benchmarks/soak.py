@@ -1,13 +1,13 @@
-"""Kills a training run at random moments, again and again, and compares the bits.
+"""Kill a training run at random moments many times, and compare the bits.
 
     python benchmarks/soak.py --kills=100
 
-It trains the quickstart, shortened, once without interruption; then once more in
-another folder, killed by SIGKILL at a random moment of each start. Two thirds of the
-kills are spread over the training, and the rest over what follows it, the save of the
-model and of the report. Then it lets the run end, and compares the last checkpoint (all
-variables), the model's weights, the tables and the report's images byte by byte. Exit
-code 1 if anything differs, or if a partial file is left.
+It trains a short quickstart once without interruption, and once more in another folder,
+where SIGKILL ends every start at a random moment. Two thirds of the kills fall into the
+training, and the rest into the time when the model and the report are written. Then it
+lets the run end, and compares the last checkpoint (all variables), the model's weights,
+the tables and the report's images byte by byte. The exit code is 1 if anything differs,
+or if a partial file is left.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from keras_prelu.files import PARTIAL
 
 ROOT = pathlib.Path(__file__).parents[1]
 TABLES = ("metrics.csv", "slopes.csv", "evaluation.json", "config.json", "data.json")
-# What train.py prints when it is past its imports, and when it has trained.
+# What the program prints before and after it trains.
 TRAINING, ENDING = "Data:", "Trained."
 
 
 def start(workdir, log, steps):
-    """Starts, or goes on with, the run in a folder; saves as often as it can."""
+    """Start or resume the run in a folder, with as many saves as possible."""
     command = [
         sys.executable,
         "-m",
@@ -42,13 +42,13 @@ def start(workdir, log, steps):
         "--config.data.validation=validation[:320]",
         "--config.model.dropout=0.5",
         "--config.checkpoint.seconds=0.0",
-        "--config.checkpoint.share=0.5",
+        "--config.checkpoint.fraction=0.5",
     ]
     return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
 def wait_for(text, process, path, seen):
-    """Waits until a run prints a text after a position of the log; whether it did."""
+    """Wait until a run prints a text after a position of the log; return if it did."""
     while process.poll() is None:
         with path.open() as file:
             file.seek(seen)
@@ -59,7 +59,7 @@ def wait_for(text, process, path, seen):
 
 
 def train_whole(workdir, log, steps):
-    """Trains without interruption; returns how long training and the end took."""
+    """Train without interruption; return the seconds of the training and of the end."""
     with log.open("a") as output:
         run = start(workdir, output, steps)
     wait_for(TRAINING, run, log, 0)
@@ -72,20 +72,20 @@ def train_whole(workdir, log, steps):
 
 
 def kill(workdir, log, steps, text, seconds):
-    """Starts the run and kills it some time after a text; whether it still ran."""
+    """Start the run and kill it some time after a text; return if it was running."""
     seen = log.stat().st_size
     with log.open("a") as output:
         run = start(workdir, output, steps)
     wait_for(text, run, log, seen)
     time.sleep(seconds)
-    still_ran = run.poll() is None
+    was_running = run.poll() is None
     run.kill()
     run.wait()
-    return still_ran
+    return was_running
 
 
 def contents(workdir):
-    """The bytes of each variable and of each file that must be the same."""
+    """Return the bytes of each variable and of each file that must be equal."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
@@ -100,7 +100,7 @@ def contents(workdir):
 
 
 def main():
-    """Trains, kills, compares, prints."""
+    """Train, kill, compare and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--steps", type=int, default=60, help="steps per epoch")
@@ -115,7 +115,7 @@ def main():
         in_training = arguments.kills - at_the_end
         done = {TRAINING: 0, ENDING: 0}
         for _ in range(in_training):
-            # Short of what an equal part for each would train.
+            # On average less than an equal part of the training for each kill.
             seconds = draw.uniform(0, 1.5 * training / in_training)
             done[TRAINING] += kill(killed, log, arguments.steps, TRAINING, seconds)
         for _ in range(at_the_end):

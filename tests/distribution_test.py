@@ -112,8 +112,8 @@ def test_refuses_unknown_names_and_unknown_machines(monkeypatch):
 
 def test_waits_for_the_other_workers_and_names_them(monkeypatch):
     mine, present, missing = (f"localhost:{port}" for port in free_ports(3))
-    told = []
-    monkeypatch.setattr("absl.logging.warning", lambda *args: told.append(args[1]))
+    logged = []
+    monkeypatch.setattr("absl.logging.warning", lambda *args: logged.append(args[1]))
     cluster = {"worker": [mine, present, missing]}
     task = {"type": "worker", "index": 0}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
@@ -122,7 +122,7 @@ def test_waits_for_the_other_workers_and_names_them(monkeypatch):
         pytest.raises(distribution.WorkersMissingError) as stopped,
     ):
         distribution.strategy("multi_worker", wait=0.2)
-    assert told == [missing]
+    assert logged == [missing]
     assert str(stopped.value) == (
         "The other workers must start within 0.2 seconds. "
         f"Received: nothing from {missing}"

@@ -1,14 +1,21 @@
+"""Tests of fine-tuning: the head, the stages, the data, the defaults, the resume."""
+
+import time
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import keras_prelu
 from keras_prelu import applications, data
 from keras_prelu.callbacks import CheckpointError
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
-from keras_prelu.finetuning.best import BestWeights
+from keras_prelu.finetuning.best_weights import BestWeights
+from keras_prelu.finetuning.class_weights import weighted
+from keras_prelu.finetuning.options import Options
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -20,7 +27,7 @@ def _net(**arguments):
 
 
 def _small_net(dropout=0.0):
-    """A net with all kinds of weights that is quick to compile."""
+    """Return a network with all kinds of weights that compiles quickly."""
     x = images = keras.Input((32, 32, 3))
     x = keras_prelu.layers.SubtractMean(name="mean")(x)
     for name in ("1", "2"):
@@ -33,7 +40,7 @@ def _small_net(dropout=0.0):
 
 
 def _arrays(count=24, seed=0):
-    """Bright and dark images, which a net of any weights can tell apart."""
+    """Return bright and dark images, which any network can learn to tell apart."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 2
     images = rng.uniform(0, 90, (count, 32, 32, 3)) + 150 * labels[:, None, None, None]
@@ -41,7 +48,7 @@ def _arrays(count=24, seed=0):
 
 
 def _noise():
-    """Images that nobody can tell apart, so that there is always a gradient."""
+    """Return images with random labels, so that the gradient is never zero."""
     rng = np.random.default_rng(2)
     images = rng.uniform(0, 255, (24, 32, 32, 3)).astype("float32")
     return images, rng.integers(0, 2, 24)
@@ -64,7 +71,7 @@ def _tune(model=None, **arguments):
 
 
 class _Weights(keras.callbacks.Callback):
-    """The weights of every layer at the end of each epoch."""
+    """Keeps the weights of every layer at the end of each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -81,7 +88,7 @@ class _Weights(keras.callbacks.Callback):
 
 
 class _Stop(keras.callbacks.Callback):
-    """A process that dies in the middle of an epoch."""
+    """Stands for a process that dies at the start of an epoch."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -106,7 +113,7 @@ def test_the_copy_has_the_body_of_the_model_and_a_new_head():
             for a, b in zip(ours, layer.get_weights(), strict=True):
                 np.testing.assert_array_equal(a, b)
     kernel, bias = copy.get_layer("fc3").get_weights()
-    # 192 values: the deviation's own error is 5 %, and Keras's default would be 0.17.
+    # The standard error of 192 values is 5 %, and Keras's default would be 0.17.
     assert 0.008 < kernel.std() < 0.012
     assert not bias.any()
     copy.set_weights([w + 1 for w in copy.get_weights()])
@@ -115,7 +122,7 @@ def test_the_copy_has_the_body_of_the_model_and_a_new_head():
 
 
 @pytest.mark.parametrize("pooling", [None, "avg"])
-def test_a_model_without_a_top_is_given_one(pooling):
+def test_a_model_without_a_top_gets_one(pooling):
     model = _net(include_top=False, pooling=pooling)
     copy, head = with_new_head(model, 3)
     x = _arrays(2)[0]
@@ -127,7 +134,7 @@ def test_a_model_without_a_top_is_given_one(pooling):
     np.testing.assert_allclose(copy.predict(x, verbose=0), scores, atol=1e-5)
 
 
-def test_a_model_of_keras_is_given_a_new_head_too():
+def test_a_model_of_keras_gets_a_new_head_too():
     model = keras.applications.MobileNetV3Small(
         weights=None, input_shape=(32, 32, 3), include_top=False, pooling="avg"
     )
@@ -156,7 +163,7 @@ def test_a_model_without_a_graph_is_refused():
 # The stages --------------------------------------------------------------------
 
 
-def test_stage_one_leaves_the_body_alone_and_stage_two_trains_it():
+def test_the_first_stage_trains_the_head_only_and_the_second_trains_all():
     model, seen = _small_net(), _Weights()
     _tune(model, train=_noise(), callbacks=[seen], patience=None)
     start = {w.path: w.numpy() for w in model.weights}
@@ -173,7 +180,7 @@ def test_stage_one_leaves_the_body_alone_and_stage_two_trains_it():
     assert changed == trainable
 
 
-def test_layers_before_the_named_one_stay_as_they_are():
+def test_layers_before_the_named_one_are_not_trained():
     seen = _Weights()
     _tune(train=_noise(), callbacks=[seen], unfreeze_from="conv2", patience=None)
     changed = {
@@ -221,12 +228,28 @@ def test_best_epoch_and_patience():
     assert not epoch(1, 0.5, 1.0)
     assert not epoch(2, 0.5, 0.9)  # of equal errors, the least loss
     assert not any(epoch(n, 0.6, 0.1) for n in (3, 4, 5, 6))
-    best.patient_from = 7  # from here on the wait counts
-    assert not epoch(7, 0.6, 0.1)
-    assert epoch(8, 0.6, 0.1)
+    best.begin_stage()  # from now on the run may end
+    assert not epoch(7, 0.9, 0.1)  # the new stage begins with worse weights,
+    assert not epoch(8, 0.8, 0.1)  # but improves,
+    assert not epoch(9, 0.7, 0.1)
+    assert not epoch(10, 0.8, 0.1)
+    assert epoch(11, 0.8, 0.1)  # and ends two epochs after its own best
     assert best.epoch == 2
     best.restore()
     assert best.model.get_weights()[0] == 2
+
+
+def test_patience_continues_after_a_resume():
+    best, resumed = BestWeights(patience=2), BestWeights(patience=2)
+    for callback in (best, resumed):
+        callback.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+        callback.model.stop_training = False
+        callback.begin_stage()
+    for number, error in enumerate((0.5, 0.6)):
+        best.on_epoch_end(number, {"val_top1_error": error, "val_loss": 1.0})
+    resumed.set_state(best.get_state())
+    resumed.on_epoch_end(2, {"val_top1_error": 0.6, "val_loss": 1.0})
+    assert resumed.model.stop_training
 
 
 def test_class_weights_weigh_the_loss():
@@ -255,17 +278,115 @@ def test_class_weights_weigh_the_loss():
         divided = (np.array(weights)[labels] * losses).sum() / np.array(weights)[
             labels
         ].sum()
-        found = first_loss(given)[0]
-        assert found == pytest.approx(expected, rel=1e-4) or found == pytest.approx(
-            divided, rel=1e-4
+        loss = first_loss(given)[0]
+        assert loss in (
+            pytest.approx(expected, rel=1e-4),
+            pytest.approx(divided, rel=1e-4),
         )
-        assert abs(found - plain) > 1e-4
+        assert abs(loss - plain) > 1e-4
+
+
+# The defaults ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "examples, batch_size, head_epochs, epochs, learning_rate",
+    [
+        (6, 6, 250, 1000, 0.01),
+        (60, 8, 32, 125, 0.01),
+        (288, 16, 14, 56, 0.01),
+        (900, 32, 9, 35, 0.01),
+        (3000, 32, 5, 20, 0.005),
+        (100_000, 32, 5, 20, 0.001),
+    ],
+)
+def test_the_defaults_depend_on_the_size_of_the_set(
+    examples, batch_size, head_epochs, epochs, learning_rate
+):
+    assert Options().batch_size_for(examples) == batch_size
+    steps = -(-examples // batch_size)
+    plan = Options().plan(steps, batch_size)
+    assert (plan.head_epochs, plan.epochs) == (head_epochs, epochs)
+    assert (plan.head_learning_rate, plan.learning_rate) == (0.01, learning_rate)
+    assert plan.patience == head_epochs
+    assert plan.epochs * steps >= 1000
+
+
+def test_given_options_are_not_changed():
+    given = {
+        "head_epochs": 30,
+        "epochs": 31,
+        "head_learning_rate": 0.5,
+        "learning_rate": 0.25,
+        "patience": None,
+        "batch_size": 7,
+    }
+    options = Options(**given)
+    plan = options.plan(9, options.batch_size_for(60))
+    assert {name: getattr(plan, name) for name in given} == given
+    # A long head stage does not shorten the second one.
+    assert Options(head_epochs=100).plan(8, 8).epochs == 100 + 125 - 32
+    assert Options(epochs=3).plan(8, 8).head_epochs == 1
+
+
+def test_the_plan_is_shown_before_training(capsys):
+    with pytest.raises(KeyboardInterrupt):
+        _tune(
+            verbose=True,
+            callbacks=[_Stop(0)],
+            head_epochs="auto",
+            epochs="auto",
+            unfreeze_from="conv2",
+        )
+    assert capsys.readouterr().out.splitlines() == [
+        "Fine-tuning on 24 images of 2 classes: 3 steps per epoch, up to 8 images per "
+        "step",
+        "  epochs 1 to 84: new head, 252 steps at the learning rate 0.01",
+        "  epochs 85 to 334: from conv2 on, 750 steps at the learning rate 0.01",
+        "  ends early after 84 epochs without improvement in the second stage",
+    ]
+
+
+def _write_textures(folder, count, seed):
+    """Write images of three classes that are easy to tell apart."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:80, :100]
+    for name in ("noise", "plain", "stripes"):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            image = np.ones((80, 100, 3)) * rng.uniform(60, 200, 3)
+            if name == "noise":
+                image += rng.normal(0, 50, image.shape)
+            if name == "stripes":
+                angle, width = rng.uniform(0, np.pi), rng.uniform(2, 5)
+                wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) / width)
+                image += 50 * np.sign(wave)[..., None]
+            pixels = image.clip(0, 255).astype("uint8")
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return data.from_directory(folder)
+
+
+@pytest.mark.slow
+def test_the_defaults_learn_a_small_set_of_easy_classes(tmp_path):
+    began = time.monotonic()
+    train, validation = data.split(_write_textures(tmp_path / "photos", 30, seed=0))
+    arguments = applications.weights.registry()["shapes"]["arguments"]
+    model = applications.ModelA(
+        weights="shapes", classes=16, input_shape=(48, 48, 3), **arguments
+    )
+    tuned = fine_tune(model, train, validation, verbose=False)
+    test = _write_textures(tmp_path / "test", 40, seed=1)
+    evaluation = keras_prelu.evaluation.evaluate(
+        tuned.model, test, "center", scales=(54,), flip=False, verbose=0
+    )
+    assert evaluation.top1 <= 0.05
+    assert time.monotonic() - began < 180
 
 
 # Data --------------------------------------------------------------------------
 
 
-def test_a_data_set_of_batches_is_taken_as_it_is():
+def test_a_data_set_of_batches_is_not_changed():
     images, labels = _arrays()
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
     plain = tf.data.Dataset.from_tensor_slices(_arrays(8, seed=1)).batch(8)
@@ -276,10 +397,9 @@ def test_a_data_set_of_batches_is_taken_as_it_is():
 
 def test_arrays_are_shuffled_each_image_once_an_epoch():
     images = np.arange(6, dtype="float32").reshape(6, 1)
-    prepared = datasets.prepare(
-        (images, np.arange(6) % 2), (images, np.arange(6) % 2),
-        ["a", "b"], 2, 32, None, None, seed=0,
-    )  # fmt: skip
+    pair = images, np.arange(6) % 2
+    options = Options(class_names=["a", "b"], batch_size=2)
+    prepared = datasets.prepare(pair, pair, options, image_size=32)
     assert prepared.steps == 3
     seen = [x.numpy().ravel().tolist() for x, _ in prepared.train(0).take(6)]
     first, second = sum(seen[:3], []), sum(seen[3:], [])
@@ -290,6 +410,24 @@ def test_arrays_are_shuffled_each_image_once_an_epoch():
         assert (x.numpy().ravel() % 2 == y.numpy()).all()
 
 
+def test_images_in_0_1_are_warned_about_once(recwarn):
+    images, labels = _arrays()
+    _tune(train=(images / 255, labels), head_epochs=1, epochs=2)
+    [warning] = [w for w in recwarn if "[0, 255]" in str(w.message)]
+    assert warning.category is UserWarning
+    assert "multiply the images by 255" in str(warning.message)
+
+
+def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
+    images, labels = _arrays()
+    model = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    _tune(model, train=(images / 255, labels), head_epochs=1, epochs=1)
+    _tune(head_epochs=1, epochs=1)  # images in [0, 255], with preprocessing
+    assert not [w for w in recwarn if "[0, 255]" in str(w.message)]
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
@@ -298,16 +436,21 @@ def test_arrays_are_shuffled_each_image_once_an_epoch():
         ({"class_names": None}, "Argument `class_names` must name the classes"),
         (
             {"class_names": ["one"]},
-            r"Labels must be in 0 ... 0.*Received: labels=0 ... 1",
+            r"`train` must have labels in 0 ... 0.*Received: labels=0 ... 1",
         ),
         ({"scale": (32, 40)}, "Arguments `scale` and `eval_scale` must be None"),
         ({"head_epochs": -1}, "Received: head_epochs=-1"),
         ({"epochs": 1}, "Received: epochs=1, head_epochs=2"),
         ({"patience": 0}, "Received: patience=0"),
         ({"batch_size": 0}, "Received: batch_size=0"),
+        ({"epochs": "many"}, "or \"auto\". Received: epochs='many'"),
+        ({"learning_rate": 0.0}, "Received: learning_rate=0.0"),
         ({"unfreeze_from": "conv9"}, "Received: unfreeze_from='conv9'"),
         ({"class_weight": {0: 1.0}}, "Argument `class_weight` must be None"),
-        ({"train": (_arrays()[0], np.eye(2)[_arrays()[1]])}, "Labels must be integers"),
+        (
+            {"train": (_arrays()[0], np.eye(2)[_arrays()[1]])},
+            "`train` must have integer labels",
+        ),
         ({"train": (_arrays()[0], [0])}, "Received: 24 images, 1 labels"),
     ],
 )
@@ -322,7 +465,8 @@ def test_bad_arguments_are_refused(wrong, message):
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, epoch):
     model = _small_net(dropout=0.5)
-    arguments = {"epochs": 7, "patience": 2, "learning_rate": 1e-6}
+    # Random labels: the second stage improves at first, and soon no longer.
+    arguments = {"epochs": 9, "patience": 2, "learning_rate": 0.03, "train": _noise()}
     keras.utils.set_random_seed(1)
     whole = _tune(model, directory=tmp_path / "whole", **arguments)
     with pytest.raises(KeyboardInterrupt):
@@ -339,17 +483,19 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, epoch):
         np.testing.assert_array_equal(a, b)
     once_more = _tune(model, directory=tmp_path / "cut", **arguments)
     assert once_more.history == whole.history
-    assert whole.history["epoch"] == [1, 2, 3, 4]  # the patience ended it
+    # The patience ended it, two epochs after the best epoch of the second stage.
+    assert whole.best_epoch > 2
+    assert whole.history["epoch"][-1] == whole.best_epoch + 2 < 9
 
 
 def _often():
-    """Checkpoints after every step."""
+    """Make every run save a checkpoint after every step."""
     from unittest import mock
 
     original = keras_prelu.callbacks.ExactResume.__init__
 
     def init(self, directory):
-        original(self, directory, seconds=0.0, share=1.0)
+        original(self, directory, seconds=0.0, fraction=1.0)
 
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
 
@@ -360,10 +506,14 @@ def test_several_workers_are_refused(monkeypatch):
         _tune()
 
 
-def test_the_progress_of_a_caller_is_told_the_wait_too():
-    progress = keras_prelu.callbacks.Progress(8, epochs=2, show=False)
-    _tune(callbacks=[progress], head_epochs=1, epochs=2)
+def test_the_progress_of_a_caller_measures_the_wait_too(capsys):
+    progress = keras_prelu.callbacks.Progress(None, epochs=None)
+    _tune(callbacks=[progress], head_epochs=1, epochs=2, verbose=True)
     assert [0 <= row["input_wait"] <= 1 for row in progress.rows] == [True, True]
+    assert (progress.batch_size, progress.epochs) == (8, 2)
+    lines = capsys.readouterr().out.splitlines()
+    # Its lines replace those of `verbose`.
+    assert sum(line.startswith("Epoch ") for line in lines) == 2
 
 
 def test_other_data_or_settings_are_not_resumed(tmp_path):
@@ -380,11 +530,10 @@ def test_other_data_or_settings_are_not_resumed(tmp_path):
 @pytest.mark.parametrize("class_weight", [None, {0: 1, 1: 3}])
 def test_batches_of_arrays_are_the_same_on_all_backends(monkeypatch, class_weight):
     def batches():
-        prepared = datasets.prepare(
-            _arrays(10), _arrays(7), ["a", "b"], 4, 32, None, None, seed=3
-        )
+        options = Options(class_names=["a", "b"], batch_size=4, seed=3)
+        prepared = datasets.prepare(_arrays(10), _arrays(7), options, image_size=32)
         if class_weight:
-            prepared = datasets.weighted(prepared, class_weight)
+            prepared = weighted(prepared, class_weight)
         endless = iter(prepared.train(2))
         return [next(endless) for _ in range(4)], list(prepared.validation)
 
@@ -405,7 +554,7 @@ def test_exact_resume_is_refused_on_other_backends(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_validation_arrays_are_checked_as_those_for_training_are():
+def test_validation_arrays_are_checked_like_training_arrays():
     images, labels = _arrays(8)
     with pytest.raises(ValueError, match="`validation`.*8 images, 7 labels"):
         _tune(validation=(images, labels[:7]))

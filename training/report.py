@@ -30,7 +30,7 @@ def write_report(workdir, config, source):
     """
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
     scale = config.data.eval_scale
-    found = evaluate(model, source, scales=(scale,), batch_size=config.batch_size)
+    found = evaluate(model, source, scales=(scale,), batch_size=config.batch_size or 32)
     write_evaluations([found], workdir, config.data.image_size)
 
     folder = workdir / "report"

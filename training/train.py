@@ -102,21 +102,24 @@ def from_scratch(config, strategy, workdir, followed, train, validation):
 def from_a_trained_net(config, strategy, workdir, followed, train, validation):
     """Returns the model, twice, and what fine-tunes a copy of it."""
     model = construct(config, len(train.class_names), strategy)
+    options = {
+        **config.finetune,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
 
     def fit():
         return fine_tune(
             model,
             train,
             validation,
-            **config.finetune,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
+            **given,
             scale=tuple(config.data.scale),
             eval_scale=config.data.eval_scale,
             directory=workdir.checkpoints,
             callbacks=followed,
             seed=config.seed,
-            verbose=False,
         ).model
 
     return model, model, fit
@@ -131,7 +134,8 @@ def describe(config, strategy, model, trained, sources):
     print(
         f"Devices: {', '.join(distribution.devices(strategy))}; "
         f"{replicas} replica(s) on {workers} worker(s)\n"
-        f"Batch: {config.batch_size} over all replicas; dtype {config.dtype}; "
+        f"Batch: {config.batch_size or 'chosen by fine_tune'} over all replicas; "
+        f"dtype {config.dtype}; "
         f"XLA {'on' if trained.jit_compile else 'off'}, {why}\n"
         f"Model: {config.model.name}, {model.count_params():,} parameters, "
         f"{analysis.multiply_adds(model):,} multiply-adds a picture\n"

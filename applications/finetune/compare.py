@@ -1,12 +1,12 @@
-"""What fine-tuning gains: from scratch, head only, fine-tuned and a linear model.
+"""Compare fine-tuning with training from scratch, a new head alone, and a linear model.
 
     python applications/finetune/compare.py
 
-On the two sets of targets.py: 40 training pictures and 20 validation pictures of each
-unseen shape, 100 to test; 300 training digits, 200 for validation, 1,297 to test. The
-best epoch is chosen on the validation pictures, the error is that on the test pictures.
-Writes results.csv, a row for each run, after every run, and goes on from it; then
-prints the table of README.md. Needs `pip install '.[notebook]'`.
+It uses the two sets of targets.py. Of each unseen shape, 40 images are for training, 20
+for validation and 100 for the test; of the digits, 300, 200 and 1,297. The validation
+images choose the best epoch, and the error is measured on the test images. Each run
+adds a row to results.csv, and a second call skips the runs that are in it. At the end
+the table of README.md is printed. Needs `pip install '.[notebook]'`.
 """
 
 import argparse
@@ -25,19 +25,19 @@ from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
 
 HERE = pathlib.Path(__file__).parent
-SETS = {"pictures": "unseen shapes", "digits": "digits"}
+SETS = {"shapes": "Unseen shapes", "digits": "Digits"}
 METHODS = {
     "linear": "linear model on the pixels",
-    "scratch": "from scratch",
-    "head": "head only",
-    "tuned": "fine-tuned",
+    "scratch": "network trained from scratch",
+    "head": "trained network, only the head fine-tuned",
+    "tuned": "trained network, fine-tuned",
 }
 SEEDS = (0, 1, 2)
 EPOCHS = 40
 
 
 def open_images(folder, seed):
-    """Training, validation and test source of the unseen shapes, and class names."""
+    """Return the training, validation and test source, and the class names."""
     write_images(folder, 160)
     rest, test = data.split(data.from_directory(folder), 100 / 160, seed)
     train, validation = data.split(rest, 20 / 60, seed)
@@ -45,13 +45,13 @@ def open_images(folder, seed):
 
 
 def error(model, test):
-    """Top-1 error on the test pictures, in percent."""
+    """Return the top-1 error on the test images, in percent."""
     images, labels = test if isinstance(test, tuple) else as_arrays(test)
     return 100 * float(np.mean(model.predict(images, verbose=0).argmax(1) != labels))
 
 
 def linear(train, test):
-    """Top-1 error of logistic regression on the pixels, in percent."""
+    """Return the top-1 error of logistic regression on the pixels, in percent."""
     (images, labels), (others, truth) = (
         part if isinstance(part, tuple) else as_arrays(part) for part in (train, test)
     )
@@ -61,27 +61,29 @@ def linear(train, test):
     return 100 * float(np.mean(guesses != truth))
 
 
-def net(weights):
-    """The net of the quickstart, with its weights or new."""
+def network(weights):
+    """Return the quickstart's network, with trained or new weights."""
     arguments = registry()["shapes"]["arguments"]
     return ModelA(weights=weights, classes=16, input_shape=(SIDE, SIDE, 3), **arguments)
 
 
 def tune(method, parts, class_names, seed):
-    """Top-1 error of a net, in percent; the methods differ in nothing but this."""
+    """Return the top-1 error of a network, in percent."""
     train, validation, test = parts
     is_source = not isinstance(train, tuple)
     sizes = {"scale": (48, 60), "eval_scale": 54} if is_source else {}
     head_epochs = {"scratch": 0, "head": EPOCHS, "tuned": 5}[method]
     tuned = fine_tune(
-        net(None if method == "scratch" else "shapes"),
+        network(None if method == "scratch" else "shapes"),
         train,
         validation,
         class_names,
         head_epochs=head_epochs,
         epochs=EPOCHS,
+        head_learning_rate=1e-2,
         learning_rate=1e-2,
         patience=None,
+        batch_size=32,
         **sizes,
         seed=seed,
         verbose=False,
@@ -90,8 +92,8 @@ def tune(method, parts, class_names, seed):
 
 
 def run(name, method, seed, folder):
-    """Runs one method on one set."""
-    if name == "pictures":
+    """Run one method on one set, and return its error."""
+    if name == "shapes":
         parts, class_names = open_images(folder, seed)
     else:
         parts, class_names = load_digits((300, 200), seed)
@@ -101,23 +103,23 @@ def run(name, method, seed, folder):
 
 
 def show(rows):
-    """Prints the table: mean and deviation over the seeds."""
-    print("| test error in percent | " + " | ".join(SETS.values()) + " |")
+    """Print the table: mean and standard deviation over the seeds."""
+    print("| Top-1 error on test images (%) | " + " | ".join(SETS.values()) + " |")
     print("|---|" + "---|" * len(SETS))
     for method, title in METHODS.items():
         cells = []
         for name in SETS:
-            found = [
+            errors = [
                 float(row["error"])
                 for row in rows
                 if (row["set"], row["method"]) == (name, method)
             ]
-            cells.append(f"{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}")
+            cells.append(f"{np.mean(errors):.1f} ± {np.std(errors, ddof=1):.1f}")
         print(f"| {title} | " + " | ".join(cells) + " |")
 
 
 def main():
-    """Runs what is not in results.csv yet, and prints the table."""
+    """Run what is not in results.csv yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path, default=HERE / "results.csv")
     path = parser.parse_args().output
@@ -130,13 +132,13 @@ def main():
                     if (name, method, seed) in done:
                         continue
                     key = {"set": name, "method": method, "seed": seed}
-                    found = f"{run(name, method, seed, folder):.2f}"
-                    rows.append({**key, "error": found})
+                    result = f"{run(name, method, seed, folder):.2f}"
+                    rows.append({**key, "error": result})
                     with replacing(path) as aside, aside.open("w", newline="") as file:
                         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
                         writer.writeheader()
                         writer.writerows(rows)
-                    print(f"{name}, {method}, seed {seed}: {found} %", flush=True)
+                    print(f"{name}, {method}, seed {seed}: {result} %", flush=True)
     show(rows)
 
 

@@ -1,4 +1,4 @@
-"""Two sets to fine-tune on: drawn pictures of unseen shapes, and handwritten digits."""
+"""Two sets to fine-tune on: drawn images of unseen shapes, and handwritten digits."""
 
 import math
 import pathlib
@@ -9,7 +9,7 @@ from PIL import Image
 from keras_prelu import data
 from keras_prelu.data.shapes_renderer import render_parts
 
-SIDE = 48  # of the net with the weights "shapes"
+SIDE = 48  # input size of the network with the weights "shapes"
 
 
 def _disk(x, y, radius, start=0, stop=360):
@@ -17,7 +17,7 @@ def _disk(x, y, radius, start=0, stop=360):
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
 
-# None of them is among the 16 shapes of the built-in set, however it is turned.
+# None of them is a rotated shape of the built-in set.
 UNSEEN_SHAPES = {
     "bolt": [
         ([(0.25, -0.95), (-0.55, 0.15), (0.0, 0.15)], True),
@@ -47,51 +47,52 @@ UNSEEN_SHAPES = {
 
 
 def write_images(folder, count, seed=0):
-    """Writes a folder for each unseen shape, with JPEGs of it as photographs would lie.
+    """Write one folder of JPEG files per unseen shape.
 
     Args:
-        folder: Where to; what is there already is not written again.
-        count: Pictures of each shape.
-        seed: Integer. Another seed, other pictures.
+        folder: The parent folder. Files that exist are not written again.
+        count: Integer. Images of each shape.
+        seed: Integer. Each seed draws other images.
     """
     for number, (name, parts) in enumerate(UNSEEN_SHAPES.items()):
-        place = pathlib.Path(folder, name)
-        place.mkdir(parents=True, exist_ok=True)
+        class_folder = pathlib.Path(folder, name)
+        class_folder.mkdir(parents=True, exist_ok=True)
         for i in range(count):
-            path = place / f"{name}-{i:04d}.jpg"
+            path = class_folder / f"{name}-{i:04d}.jpg"
             if not path.exists():
-                # A corner of the seeds that the built-in set does not use.
+                # The built-in set does not use these seeds.
                 path.write_bytes(render_parts(parts, (10**6 + seed, 1000 * number + i)))
 
 
 def load_digits(parts, seed=0):
-    """Scikit-learn's 1,797 handwritten digits, as RGB images in random order.
+    """Return scikit-learn's 1,797 handwritten digits as RGB images in random order.
 
     Args:
-        parts: Numbers of images; what is left becomes one more part.
-        seed: Integer, of the order.
+        parts: The number of images in each part. The rest becomes one more part.
+        seed: Integer. Seed of the order.
 
     Returns:
-        A list of `(images, labels)`, and the names of the classes.
+        A list of `(images, labels)`, one pair per part, and the names of the classes.
     """
     from sklearn import datasets
 
     digits = datasets.load_digits()
     images = np.stack([_enlarged(image) for image in digits.images])
     order = np.random.default_rng(seed).permutation(len(images))
-    places = np.split(order, np.cumsum(parts))
-    return [(images[p], digits.target[p]) for p in places], [str(n) for n in range(10)]
+    positions = np.split(order, np.cumsum(parts))
+    arrays = [(images[part], digits.target[part]) for part in positions]
+    return arrays, [str(digit) for digit in range(10)]
 
 
 def _enlarged(image):
-    """8×8 grey levels of 0 to 16, as an RGB image of the net's size."""
-    grey = Image.fromarray((image * 255 / 16).astype("uint8"))
-    large = grey.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    """Return 8×8 gray levels of 0 to 16 as an RGB image of the network's input size."""
+    gray = Image.fromarray((image * 255 / 16).astype("uint8"))
+    large = gray.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     return np.repeat(np.asarray(large)[..., None], 3, axis=-1)
 
 
 def as_arrays(source):
-    """All centre crops of a source, and their labels."""
+    """Return the center crops of all images of a source, and their labels."""
     batches = data.eval_batches(source, len(source), SIDE, scale=54)
     images, labels = next(batches.as_numpy_iterator())
     return images, labels

@@ -1,15 +1,40 @@
-"""Callbacks of Keras's `fit`: exact resume, the learning rate, logs and progress."""
+"""Callbacks for Keras's `fit`: exact resume, learning rate, logs and progress."""
+
+from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
 from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 from keras_prelu.callbacks.fit import resumable_fit
 from keras_prelu.callbacks.logs import MetricsLog, SlopesLog, TensorBoardLog
 from keras_prelu.callbacks.plateau import PlateauSchedule
+from keras_prelu.callbacks.preemption import PREEMPTED, Preempted
 from keras_prelu.callbacks.progress import Progress
 from keras_prelu.callbacks.same_run import SameRun
 
-# They need TensorFlow.
-__getattr__, __dir__ = on_use.attach(
-    __name__,
-    names={"resume": ("PREEMPTED", "ExactResume", "NotFiniteError", "Preempted")},
+if TYPE_CHECKING:
+    from keras_prelu.callbacks.resume import ExactResume, NotFiniteError
+
+__all__ = [
+    "PREEMPTED",
+    "CheckpointError",
+    "Checkpoints",
+    "ExactResume",
+    "MetricsLog",
+    "NotFiniteError",
+    "PlateauSchedule",
+    "Preempted",
+    "Progress",
+    "SameRun",
+    "SlopesLog",
+    "TensorBoardLog",
+    "resumable_fit",
+]
+
+# `ExactResume` needs TensorFlow.
+__getattr__, _ = on_use.attach(
+    __name__, names={"resume": ("ExactResume", "NotFiniteError")}
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,35 +1,40 @@
-"""Checkpoints on disk: each one file, whole or absent, the newest few kept."""
+"""Checkpoints on disk: one file each, complete or absent."""
 
 import json
 import pathlib
 import re
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from keras_prelu.files import PARTIAL, replacing
+from keras_prelu.types import PathLike
+
+__all__ = ["CheckpointError", "Checkpoints"]
 
 _STATE = "state.json"
-# NumPy's files do not know the names of bfloat16 and other types of ml_dtypes.
+# NumPy's files lose the names of bfloat16 and the other types of ml_dtypes.
 _UNKNOWN_TO_NUMPY = "V"
 
 
 class CheckpointError(ValueError):
-    """There are checkpoints, but the run cannot go on from them."""
+    """There are checkpoints, but the run cannot resume from them."""
 
 
 class Checkpoints:
-    """A folder of checkpoints, each a file of arrays and of a small JSON state.
+    """A folder of checkpoints, each a file with arrays and a small JSON state.
 
-    A file is written aside, synced and renamed. It lists its arrays, and they carry
-    checksums. So a process killed at any moment, a full disk or a damaged file costs at
-    most the newest checkpoint.
+    A file is written under a temporary name, synced and renamed. It lists its arrays,
+    which have checksums. So a process killed at any moment, a full disk or a damaged
+    file costs at most the newest checkpoint.
 
     Args:
-        directory: The folder. Made where it does not exist.
-        keep: Integer, at least 1. How many of the newest to keep. Two, so that there is
-            another one when the newest turns out to be torn.
+        directory: The folder, which is created if it does not exist.
+        keep: Integer, at least 1. The number of newest checkpoints to keep. With the
+            default of two, one is left if the newest turns out to be damaged.
 
     Examples:
         >>> checkpoints = Checkpoints("run/checkpoints")
@@ -39,16 +44,17 @@ class Checkpoints:
         >>> arrays, state = checkpoints.load(7)
     """
 
-    def __init__(self, directory, keep=2):
+    def __init__(self, directory: PathLike, keep: int = 2) -> None:
         if not isinstance(keep, int) or keep < 1:
             raise ValueError(
-                f"`keep` must be an integer of at least 1. Received: keep={keep}"
+                "Argument `keep` must be an integer of at least 1. "
+                f"Received: keep={keep}"
             )
         self.directory = pathlib.Path(directory)
         self.keep = keep
         self.directory.mkdir(parents=True, exist_ok=True)
         for partial in self.directory.glob(f"{PARTIAL}*"):
-            partial.unlink()  # of a process that was killed while it wrote
+            partial.unlink()  # from a process that was killed while it wrote
 
     def _path(self, step):
         return self.directory / f"step-{step:09d}.npz"
@@ -60,32 +66,34 @@ class Checkpoints:
         )
         return sorted(int(match[1]) for match in matches if match)
 
-    def save(self, step, arrays, state):
-        """Writes a checkpoint, then drops those that are too many.
+    def save(
+        self, step: int, arrays: Mapping[str, np.ndarray], state: Any
+    ) -> pathlib.Path:
+        """Write a checkpoint, then delete the oldest beyond `keep`.
 
         Args:
-            step: Integer. The step's number, under which it is found again.
+            step: Integer. The number of the step.
             arrays: Dict from names to NumPy arrays.
-            state: What `json` can write.
+            state: A value that `json` can write.
 
         Returns:
             The file's path.
         """
         dtypes = {name: str(array.dtype) for name, array in arrays.items()}
-        text = json.dumps({"dtypes": dtypes, "state": state})
-        text = np.frombuffer(text.encode(), np.uint8)
+        text = json.dumps({"dtypes": dtypes, "state": state}).encode()
+        content = {**arrays, _STATE: np.frombuffer(text, np.uint8)}
         with replacing(self._path(step)) as aside, aside.open("wb") as file:
-            np.savez(file, **arrays, **{_STATE: text})
+            np.savez(file, **content)  # type: ignore[arg-type]
         for old in self._steps()[: -self.keep]:
             self._path(old).unlink()
         return self._path(step)
 
-    def good_steps(self):
-        """Returns the steps, in order, whose checkpoints are whole.
+    def good_steps(self) -> list[int]:
+        """Return the steps, in order, whose checkpoints are undamaged.
 
         Raises:
-            CheckpointError: There are checkpoints, but none is whole. To begin again
-                without a word would lose a run that somebody may be able to repair.
+            CheckpointError: All checkpoints are damaged. To begin again in silence
+                would lose a run that somebody may be able to repair.
         """
         good, steps = [], self._steps()
         for step in steps:
@@ -96,13 +104,13 @@ class Checkpoints:
                 logging.warning("Damaged checkpoint %s: %s", self._path(step), flaw)
         if steps and not good:
             raise CheckpointError(
-                "At least one checkpoint should be whole: repair or delete them. "
+                "At least one checkpoint must be undamaged: repair or delete them. "
                 f"Received: {', '.join(str(self._path(step)) for step in steps)}"
             )
         return good
 
-    def load(self, step):
-        """Returns the arrays and the state saved at a step."""
+    def load(self, step: int) -> tuple[dict[str, np.ndarray], Any]:
+        """Return the arrays and the state saved at a step."""
         with np.load(self._path(step), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         dtypes, state = _described(arrays.pop(_STATE))
@@ -111,36 +119,35 @@ class Checkpoints:
                 arrays[name] = array.view(dtypes[name])
         return arrays, state
 
-    def state(self, step):
-        """Returns the state saved at a step, without reading the arrays."""
+    def state(self, step: int) -> Any:
+        """Return the state saved at a step, without reading the arrays."""
         with np.load(self._path(step), allow_pickle=False) as archive:
             return _described(archive[_STATE])[1]
 
-    def drop_after(self, step):
-        """Deletes the checkpoints of later steps, which are to be trained again."""
+    def drop_after(self, step: int) -> None:
+        """Delete the checkpoints of later steps, which will be trained again."""
         for later in self._steps():
             if later > step:
                 self._path(later).unlink()
 
 
 def _described(text):
-    """Returns the type of each array, and the state, from the text beside them."""
+    """Return the dtype of each array, and the state, from a checkpoint's JSON text."""
     content = json.loads(text.tobytes())
     return content["dtypes"], content["state"]
 
 
 def _flaw(path):
-    """Returns what is wrong with a checkpoint, or None where it is whole."""
+    """Return what is wrong with a checkpoint, or None if nothing is."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()  # reads everything, compares the checksums
         if damaged:
-            return f"{damaged} has another checksum"
+            return f"{damaged} has a wrong checksum"
         with np.load(path, allow_pickle=False) as archive:
             dtypes, _ = _described(archive[_STATE])
-            missing = {*dtypes, _STATE} ^ {*archive.files}
-        return (
-            f"{', '.join(sorted(missing))} is missing or too much" if missing else None
-        )
+            different = sorted({*dtypes, _STATE} ^ {*archive.files})
+        names = ", ".join(different)
+        return f"missing or unknown arrays: {names}" if different else None
     except Exception as error:  # damaged bytes raise errors of any kind
         return f"{type(error).__name__}: {error}"

@@ -1,20 +1,29 @@
-"""`fit` that goes on where an earlier process was stopped."""
+"""A `fit` that resumes where an earlier process was stopped."""
 
 import contextlib
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 
 from keras_prelu.callbacks.checkpoints import CheckpointError
 from keras_prelu.data.errors import original_errors
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from keras_prelu.callbacks.resume import ExactResume
+
+__all__ = ["resumable_fit", "without_needless_warnings"]
+
 
 @contextlib.contextmanager
-def without_needless_warnings():
-    """Silences two Keras warnings that do not apply here.
+def without_needless_warnings() -> Iterator[None]:
+    """Silence two Keras warnings that do not apply here.
 
-    The pipeline shuffles by itself, and a data set that leaves bad images out cannot
-    know its length.
+    The pipeline shuffles its images itself, and a data set that leaves bad images out
+    cannot know its length.
     """
     with warnings.catch_warnings():
         for about in (".shuffle=True. was passed", "Your input ran out of data"):
@@ -25,20 +34,26 @@ def without_needless_warnings():
 @without_needless_warnings()
 @original_errors()
 def resumable_fit(
-    model, train, epochs, steps_per_epoch, resume, callbacks=(), validation_data=None
-):
-    """Fits a model from wherever its checkpoints stand, to the last epoch.
+    model: keras.Model,
+    train: "Callable[[int], tf.data.Dataset]",
+    epochs: int,
+    steps_per_epoch: int,
+    resume: "ExactResume",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    validation_data: "tf.data.Dataset | None" = None,
+) -> None:
+    """Fit a model from its newest checkpoint to the last epoch.
 
     Args:
         model: A compiled `keras.Model`.
-        train: Function from a step's number to the `tf.data.Dataset` of the batches
-            from that step on, without end.
-        epochs: Integer. Epochs in all, those of earlier runs included.
+        train: Function from a step's number to the endless `tf.data.Dataset` of the
+            batches from that step on.
+        epochs: Integer. Epochs of the whole run, earlier processes included.
         steps_per_epoch: Integer.
         resume: An `ExactResume`.
-        callbacks: List of callbacks. Those with `get_state` and `set_state` go on
-            where they were.
-        validation_data: A `tf.data.Dataset`, run through after each epoch.
+        callbacks: List of callbacks. Those with `get_state` and `set_state` are
+            restored too.
+        validation_data: A `tf.data.Dataset`, evaluated after each epoch.
 
     Examples:
         >>> import tensorflow as tf
@@ -60,12 +75,13 @@ def resumable_fit(
     resume.set_model(model)
     resume.follow(callbacks)
     callbacks = [*callbacks, resume]  # last: it saves what the others have done
-    resume.restore(train(0).element_spec)
+    batches = train(resume.find_step())
+    resume.restore(batches.element_spec)
     _refuse_other_epochs(resume, steps_per_epoch)
 
-    def fit(steps, until):
+    def fit(batches, steps, until):
         model.fit(
-            train(resume.step),
+            batches,
             epochs=until,
             initial_epoch=resume.epoch,
             steps_per_epoch=steps,
@@ -78,26 +94,27 @@ def resumable_fit(
         if resume.batch == steps_per_epoch:
             _finish_epoch(model, resume, callbacks, validation_data)
         elif resume.batch:
-            fit(steps_per_epoch - resume.batch, until=resume.epoch + 1)
+            fit(batches, steps_per_epoch - resume.batch, until=resume.epoch + 1)
+            batches = train(resume.step)
         if resume.epoch < epochs and not model.stop_training:
-            fit(steps_per_epoch, until=epochs)
+            fit(batches, steps_per_epoch, until=epochs)
         resume.save()
 
 
 def _refuse_other_epochs(resume, steps_per_epoch):
-    """Refuses epochs of another length, in which the run's step would not lie there."""
-    where = resume.epoch * steps_per_epoch + resume.batch
-    if resume.step != where or resume.batch > steps_per_epoch:
+    """Refuse epochs of another length than those of the checkpoint."""
+    step = resume.epoch * steps_per_epoch + resume.batch
+    if resume.step != step or resume.batch > steps_per_epoch:
         raise CheckpointError(
-            "Argument `steps_per_epoch` must be that of the run: the checkpoint in "
-            f"{resume.checkpoints.directory} is of step {resume.step}, after "
+            "Argument `steps_per_epoch` must be the same as in the run: the checkpoint "
+            f"in {resume.checkpoints.directory} is of step {resume.step}, after "
             f"{resume.epoch} epochs and {resume.batch} steps. "
             f"Received: steps_per_epoch={steps_per_epoch}"
         )
 
 
 def _finish_epoch(model, resume, callbacks, validation_data):
-    """Does what `fit` does after an epoch's last step: the run ended just there."""
+    """Finish an epoch whose steps are done, as `fit` would have done."""
     resume.restore_metrics()
     logs = model.get_metrics_result()
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)

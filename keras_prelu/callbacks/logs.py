@@ -1,8 +1,10 @@
-"""What a run writes while it trains: tables of metrics and slopes, TensorBoard."""
+"""The files that a run writes while it trains: CSV tables and TensorBoard events."""
 
 import contextlib
 import csv
 import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from absl import logging
@@ -10,39 +12,49 @@ from absl import logging
 from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
 from keras_prelu.files import replacing
+from keras_prelu.types import PathLike
+
+__all__ = ["MetricsLog", "SlopesLog", "TableLog", "TensorBoardLog"]
 
 
 class TableLog(keras.callbacks.Callback):
-    """A table with rows for each epoch, which is a file at all times.
+    """A table with rows for each epoch, in a CSV file that is always complete.
 
-    Its rows are part of the run's state: a run that resumes goes on from the rows of
-    its checkpoint, so that no epoch stands in the file twice.
+    Its rows are part of the run's state. A run that resumes continues from the rows in
+    its checkpoint, so that no epoch is in the file twice.
 
     Args:
-        path: The CSV file, or None to keep the rows in memory (`rows`) only, as all
-            workers but the first do.
+        path: The CSV file, or None to keep the rows in memory only, as all workers but
+            the first do.
+
+    Attributes:
+        path: The CSV file, or None.
+        rows: List of dicts.
     """
 
-    def __init__(self, path=None):
+    def __init__(self, path: PathLike | None = None) -> None:
         super().__init__()
         self.path = path
-        self.rows = []
+        self.rows: list[dict[str, Any]] = []
 
-    def add(self, rows):
-        """Appends rows, dicts of the same keys, and writes the file anew.
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows, and write the file again.
 
-        Where that fails, for instance on a full disk, it is logged: the next row writes
-        all of them again.
+        A failure, for instance on a full disk, is logged. The next row writes all rows
+        again.
+
+        Args:
+            rows: List of dicts with the same keys.
         """
-        self.rows.extend(rows)
+        self.rows.extend(map(dict, rows))
         self._try_to_write()
 
-    def get_state(self):
-        """Returns the rows so far."""
+    def get_state(self) -> dict[str, Any]:
+        """Return the rows so far."""
         return {"rows": self.rows}
 
-    def set_state(self, state):
-        """Takes up the rows of a checkpoint, in place of those in the file."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Replace the rows with those of a checkpoint."""
         self.rows = state["rows"]
         self._try_to_write()
 
@@ -50,10 +62,12 @@ class TableLog(keras.callbacks.Callback):
         try:
             self.write()
         except OSError as error:
-            logging.error("Could not write %s: %s. Training goes on.", self.path, error)
+            logging.error(
+                "Could not write %s: %s. Training continues.", self.path, error
+            )
 
-    def write(self):
-        """Writes the file anew."""
+    def write(self) -> None:
+        """Write the file."""
         if self.path is None or not self.rows:
             return
         names = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -69,16 +83,16 @@ def _shown(value):
 
 
 def _learning_rate(logs, model):
-    """The rate that the epoch was trained with.
+    """Return the rate that the epoch was trained with.
 
     Keras's schedules put it into the logs before they change it.
     """
-    now = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    return logs.get("learning_rate", now)
+    current = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    return logs.get("learning_rate", current)
 
 
 class MetricsLog(TableLog):
-    """Writes an epoch's loss, errors and the learning rate it used to a CSV file.
+    """Writes the loss, errors and learning rate of each epoch to a CSV file.
 
     Args:
         path: The file, or None.
@@ -87,8 +101,9 @@ class MetricsLog(TableLog):
         >>> log = keras_prelu.callbacks.MetricsLog("metrics.csv")
     """
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the epoch's row; epochs are counted from 1."""
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add the row of an epoch. Epochs are counted from 1."""
+        logs = logs or {}
         rate = _learning_rate(logs, self.model)
         self.add([{"epoch": epoch + 1, **logs, "learning_rate": rate}])
 
@@ -103,13 +118,12 @@ class SlopesLog(TableLog):
         >>> log = keras_prelu.callbacks.SlopesLog("slopes.csv")
 
     Reference:
-
-    - [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), table 1 (the
-      slopes that a trained net has learned).
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), Table 1 (the slopes that a
+        trained network has learned)
     """
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds a row for each layer that has slopes."""
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Add a row for each layer that has slopes."""
         self.add(
             [
                 {
@@ -126,33 +140,33 @@ class SlopesLog(TableLog):
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Writes curves, learning rate and histograms of slopes for TensorBoard.
+    """Writes metrics, learning rate and histograms of slopes for TensorBoard.
 
     Each epoch has its own event files. An epoch that is trained again after a resume
-    replaces those of the first time, so that no curve has a point twice. An epoch that
-    cannot be written, for instance on a full disk, is logged, and training goes on.
+    replaces its earlier files, so that no curve has a point twice. If an epoch cannot
+    be written, for instance on a full disk, the error is logged and training continues.
 
     Args:
-        directory: The folder to point TensorBoard at.
+        directory: The log directory that TensorBoard reads.
 
     Examples:
         >>> log = keras_prelu.callbacks.TensorBoardLog("tensorboard")
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory: PathLike) -> None:
         super().__init__()
         on_use.imported("tensorflow", "keras_prelu.callbacks.TensorBoardLog")
         self.directory = pathlib.Path(directory)
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the epoch's values under its number, counted from 1."""
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the values of an epoch under its number, counted from 1."""
         import tensorflow as tf
 
         try:
-            self._write(epoch + 1, logs)
+            self._write(epoch + 1, logs or {})
         except (OSError, tf.errors.OpError) as error:
             logging.error(
-                "Could not write epoch %d to %s: %s. Training goes on.",
+                "Could not write epoch %d to %s: %s. Training continues.",
                 epoch + 1,
                 self.directory,
                 str(error).splitlines()[0],
@@ -184,4 +198,4 @@ class TensorBoardLog(keras.callbacks.Callback):
         )
         with writer.as_default(step=number):
             yield
-        writer.close()  # says what could not be written, as its end would not
+        writer.close()  # raises what could not be written; deleting it would not

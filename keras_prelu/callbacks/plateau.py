@@ -1,38 +1,42 @@
-"""The paper's learning rate: divided by ten when the error stops falling."""
+"""The paper's learning rate schedule: divided by ten when the error plateaus."""
+
+from typing import Any
 
 import keras
 
+__all__ = ["PlateauSchedule"]
+
 
 class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
-    """Lowers the learning rate on a plateau, and remembers where it stood.
+    """Lowers the learning rate on a plateau, and remembers its state across a resume.
 
-    Keras's own callback keeps its best value and its patience in memory only, and
-    forgets them whenever `fit` begins. This one gives them to `ExactResume`.
+    Keras's own callback forgets its best value and its patience whenever `fit` begins.
+    This one gives them to `ExactResume`.
 
     Args:
-        monitor: String. The logged value that is to fall.
-        factor: Float below 1, by which the learning rate is multiplied.
-        patience: Integer. Epochs without improvement before it is.
-        min_delta: Float. What counts as an improvement.
-        min_lr: Float. The last learning rate of the paper's three.
+        monitor: String. The logged value that should fall.
+        factor: Float below 1. The factor that multiplies the learning rate.
+        patience: Integer. Epochs without improvement before the rate is lowered.
+        min_delta: Float. The least improvement that counts.
+        min_lr: Float. The lowest learning rate, by default the last of the paper's
+            three.
 
     Examples:
         >>> schedule = keras_prelu.callbacks.PlateauSchedule(patience=3)
 
     Reference:
-
-    - [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), section 3
-      (1e-2, 1e-3, 1e-4, switched when the error plateaus).
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3 (1e-2, 1e-3,
+        1e-4, lowered when the error plateaus)
     """
 
     def __init__(
         self,
-        monitor="val_top1_error",
-        factor=0.1,
-        patience=5,
-        min_delta=1e-3,
-        min_lr=1e-4,
-    ):
+        monitor: str = "val_top1_error",
+        factor: float = 0.1,
+        patience: int = 5,
+        min_delta: float = 1e-3,
+        min_lr: float = 1e-4,
+    ) -> None:
         super().__init__(
             monitor=monitor,
             factor=factor,
@@ -42,13 +46,13 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
             min_lr=min_lr,
         )
 
-    def on_train_begin(self, logs=None):
-        """Keeps what an earlier part of the run has seen."""
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Keep the state, which Keras's own callback would reset."""
 
-    def get_state(self):
-        """Returns the best value and the epochs without improvement."""
+    def get_state(self) -> dict[str, Any]:
+        """Return the best value and the number of epochs without improvement."""
         return {"best": self.best, "wait": self.wait}
 
-    def set_state(self, state):
-        """Takes up what `get_state` returned."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_state` returned."""
         self.best, self.wait = state["best"], state["wait"]

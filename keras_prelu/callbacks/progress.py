@@ -17,9 +17,9 @@ __all__ = ["Progress"]
 
 _SECONDS_BETWEEN_LINES = 60.0
 _SECONDS_BETWEEN_UPDATES = 0.2  # of the line at a terminal
-# The epochs whose median predicts the next ones. The first epoch of a stage also
-# compiles the model, and would change a mean a lot.
-_EPOCHS_OF_MEDIAN = 5
+_EPOCHS_OF_MEDIAN = 5  # the last epochs, whose median predicts the next ones
+# The first epoch of a `fit` compiles the model too. A short one predicts nothing.
+_SECONDS_OF_A_FIRST_EPOCH = 60.0
 
 
 class Progress(TableLog):
@@ -64,8 +64,10 @@ class Progress(TableLog):
         self._speed: dict[str, float] = {}
         self._steps = 0
         self._waited: float | None = None  # seconds of waiting for watched batches
-        self._first_step = 0, 0.0, None  # its number, its end, the wait before it
+        # The number of the first step, its end, and the wait before that.
+        self._first_step: tuple[int, float, float | None] = 0, 0.0, None
         self._epoch_seconds: list[float] = []
+        self._is_first_epoch = False  # of a `fit`
         self._epoch = 0
         self._epoch_began = self._printed = time.perf_counter()
 
@@ -103,6 +105,7 @@ class Progress(TableLog):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Refuse to begin without the numbers that `fine_tune` fills in."""
+        self._is_first_epoch = True
         for name in ("batch_size", "epochs"):
             if getattr(self, name) is None:
                 raise ValueError(
@@ -146,17 +149,20 @@ class Progress(TableLog):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Add the epoch's speed to the logs, and print its line."""
         logs = {} if logs is None else logs
+        self._epoch = epoch  # `resumable_fit` may end an epoch that began earlier
         logs.update(self._speed)
         self.add([{"epoch": epoch + 1, **self._speed}])
         if self.show:
-            self._epoch_seconds.append(time.perf_counter() - self._epoch_began)
             self._print(logs, is_over=True, left=self._seconds_left(epoch))
+        self._is_first_epoch = False
 
     def _seconds_left(self, epoch):
-        if not self._steps:  # the run ended just before this epoch's validation
-            return None
+        if self._steps:  # none if the run was stopped just before a validation
+            seconds = time.perf_counter() - self._epoch_began
+            if not self._is_first_epoch or seconds > _SECONDS_OF_A_FIRST_EPOCH:
+                self._epoch_seconds.append(seconds)
         recent = self._epoch_seconds[-_EPOCHS_OF_MEDIAN:]
-        return statistics.median(recent) * (self.epochs - epoch - 1)
+        return statistics.median(recent) * (self.epochs - epoch - 1) if recent else None
 
     def _print(self, logs, is_over, left=None):
         """Print the line of an epoch that is over, or of one that is not."""

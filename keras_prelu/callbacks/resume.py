@@ -1,9 +1,10 @@
-"""Exact resume: a run that was killed ends with the bits of one that was not."""
+"""Exact resume: a killed run ends with the same bits as an uninterrupted one."""
 
 import contextlib
-import signal
-import threading
 import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,55 +13,71 @@ from absl import logging
 from keras_prelu import distribution, keras_repairs
 from keras_prelu.callbacks import variables
 from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
+from keras_prelu.callbacks.common_step import newest_common_step
+from keras_prelu.callbacks.preemption import Preempted, TerminationRequest
+from keras_prelu.types import PathLike
 
-# sysexits.h's EX_TEMPFAIL: "try again later", which is what a scheduler should do.
-PREEMPTED = 75
+__all__ = ["ExactResume", "NotFiniteError"]
 
-# On several machines each worker tells the others its newest steps: no more are kept.
-_STEPS_TOLD = 4
-# On several machines the first worker tells the others every so many steps whether to
-# save: they must all save at the same step, and their clocks differ.
+# Several workers must all save at the same step, and their clocks differ. So the first
+# worker tells the others every few steps whether to save.
 _STEPS_BETWEEN_AGREEMENTS = 10
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss or a weight is no longer a number, and training has stopped."""
-
-
-class Preempted(SystemExit):
-    """The process was asked to end (SIGTERM), and has saved. Its code is 75."""
-
-    def __init__(self):
-        super().__init__(PREEMPTED)
+    """The loss or a weight is no longer finite, and training has stopped."""
 
 
 class ExactResume(keras.callbacks.Callback):
-    """Saves all that a run's next step depends on, and takes it up again.
+    """Saves everything that a run's next step depends on, and restores it.
 
-    That is: the weights and the seeds of the model, the variables of the optimizer
+    These are the weights and seeds of the model, the variables of the optimizer
     (velocities, learning rate, loss scale, accumulated gradients), the metrics so far
-    in this epoch, the position in the data, and the state of every callback that has
-    the methods `get_state` and `set_state` (what `json` can write), and perhaps
-    `get_arrays` and `set_arrays` (a dict of NumPy arrays). To be used with
-    `resumable_fit`.
+    in this epoch, the position in the data, and the state of the other callbacks. A
+    callback has a state if it has the methods `get_state` and `set_state`, for a value
+    that `json` can write. It may also have `get_arrays` and `set_arrays`, for a dict of
+    NumPy arrays. Use it with `resumable_fit`.
 
     A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
-    save that fails, for instance on a full disk, is logged, and training goes on.
+    save that fails, for instance on a full disk, is logged, and training continues.
 
     Args:
-        directory: The folder of the checkpoints, one for each worker.
-        seconds: Float. The least time from one save to the next.
-        share: Float in (0, 1]. The most that saving may take of the time: a save is put
-            off until the last one's cost is no more than this share.
+        directory: The folder of the checkpoints, one folder for each worker.
+        seconds: Float. The least time between two saves.
+        fraction: Float in (0, 1]. The largest fraction of the time that saving may
+            take: the next save waits until the last one took no more than that.
+        share: The old name of `fraction`, which is deprecated.
+
+    Attributes:
+        epoch: Integer. The epochs that are finished.
+        batch: Integer. The finished steps of the current epoch.
+        step: Integer. The finished steps of the run.
+        seconds_saving: Float. The time that saving has taken.
 
     Examples:
         >>> resume = keras_prelu.callbacks.ExactResume("run/checkpoints", seconds=600)
     """
 
-    def __init__(self, directory, seconds=10.0, share=0.01):
+    def __init__(
+        self,
+        directory: PathLike,
+        seconds: float = 10.0,
+        fraction: float = 0.01,
+        *,
+        share: float | None = None,
+    ) -> None:
         super().__init__()
-        if not 0 < share <= 1:
-            raise ValueError(f"`share` must lie in (0, 1]. Received: share={share}")
+        if share is not None:
+            fraction = share
+            warnings.warn(
+                "The argument `share` of `ExactResume` is deprecated: use `fraction`.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if not 0 < fraction <= 1:
+            raise ValueError(
+                f"Argument `fraction` must be in (0, 1]. Received: fraction={fraction}"
+            )
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "`ExactResume` needs Keras to run on TensorFlow. "
@@ -68,22 +85,24 @@ class ExactResume(keras.callbacks.Callback):
             )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds
-        self.share = share
-        self.epoch = 0  # epochs that are over
-        self.batch = 0  # steps of the present epoch that are over
-        self.step = 0  # steps that are over
+        self.fraction = fraction
+        self.epoch = 0
+        self.batch = 0
+        self.step = 0
         self.seconds_saving = 0.0
-        self._saved_step = None  # the last one that was saved, by an earlier run too
-        self._stateful = {}
+        self._saved_step: int | None = None  # the last one, in earlier processes too
+        self._stateful: dict[str, Any] = {}
         self._cost = 0.0
         self._saved_at = time.monotonic()
-        self._restored_metrics = None
-        self._metrics_before_evaluation = None
-        self._asked_to_end = False
+        self._agreed: tuple[int | None] | None = None
+        self._batch_at_start = 0
+        self._restored_metrics: dict[str, np.ndarray] = {}
+        self._metrics_before_evaluation: dict[str, np.ndarray] = {}
+        self._termination = TerminationRequest()
         self._in_resumable_fit = False
 
-    def follow(self, callbacks):
-        """Names the callbacks whose state belongs to the run."""
+    def follow(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Set the callbacks whose state belongs to the run."""
         stateful = [c for c in callbacks if hasattr(c, "get_state")]
         self._stateful = {
             f"{number} {type(callback).__name__}": callback
@@ -97,31 +116,16 @@ class ExactResume(keras.callbacks.Callback):
             if hasattr(callback, "get_arrays")
         ]
 
-    # What is saved -------------------------------------------------------------
+    # Saving --------------------------------------------------------------------
 
-    def _variables(self):
-        return {
-            **{f"model-{i}": v for i, v in enumerate(self.model.variables)},
-            **{
-                f"optimizer-{i}": v
-                for i, v in enumerate(self.model.optimizer.variables)
-            },
-        }
-
-    def _metrics(self):
-        return {f"metric-{i}": v for i, v in enumerate(self.model.metrics_variables)}
-
-    def _read_metrics(self):
-        return [variables.read(v) for v in self.model.metrics_variables]
-
-    def save(self):
-        """Writes a checkpoint of this moment; only logs it where that fails."""
+    def save(self) -> None:
+        """Write a checkpoint of the current step. A failure is logged."""
         started = time.monotonic()
-        arrays = {name: variables.read(v) for name, v in self._variables().items()}
-        self._refuse_unless_finite(arrays)
+        arrays = _read(variables.trained_by(self.model))
+        self._stop_unless_finite(arrays)
         if self.batch:
-            metrics = self._metrics_before_evaluation or self._read_metrics()
-            arrays.update(zip(self._metrics(), metrics, strict=True))
+            metrics = _read(variables.metrics_of(self.model))
+            arrays.update(self._metrics_before_evaluation or metrics)
         for name, callback in self._with_arrays():
             owned = callback.get_arrays()
             arrays.update({f"{name}/{key}": array for key, array in owned.items()})
@@ -146,9 +150,10 @@ class ExactResume(keras.callbacks.Callback):
         self._cost = self._saved_at - started
         self.seconds_saving += self._cost
 
-    def _refuse_unless_finite(self, arrays):
-        owners = self._variables()
+    def _stop_unless_finite(self, arrays):
+        owners = variables.trained_by(self.model)
         for name, array in arrays.items():
+            # NumPy counts bfloat16 and the like as "V".
             if array.dtype.kind in "fV" and not np.isfinite(array).all():
                 self._stop(f"The variable {owners[name].path} is not finite")
 
@@ -157,154 +162,138 @@ class ExactResume(keras.callbacks.Callback):
             f"{reason} at step {self.step} (epoch {self.epoch + 1}, batch "
             f"{self.batch}). The last good checkpoints are in "
             f"{self.checkpoints.directory}: lower the learning rate, or use bfloat16 "
-            "or float32 in place of float16"
+            "or float32 instead of float16"
         )
 
-    # Taking it up --------------------------------------------------------------
+    # Restoring -----------------------------------------------------------------
 
-    def restore(self, batch_specification):
-        """Takes up the newest whole checkpoint, if there is one.
+    def find_step(self) -> int:
+        """Return the step that `restore` will restore, or the current one if none.
+
+        All workers must call it.
+        """
+        strategy = self.model.distribute_strategy
+        step = newest_common_step(self.checkpoints, strategy)
+        self._agreed = (step,)
+        return self.step if step is None else step
+
+    def restore(self, batch_specification: Any) -> None:
+        """Restore the newest whole checkpoint, if there is one.
 
         Args:
-            batch_specification: The `element_spec` of the training data: what is not
-                built yet must be, before it can be given its values.
+            batch_specification: The `element_spec` of the training data. Whatever is
+                not built yet is built from it, to be given its values.
         """
         keras_repairs.build_from_specification(self.model, batch_specification)
-        step = self._newest_common_step()
+        if self._agreed is None:
+            self.find_step()
+        (step,), self._agreed = self._agreed or (None,), None
         if step is None:
-            self.checkpoints.drop_after(-1)  # one that is left would pass for newer
+            # A worker's own checkpoint that the others lack would count as the newest.
+            self.checkpoints.drop_after(-1)
             return
         arrays, state = self.checkpoints.load(step)
-        if list(state["callbacks"]) != list(self._stateful):
-            raise CheckpointError(
-                f"The checkpoint in {self.checkpoints.directory} is of a run with the "
-                f"callbacks {list(state['callbacks'])}. "
-                f"Received: callbacks={list(self._stateful)}"
-            )
+        self._refuse_other_callbacks(state)
         self._refuse_another_model(arrays, state)
-        for name, variable in self._variables().items():
+        for name, variable in variables.trained_by(self.model).items():
             variables.write(variable, arrays[name])
         self.epoch, self.batch, self.step = (
             state[name] for name in ("epoch", "batch", "step")
         )
         if self.batch:
-            self._restored_metrics = [arrays[name] for name in self._metrics()]
+            names = variables.metrics_of(self.model)
+            self._restored_metrics = {name: arrays[name] for name in names}
+        self._restore_callbacks(arrays, state)
+        self.model.stop_training = state["stopped"]
+        self.checkpoints.drop_after(step)
+        self._saved_step = step
+        logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
+
+    def _refuse_other_callbacks(self, state):
+        if list(state["callbacks"]) != list(self._stateful):
+            raise CheckpointError(
+                f"The checkpoint in {self.checkpoints.directory} is from a run with "
+                f"the callbacks {list(state['callbacks'])}. "
+                f"Received: callbacks={list(self._stateful)}"
+            )
+
+    def _refuse_another_model(self, arrays, state):
+        """Compare names, shapes and dtypes before any variable is written."""
+        expected = variables.trained_by(self.model)
+        if state["batch"]:
+            expected |= variables.metrics_of(self.model)
+        # Arrays of callbacks have a slash in their names.
+        owned = {name: array for name, array in arrays.items() if "/" not in name}
+        reasons = variables.differences(expected, owned)
+        if reasons:
+            raise CheckpointError(
+                f"The checkpoint in {self.checkpoints.directory} is from another "
+                f"model: {reasons[0]}"
+            )
+
+    def _restore_callbacks(self, arrays, state):
         for name, callback in self._stateful.items():
             callback.set_state(state["callbacks"][name])
         for name, callback in self._with_arrays():
             start = f"{name}/"
             callback.set_arrays(
                 {
-                    k.removeprefix(start): a
-                    for k, a in arrays.items()
-                    if k.startswith(start)
+                    key.removeprefix(start): array
+                    for key, array in arrays.items()
+                    if key.startswith(start)
                 }
             )
-        self.model.stop_training = state["stopped"]
-        self.checkpoints.drop_after(step)
-        self._saved_step = step
-        logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
 
-    def _newest_common_step(self):
-        """Returns the newest step that all workers have saved, or None at the start."""
-        try:
-            good, flaw = self.checkpoints.good_steps()[-_STEPS_TOLD:], None
-        except CheckpointError as error:
-            good, flaw = [], error
-        is_late = bool(good) and not self.checkpoints.state(good[-1])["is_first"]
-        told = [flaw is not None, is_late, *good, *[-1] * (_STEPS_TOLD - len(good))]
-        rows = distribution.gather(self.model.distribute_strategy, told)
-        if flaw is not None:
-            raise flaw
-        steps = [{int(step) for step in row if step >= 0} for row in rows[:, 2:]]
-        common = set.intersection(*steps)
-        listing = "; ".join(
-            f"worker {number}: {', '.join(map(str, sorted(own))) or 'none'}"
-            for number, own in enumerate(steps)
-        )
-        if not common and rows[:, :2].any():
-            raise CheckpointError(
-                "All workers must have a checkpoint of the same step. To begin again "
-                f"delete the checkpoints of all of them. Received: steps of {listing}"
-            )
-        if not common and any(steps):
-            logging.warning(
-                "BEGINS AGAIN at step 0: the first save was not finished everywhere "
-                "(steps of %s).",
-                listing,
-            )
-        return max(common, default=None)
-
-    def _refuse_another_model(self, arrays, state):
-        """Compares names, shapes and types before any variable is written."""
-        wanted = self._variables() | (self._metrics() if state["batch"] else {})
-        owned = {name for name in arrays if "/" not in name}  # others: of callbacks
-        reasons = [f"{name} is missing" for name in sorted(wanted.keys() - owned)]
-        reasons += [f"{name} is too much" for name in sorted(owned - wanted.keys())]
-        reasons += [
-            reason
-            for name in sorted(wanted.keys() & owned)
-            if (reason := variables.mismatch(wanted[name], arrays[name]))
-        ]
-        if reasons:
-            raise CheckpointError(
-                f"The checkpoint in {self.checkpoints.directory} is of another model: "
-                f"{reasons[0]}"
-            )
-
-    def restore_metrics(self):
-        """Gives the metrics the values that they had within the epoch, once."""
-        if self._restored_metrics is None:
-            return
-        for variable, array in zip(
-            self.model.metrics_variables, self._restored_metrics, strict=True
-        ):
-            variables.write(variable, array)
-        self._restored_metrics = None
+    def restore_metrics(self) -> None:
+        """Give the metrics their values from within the epoch, once."""
+        for name, array in self._restored_metrics.items():
+            variables.write(variables.metrics_of(self.model)[name], array)
+        self._restored_metrics = {}
 
     # Called by fit -------------------------------------------------------------
 
-    def on_train_begin(self, logs=None):
-        """Refuses a plain `fit`, in which nothing would ever be restored."""
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Refuse a plain `fit`, which would restore nothing."""
         if not self._in_resumable_fit:
             raise ValueError(
                 "`ExactResume` must be given to `keras_prelu.callbacks.resumable_fit`, "
-                "which restores the run before it goes on. Received: `ExactResume` "
+                "which restores the run before it continues. Received: `ExactResume` "
                 "among the callbacks of `fit`"
             )
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Keras has just reset the metrics."""
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Restore the metrics, which Keras has just reset."""
         self._batch_at_start = self.batch
         self.restore_metrics()
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts the steps, looks at the loss, saves when it is time."""
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Count the steps, check the loss, and save when it is time."""
         # Keras may run several steps at a time, and counts from where `fit` began.
-        over = self._batch_at_start + batch + 1
-        self.step += over - self.batch
-        self.batch = over
-        loss = logs["loss"]
+        finished = self._batch_at_start + batch + 1
+        self.step += finished - self.batch
+        self.batch = finished
+        loss = (logs or {})["loss"]
         if not np.isfinite(loss):
             self._stop(f"The loss is {loss}")
         self._end_if_asked()
         if self._is_time():
             self.save()
 
-    def on_test_begin(self, logs=None):
-        """Keras is about to reset the metrics, which the epoch's logs still need."""
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Keep the metrics, which Keras resets before the epoch's logs use them."""
         if self.batch:
-            self._metrics_before_evaluation = self._read_metrics()
+            metrics = _read(variables.metrics_of(self.model))
+            self._metrics_before_evaluation = metrics
 
-    def on_test_batch_end(self, batch, logs=None):
-        """Ends in the middle of an evaluation, which will be done again."""
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """End within an evaluation if asked to. A resume repeats the evaluation."""
         self._end_if_asked()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Runs after all other callbacks, when the epoch is over for them too."""
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Count the epoch, after all other callbacks have finished it."""
         self.epoch = epoch + 1
         self.batch = 0
-        self._metrics_before_evaluation = None
+        self._metrics_before_evaluation = {}
         self._end_if_asked()
 
     def _is_time(self):
@@ -313,37 +302,26 @@ class ExactResume(keras.callbacks.Callback):
         if several and self.step % _STEPS_BETWEEN_AGREEMENTS:
             return False
         waited = time.monotonic() - self._saved_at
-        enough = self._cost / self.share - self._cost
+        enough = self._cost / self.fraction - self._cost
         due = waited >= max(self.seconds, enough)
         return bool(distribution.gather(strategy, [due])[0, 0])
 
     def _end_if_asked(self):
-        if self._asked_to_end:
+        if self._termination.has_arrived:
             self.save()
             logging.warning("SIGTERM: saved after step %d, ending.", self.step)
             raise Preempted
 
     @contextlib.contextmanager
-    def in_resumable_fit(self):
-        """Within the block `fit` may be called, and SIGTERM ends it after a step."""
+    def in_resumable_fit(self) -> Iterator[None]:
+        """Allow `fit` within a block, in which SIGTERM ends the run after a step."""
         self._in_resumable_fit = True
         try:
-            with self._ending_on_sigterm():
+            with self._termination.noticed():
                 yield
         finally:
             self._in_resumable_fit = False
 
-    @contextlib.contextmanager
-    def _ending_on_sigterm(self):
-        if threading.current_thread() is not threading.main_thread():
-            yield  # Python lets only the main thread handle signals
-            return
 
-        def ask(signal_number, frame):
-            self._asked_to_end = True
-
-        previous = signal.signal(signal.SIGTERM, ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+def _read(named):
+    return {name: variables.read(variable) for name, variable in named.items()}

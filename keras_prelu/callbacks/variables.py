@@ -1,14 +1,40 @@
-"""Keras variables as NumPy arrays: read, compared and written, on all replicas."""
+"""Keras variables as NumPy arrays: named, read, compared and written."""
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+__all__ = [
+    "differences",
+    "metrics_of",
+    "mismatch",
+    "read",
+    "trained_by",
+    "write",
+]
+
+
+def trained_by(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the variables of a model and of its optimizer under unique names."""
+    owned = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return {
+        f"{owner}-{i}": variable
+        for owner, variables in owned.items()
+        for i, variable in enumerate(variables)
+    }
+
+
+def metrics_of(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return the variables of a model's metrics under unique names."""
+    return {f"metric-{i}": v for i, v in enumerate(model.metrics_variables)}
+
 
 def _copies(variable):
-    """The copies of a variable that differ, one for each replica of this process.
+    """Return the copies of a variable that differ, one for each replica here.
 
-    None where there is one value, and all copies that a strategy keeps are equal.
+    Returns None for a variable whose copies are all equal.
     """
     if variable.synchronization != "on_read":
         return None
@@ -17,38 +43,56 @@ def _copies(variable):
     return value.values if several else (value,)
 
 
-def read(variable):
-    """Returns the value as an array; with a row per replica where replicas differ."""
+def read(variable: keras.Variable) -> np.ndarray:
+    """Return a variable's value, with one row per replica if the replicas differ."""
     copies = _copies(variable)
     if copies is None:
         return variable.numpy()
     return np.stack([copy.numpy() for copy in copies])
 
 
-def mismatch(variable, array):
-    """Returns why an array cannot be the variable's value, or None where it can."""
-    shape, dtype = (
-        tuple(variable.shape),
-        keras.backend.standardize_dtype(variable.dtype),
-    )
+def differences(
+    variables: Mapping[str, keras.Variable], arrays: Mapping[str, np.ndarray]
+) -> list[str]:
+    """Return why arrays cannot be the values of variables; an empty list if they can.
+
+    Args:
+        variables: Dict from names to variables.
+        arrays: Dict from names to arrays.
+    """
+    missing = [f"{name} is missing" for name in sorted(variables.keys() - arrays)]
+    unknown = [f"{name} is unknown" for name in sorted(arrays.keys() - variables)]
+    different = [
+        reason
+        for name in sorted(variables.keys() & arrays)
+        if (reason := mismatch(variables[name], arrays[name]))
+    ]
+    return missing + unknown + different
+
+
+def mismatch(variable: keras.Variable, array: np.ndarray) -> str | None:
+    """Return why an array cannot be a variable's value, or None if it can."""
+    shape = tuple(variable.shape)
+    dtype = keras.backend.standardize_dtype(variable.dtype)
     of_one = array.shape if _copies(variable) is None else array.shape[1:]
     if (of_one, str(array.dtype)) == (shape, dtype):
         return None
     return (
-        f"{variable.path} should have the shape {shape} and the dtype {dtype}. "
+        f"{variable.path} must have the shape {shape} and the dtype {dtype}. "
         f"Received: shape={of_one}, dtype={array.dtype}"
     )
 
 
-def write(variable, array):
-    """Gives a variable the value that `read` returned."""
+def write(variable: keras.Variable, array: np.ndarray) -> None:
+    """Give a variable the value that `read` returned."""
     copies = _copies(variable)
     if copies is None:
         variable.assign(array)
         return
     if len(copies) != len(array):
-        # Sums over fewer or more replicas: what matters is their total.
+        # These are sums, saved with another number of replicas. Only their total
+        # matters.
         others = [np.zeros_like(array[0])] * (len(copies) - 1)
-        array = [array.sum(axis=0), *others]
+        array = np.stack([array.sum(axis=0), *others])
     for copy, part in zip(copies, array, strict=True):
         copy.assign(part)

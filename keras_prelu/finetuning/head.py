@@ -1,27 +1,32 @@
-"""A trained body under a new head."""
+"""A copy of a trained network with a new head."""
 
 import keras
 
 from keras_prelu import model_surgery
 
+__all__ = ["with_new_head"]
 
-def with_new_head(model, classes, seed=None):
-    """Copies a classifier, with a new last layer for other classes.
 
-    A model that ends in a `Dense` layer, with or without an activation after it, gets
-    another one in its place. To any other model one is added, after global average
-    pooling where its output is a map. The new layer starts as the classifier of the
-    paper's nets does: normal with deviation 0.01, bias 0.
+def with_new_head(
+    model: keras.Model, classes: int, seed: int | None = None
+) -> tuple[keras.Model, list[str]]:
+    """Copy a classifier, with a new last layer for other classes.
+
+    The new layer replaces the `Dense` layer at the end of the model, with or without an
+    activation after it. A model that ends otherwise gets one more layer, after global
+    average pooling if its output is a feature map. The new layer is initialized like
+    the classifiers of the paper's networks: Gaussian with standard deviation 0.01,
+    bias 0.
 
     Args:
-        model: A functional or sequential `keras.Model` with one output. It is left as
-            it is, and shares no weights with the copy.
+        model: A functional or sequential `keras.Model` with one output. It is not
+            changed, and shares no weights with the copy.
         classes: Integer, at least 2. Units of the new layer.
-        seed: Integer or None, for the new kernel.
+        seed: Integer or None. Seed of the new kernel.
 
     Returns:
         A functional `keras.Model` with softmax scores in float32, and the names of the
-        layers of its head.
+        layers in its head.
 
     Examples:
         >>> model = keras_prelu.applications.ModelA(
@@ -45,13 +50,13 @@ def with_new_head(model, classes, seed=None):
 
 
 def _features(model):
-    """What goes into the head, and the names of its two layers."""
+    """Return the input of the head, and the names of its two layers."""
     if not model_surgery.is_functional(model) or len(model.outputs) != 1:
         raise ValueError(
             "Argument `model` must be a functional or sequential Keras model with one "
             f"output. Received: model={model}"
         )
-    *_, before, last = [None, *model.layers]
+    before, last = [None, *list(model.layers)][-2:]
     if isinstance(last, keras.layers.Dense):
         return last.input, last.name, f"{last.name}_softmax"
     activations = (keras.layers.Activation, keras.layers.Softmax)
@@ -59,7 +64,7 @@ def _features(model):
         return before.input, before.name, last.name
     if len(model.output_shape) not in (2, 4):
         raise ValueError(
-            "Argument `model` must give a vector or a map of features for each image. "
+            "Argument `model` must return a vector or a feature map for each image. "
             f"Received: model.output_shape={model.output_shape}"
         )
     return model.outputs[0], "head", "predictions"

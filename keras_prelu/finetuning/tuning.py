@@ -1,8 +1,10 @@
-"""Two stages: the new head alone, then all of the net at a lower rate."""
+"""Fine-tuning in two stages: the new head alone, then the whole network."""
 
 import contextlib
+import dataclasses
 import pathlib
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import keras
 
@@ -10,95 +12,110 @@ from keras_prelu import callbacks as followers
 from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.data.errors import original_errors
 from keras_prelu.finetuning import datasets
-from keras_prelu.finetuning.best import BestWeights
+from keras_prelu.finetuning.best_weights import BestWeights
+from keras_prelu.finetuning.class_weights import weighted
 from keras_prelu.finetuning.head import with_new_head
+from keras_prelu.finetuning.options import Auto, Options
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
+from keras_prelu.pixel_range import warn_if_scaled
+from keras_prelu.types import PathLike
 
-# A new head starts with large scores on the features of a trained net.
+__all__ = ["FineTuned", "fine_tune"]
+
+# A new head starts with large scores on the features of a trained network.
 _GRADIENT_NORM = 1.0
 
 
 class FineTuned(NamedTuple):
-    """What `fine_tune` returns.
+    """The result of `fine_tune`.
 
     Attributes:
         model: The fine-tuned `keras.Model`, with the weights of its best epoch.
-        class_names: List of strings, in the order of its scores.
-        history: Dict of lists, an item an epoch over both stages: `epoch`, counted
+        class_names: List of strings, in the order of the model's scores.
+        history: Dict of lists with one item per epoch of both stages: `epoch`, counted
             from 1, `stage` (`"head"` or `"all"`), `learning_rate`, `loss`,
             `top1_error`, `val_loss`, `val_top1_error` and so on.
-        best_epoch: Integer, the epoch that the weights are of.
+        best_epoch: Integer. The epoch with the least validation error.
     """
 
     model: keras.Model
-    class_names: list
-    history: dict
+    class_names: list[str]
+    history: dict[str, list[Any]]
     best_epoch: int
 
 
 @original_errors()
 def fine_tune(
-    model,
-    train,
-    validation,
-    class_names=None,
-    head_epochs=5,
-    epochs=20,
-    head_learning_rate=1e-2,
-    learning_rate=1e-3,
-    unfreeze_from=None,
-    patience=5,
-    class_weight=None,
-    batch_size=32,
-    scale=None,
-    eval_scale=None,
-    directory=None,
-    callbacks=(),
-    seed=0,
-    verbose=True,
-):
-    """Fine-tunes a trained net on other data.
+    model: keras.Model,
+    train: Any,
+    validation: Any,
+    class_names: Sequence[str] | None = None,
+    head_epochs: int | Auto = "auto",
+    epochs: int | Auto = "auto",
+    head_learning_rate: float | Auto = "auto",
+    learning_rate: float | Auto = "auto",
+    unfreeze_from: str | None = None,
+    patience: int | Auto | None = "auto",
+    class_weight: Mapping[int, float] | Literal["balanced"] | None = None,
+    batch_size: int | Auto = "auto",
+    scale: tuple[int, int] | None = None,
+    eval_scale: int | None = None,
+    directory: PathLike | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    seed: int = 0,
+    verbose: bool = True,
+) -> FineTuned:
+    """Fine-tune a trained network on other data.
 
-    The net gets a new head. First the head alone is trained, while everything else
-    keeps its bits; then all of the net, or its layers from a named one on, at a lower
-    rate. Both stages use the paper's SGD, with gradients of a norm of at most 1. The
-    weights of the epoch with the least validation error (of equal ones, the least loss)
-    are kept, whichever stage it is of.
+    The network gets a new head. The first stage trains the head and changes no other
+    weight. The second stage trains the whole network, or its layers from a named one
+    on. Both stages use the paper's SGD, with gradients of a norm of at most 1. The
+    result has the weights of the epoch with the least validation error, or the least
+    loss among equal errors, whichever stage it is in.
+
+    `"auto"` depends on the size of the training set: a small set gets small batches
+    and more epochs, so that both stages together take at least 1,000 steps. The chosen
+    values are printed before training begins.
 
     Args:
-        model: A functional or sequential `keras.Model` that takes images: a net of
-            `keras_prelu.applications`, with its top or without, or another. It is left
-            as it is.
+        model: A functional or sequential `keras.Model` of images: a network of
+            `keras_prelu.applications`, with its top or without, or another one. It is
+            not changed.
         train: A source (see `keras_prelu.data`), which is augmented as in training;
             or a tuple of arrays, images of shape `(n, height, width, channels)` and
             integer labels, which are shuffled only; or a `tf.data.Dataset` of batches
-            of these, which is taken as it is, over and over.
+            of these, which is repeated without any change.
         validation: Data of the same kind.
-        class_names: List of strings. Not needed for sources, which have them.
-        head_epochs: Integer. Epochs of the first stage.
-        epochs: Integer. Epochs of both stages together.
-        head_learning_rate: Float, of the first stage.
-        learning_rate: Float, of the second stage.
-        unfreeze_from: Name of a layer: in the second stage the layers before it stay
-            as they are. `None` trains all.
-        patience: Integer. The second stage ends after as many epochs of it in a row
-            that are not the best. `None` trains for all `epochs`.
-        class_weight: Weights of the classes in the loss, for uneven data:
+        class_names: List of strings. Not needed for sources, which have names.
+        head_epochs: Integer. Epochs of the first stage. By default at least 5, and
+            enough for 250 steps.
+        epochs: Integer. Epochs of both stages together. By default at least 20, and
+            enough for 1,000 steps.
+        head_learning_rate: Float. The rate of the first stage. By default 0.01.
+        learning_rate: Float. The rate of the second stage. By default 0.01 for 1,000
+            steps, less for more steps, and at least 0.001.
+        unfreeze_from: Name of a layer. The second stage does not train the layers
+            before it. `None` trains all layers.
+        patience: Integer. The second stage ends after this many epochs without a new
+            best epoch of this stage. By default as many as `head_epochs` has by
+            default. `None` trains for all `epochs`.
+        class_weight: Weights of the classes in the loss, for unbalanced data:
             `"balanced"` for the inverse of their frequencies, or a dict from labels
             to weights.
-        batch_size: Integer. Not used for a `tf.data.Dataset`.
-        scale: Pair, for sources: least and greatest shorter side, as for
-            `keras_prelu.data.train_batches`. The paper's 256 and 512 for 224, in
-            proportion, by default.
+        batch_size: Integer. By default 8, 16 or 32. Not used for a `tf.data.Dataset`.
+        scale: Pair of integers, for sources: the range of the shorter side, as in
+            `keras_prelu.data.train_batches`. By default from 1 to 1.25 times the side
+            of the model's images, so that crops keep most of each image.
         eval_scale: Integer, for sources: the shorter side in validation. By default
-            the least in training.
-        directory: A folder for checkpoints. The same call then goes on where an earlier
-            one was stopped, exactly as in training; with other data, another seed or
-            another setting than `epochs` and `patience` it is refused.
-        callbacks: List of Keras callbacks, which see both stages.
-        seed: Integer, of the order, the augmentation and the new head.
-        verbose: Boolean. Whether to show progress.
+            the middle of `scale`.
+        directory: A folder for checkpoints. The same call then resumes exactly where an
+            earlier one was stopped. Other data, another seed or another option than
+            `epochs` and `patience` is refused.
+        callbacks: List of Keras callbacks, which follow both stages. A
+            `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
+        seed: Integer. Seed of the order, the augmentation and the new head.
+        verbose: Boolean. Whether to print the plan and the progress.
 
     Returns:
         A `FineTuned`.
@@ -115,84 +132,79 @@ def fine_tune(
         ([1, 2], ['head', 'all'], ['cat', 'dog'])
 
     Reference:
-
-    - [Delving Deep into Rectifiers](https://arxiv.org/abs/1502.01852), section 3 (the
-      optimizer and the augmentation).
+        [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3 (the optimizer
+        and the augmentation)
     """
-    _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size)
+    options = Options(
+        class_names=class_names,
+        head_epochs=head_epochs,
+        epochs=epochs,
+        head_learning_rate=head_learning_rate,
+        learning_rate=learning_rate,
+        unfreeze_from=unfreeze_from,
+        patience=patience,
+        class_weight=class_weight,
+        batch_size=batch_size,
+        scale=scale,
+        eval_scale=eval_scale,
+        seed=seed,
+    )
+    _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
     _refuse_resume_without_tensorflow(directory)
-    prepared = datasets.prepare(
-        train,
-        validation,
-        class_names,
-        batch_size,
-        _side(model),
-        scale,
-        eval_scale,
-        seed,
-    )
+    prepared = datasets.prepare(train, validation, options, _side(model))
+    if prepared.samples is not None:
+        warn_if_scaled(prepared.samples, model)
+    plan = options.plan(prepared.steps, prepared.batch_size)
     if class_weight is not None:
-        prepared = datasets.weighted(prepared, class_weight)
+        prepared = weighted(prepared, class_weight)
+    if verbose:
+        classes = len(prepared.class_names)
+        print(plan.described(prepared.examples, classes, unfreeze_from), flush=True)
+
     with _scope(model):
         tuned, head = with_new_head(model, len(prepared.class_names), seed)
         trained = prepared.wrap(tuned)
-    log, best = followers.MetricsLog(), BestWeights(patience)
-    progress = followers.Progress(batch_size, epochs, show=verbose)
-    settings = {
-        "seed": seed,
-        "batch_size": batch_size,
-        "scale": scale,
-        "eval_scale": eval_scale,
-        "head_epochs": head_epochs,
-        "head_learning_rate": head_learning_rate,
-        "learning_rate": learning_rate,
-        "unfreeze_from": unfreeze_from,
-        "class_weight": class_weight,
-    }
-    settings = {name: str(value) for name, value in settings.items()}
-    same_run = followers.SameRun({"data": prepared.fingerprint, "settings": settings})
-    callbacks = [same_run, *callbacks, log, progress, best]
-    for callback in callbacks:
-        if isinstance(callback, followers.Progress):
-            prepared = datasets.watched(prepared, callback)
-    best.set_model(trained)  # it may be that nothing is left to train
+    log, best = followers.MetricsLog(), BestWeights(plan.patience)
+    given = [c for c in callbacks if isinstance(c, followers.Progress)]
+    progress = followers.Progress(
+        plan.batch_size, plan.epochs, show=verbose and not given
+    )
+    for one in (*given, progress):
+        one.batch_size = one.batch_size or plan.batch_size
+        one.epochs = one.epochs or plan.epochs
+        prepared = datasets.watched(prepared, one)
+    run = {"data": prepared.fingerprint, "settings": _settings(options, plan)}
+    all_callbacks = [followers.SameRun(run), *callbacks, log, progress, best]
+    best.set_model(trained)  # for a resume that has nothing left to train
 
     for layer in tuned.layers:
         layer.trainable = layer.name in head
-    _fit(trained, prepared, head_learning_rate, (0, head_epochs), callbacks, directory)
+    first, last, rate = 0, plan.head_epochs, plan.head_learning_rate
+    _fit(trained, prepared, rate, (first, last), all_callbacks, directory)
 
     names = [layer.name for layer in tuned.layers]
-    first = names.index(unfreeze_from) if unfreeze_from else 0
-    for layer in tuned.layers[first:]:
+    lowest = names.index(unfreeze_from) if unfreeze_from else 0
+    for layer in tuned.layers[lowest:]:
         layer.trainable = True
-    best.patient_from = head_epochs + 1
-    _fit(trained, prepared, learning_rate, (head_epochs, epochs), callbacks, directory)
+    best.begin_stage()
+    first, last, rate = plan.head_epochs, plan.epochs, plan.learning_rate
+    _fit(trained, prepared, rate, (first, last), all_callbacks, directory)
 
     best.restore()
-    return FineTuned(
-        tuned, prepared.class_names, _history(log.rows, head_epochs), best.epoch
-    )
+    history = _history(log.rows, plan.head_epochs)
+    return FineTuned(tuned, prepared.class_names, history, best.epoch)
 
 
-def _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size):
-    """Refuses what can be told to be wrong before anything is built."""
-    for argument, value, least in (
-        ("head_epochs", head_epochs, 0),
-        ("epochs", epochs, 1),
-        ("patience", 1 if patience is None else patience, 1),
-        ("batch_size", batch_size, 1),
-    ):
-        if not isinstance(value, int) or value < least:
-            raise ValueError(
-                f"Argument `{argument}` must be an integer of at least {least}. "
-                f"Received: {argument}={value!r}"
-            )
-    if epochs < head_epochs:
-        raise ValueError(
-            "Argument `epochs` counts both stages, and must be at least `head_epochs`. "
-            f"Received: epochs={epochs}, head_epochs={head_epochs}"
-        )
+def _settings(options, plan):
+    """Return everything that a run must keep when it is resumed, as strings."""
+    settings = {**dataclasses.asdict(options), **plan._asdict()}
+    for name in ("class_names", "epochs", "patience", "steps"):
+        del settings[name]
+    return {name: str(value) for name, value in settings.items()}
+
+
+def _check_layer_name(model, unfreeze_from):
     names = [layer.name for layer in getattr(model, "layers", ())]
     if unfreeze_from is not None and unfreeze_from not in names:
         raise ValueError(
@@ -202,7 +214,7 @@ def _check(model, head_epochs, epochs, unfreeze_from, patience, batch_size):
 
 
 def _refuse_several_workers(model):
-    """Each worker would train on all images, and count them several times."""
+    """Refuse several workers: each would train on all images."""
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is None:
         return
@@ -226,21 +238,21 @@ def _refuse_resume_without_tensorflow(directory):
 
 
 def _side(model):
-    """The side of the images to train on: the model's own, or the paper's."""
+    """Return the side of the images to train on: the model's own, or the paper's."""
     first = keras.config.image_data_format() == "channels_first"
     sides = model.input_shape[2:] if first else model.input_shape[1:-1]
     return sides[0] or 224
 
 
 def _scope(model):
-    """The scope of a model's strategy, which only TensorFlow's models have."""
+    """Return the scope of a model's strategy, which exists on TensorFlow only."""
     strategy = getattr(model, "distribute_strategy", None)
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
 @without_needless_warnings()
 def _fit(model, prepared, learning_rate, between, callbacks, directory):
-    """Trains from one epoch to another, which are counted over both stages."""
+    """Train from one epoch to another, counted over both stages."""
     begin, end = between
     if begin == end:
         return

@@ -1,4 +1,4 @@
-"""A damaged checkpoint is told from a whole one, whatever is wrong with it."""
+"""Tests that any damage to a checkpoint is noticed."""
 
 import shutil
 import zipfile
@@ -20,7 +20,7 @@ STATE = {"epoch": 3, "rows": [{"loss": 0.1}]}
 
 @pytest.fixture
 def pair(tmp_path):
-    """An older checkpoint and a newer one, and the newer one's file."""
+    """Save an older and a newer checkpoint; return the folder and the newer file."""
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(1, ARRAYS, {"epoch": 2})
     return checkpoints, checkpoints.save(2, ARRAYS, STATE)
@@ -31,14 +31,14 @@ def content(checkpoints, step):
     return {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}, state
 
 
-def test_gives_back_what_was_saved(pair):
+def test_loads_what_was_saved(pair):
     arrays, state = content(pair[0], 2)
-    wanted = {name: (a.dtype, a.shape, a.tobytes()) for name, a in ARRAYS.items()}
-    assert (arrays, state) == (wanted, STATE)
+    expected = {name: (a.dtype, a.shape, a.tobytes()) for name, a in ARRAYS.items()}
+    assert (arrays, state) == (expected, STATE)
 
 
 def damaged(data):
-    """Files with one flipped bit, at least one for every byte, and cut-off files."""
+    """Yield files with one flipped bit, at least one per byte, and cut-off files."""
     for bit in range(0, 8 * len(data), 7):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -59,14 +59,14 @@ def test_any_flipped_bit_and_any_cut_falls_back_to_the_older_checkpoint(
         good = checkpoints.good_steps()
         if good == [1]:
             refused += 1
-        else:  # a bit that means nothing, for instance of the file's date
+        else:  # a bit without effect, for instance in the file's date
             assert good == [1, 2]
             assert content(checkpoints, 2) == whole
     assert refused > 1000
 
 
 def rewrite(path, change):
-    """Changes the arrays of a file, whose checksums stay right."""
+    """Change the arrays of a file, and keep its checksums right."""
     with np.load(path) as archive:
         arrays = dict(archive)
     change(arrays)
@@ -88,11 +88,11 @@ def test_a_missing_array_is_damage(pair):
         (lambda arrays: arrays.pop("model-1"), "model-1 is missing"),
         (
             lambda arrays: arrays.update({"model-99": np.ones(3)}),
-            "model-99 is too much",
+            "model-99 is unknown",
         ),
         (
             lambda arrays: arrays.update({"model-0": arrays["model-0"].T}),
-            r"kernel should have the shape \(6, 16\).*Received: shape=\(16, 6\)",
+            r"kernel must have the shape \(6, 16\).*Received: shape=\(16, 6\)",
         ),
         (
             lambda arrays: arrays.update({"model-0": arrays["model-0"].astype("f8")}),
@@ -100,9 +100,7 @@ def test_a_missing_array_is_damage(pair):
         ),
     ],
 )
-def test_arrays_that_are_not_the_models_are_refused_before_any_is_taken(
-    change, message, tmp_path
-):
+def test_arrays_of_another_model_are_refused(change, message, tmp_path):
     _, resume = run(tmp_path)
     arrays, state = resume.checkpoints.load(resume.step)
     change(arrays)

@@ -1,4 +1,4 @@
-"""The run that the others are compared with."""
+"""The uninterrupted run that others are compared with."""
 
 import pytest
 from small_run import bits, run

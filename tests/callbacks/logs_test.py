@@ -1,4 +1,4 @@
-"""The tables hold what happened in the epoch that a row is of."""
+"""Tests that each row of a table describes its own epoch."""
 
 import csv
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow_only
 
 
 class RatesUsed(keras.callbacks.Callback):
-    """Notes the learning rate of the last step of each epoch."""
+    """Keeps the learning rate of the last step of each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -62,7 +62,7 @@ def test_the_learning_rate_of_a_row_is_the_one_its_epoch_used(
 
 
 def curve(folder):
-    """The learning rates that TensorBoard would draw."""
+    """Return the learning rates that TensorBoard would draw."""
     return [
         tf.make_ndarray(value.tensor).item()
         for path in sorted(folder.iterdir(), key=lambda path: path.suffix)

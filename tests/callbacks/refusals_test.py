@@ -1,4 +1,4 @@
-"""What a run does not go on from: another model, other data, a lost checkpoint."""
+"""Tests that a run does not resume from a wrong or a lost checkpoint."""
 
 import keras
 import numpy as np
@@ -45,8 +45,8 @@ def test_another_run_is_refused_by_name(tmp_path):
     )
 
 
-def told_by_another_worker(monkeypatch, other):
-    """Lets `gather` answer for a second worker, with what it tells of checkpoints."""
+def reported_by_another_worker(monkeypatch, other):
+    """Let `gather` answer for a second worker, with its report on checkpoints."""
 
     def gather(strategy, own):
         return np.array([own, other if len(own) == len(other) else own], float)
@@ -55,13 +55,14 @@ def told_by_another_worker(monkeypatch, other):
 
 
 def checkpoints_after(count, folder):
-    """A run that was killed when it had saved a number of times."""
+    """Kill a run when it has saved a number of times."""
     kill = InterruptAt("on_train_batch_end", count + 1, interrupt)
     with pytest.raises(InterruptedRunError):
         run(folder, [kill], **ALWAYS)
 
 
-# What another worker tells: damaged or not, beyond the first save or not, its steps.
+# What another worker reports: whether all its checkpoints are damaged, whether it is
+# past the first save, and its steps.
 NOTHING = [0, 0, -1, -1, -1, -1]
 DAMAGED = [1, 0, -1, -1, -1, -1]
 
@@ -69,7 +70,7 @@ DAMAGED = [1, 0, -1, -1, -1, -1]
 @pytest.mark.parametrize("other", [NOTHING, DAMAGED])
 def test_a_worker_that_lost_its_checkpoints_is_an_error(other, tmp_path, monkeypatch):
     checkpoints_after(2, tmp_path)
-    told_by_another_worker(monkeypatch, other)
+    reported_by_another_worker(monkeypatch, other)
     with pytest.raises(
         callbacks.CheckpointError,
         match="Received: steps of worker 0: 1, 2; worker 1: none",
@@ -78,30 +79,30 @@ def test_a_worker_that_lost_its_checkpoints_is_an_error(other, tmp_path, monkeyp
     assert callbacks.Checkpoints(tmp_path / "checkpoints").good_steps() == [1, 2]
 
 
-def test_the_worker_that_lost_them_is_told_too(tmp_path, monkeypatch):
-    told_by_another_worker(monkeypatch, [0, 1, 10, 20, -1, -1])
+def test_the_worker_that_lost_its_checkpoints_stops_too(tmp_path, monkeypatch):
+    reported_by_another_worker(monkeypatch, [0, 1, 10, 20, -1, -1])
     with pytest.raises(
         callbacks.CheckpointError, match="worker 0: none; worker 1: 10, 20"
     ):
         run(tmp_path)
 
 
-def test_one_that_is_left_after_a_resume_is_not_the_first(tmp_path, monkeypatch):
+def test_a_checkpoint_after_a_resume_is_not_the_first_one(tmp_path, monkeypatch):
     checkpoints_after(2, tmp_path)
     checkpoints_after(0, tmp_path)  # resumes, and saves no more
     (tmp_path / "checkpoints" / "step-000000001.npz").unlink()
-    told_by_another_worker(monkeypatch, NOTHING)
+    reported_by_another_worker(monkeypatch, NOTHING)
     with pytest.raises(callbacks.CheckpointError, match="worker 0: 2; worker 1: none"):
         run(tmp_path)
 
 
-def test_killed_in_its_first_save_a_worker_makes_all_begin_again(
+def test_all_workers_begin_again_if_one_was_killed_in_its_first_save(
     tmp_path, monkeypatch, uninterrupted
 ):
     warnings = []
     monkeypatch.setattr("absl.logging.warning", lambda *args: warnings.append(args))
     checkpoints_after(1, tmp_path)
-    told_by_another_worker(monkeypatch, NOTHING)
+    reported_by_another_worker(monkeypatch, NOTHING)
     model, _ = run(tmp_path)
     assert bits(model, tmp_path) == uninterrupted
     assert "BEGINS AGAIN" in warnings[0][0]
@@ -128,8 +129,8 @@ def test_steps_that_keras_cannot_run_in_equal_parts_are_refused(tmp_path):
         callbacks.resumable_fit(model, batches_from, 1, 5, resume)
 
 
-# Two steps of the first epoch are done, which an epoch of one step does not have; or
-# eight steps in all, which are not one epoch of four and three steps.
+# Two finished steps of an epoch that has one step now; or eight finished steps that
+# were an epoch of five and three steps, and would be two epochs of four steps now.
 @pytest.mark.parametrize(("done", "steps"), [(2, 1), (8, 4)])
 def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
     resume = callbacks.ExactResume(tmp_path, **ALWAYS)
@@ -142,10 +143,16 @@ def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
         callbacks.resumable_fit(make_model(), batches_from, 2, steps, resume)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.5])
-def test_refuses_a_share_that_is_none(share, tmp_path):
-    with pytest.raises(ValueError, match=f"Received: share={share}"):
-        callbacks.ExactResume(tmp_path, share=share)
+@pytest.mark.parametrize("fraction", [0.0, 1.5])
+def test_refuses_a_fraction_out_of_range(fraction, tmp_path):
+    with pytest.raises(ValueError, match=f"Received: fraction={fraction}"):
+        callbacks.ExactResume(tmp_path, fraction=fraction)
+
+
+def test_the_old_name_of_fraction_is_deprecated(tmp_path):
+    with pytest.warns(DeprecationWarning, match="use `fraction`"):
+        resume = callbacks.ExactResume(tmp_path, share=0.5)
+    assert resume.fraction == 0.5
 
 
 def test_other_backends_are_refused(monkeypatch, tmp_path):

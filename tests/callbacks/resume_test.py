@@ -1,4 +1,4 @@
-"""Interrupted anywhere and started again, a run ends with the same bits."""
+"""Tests that a run ends with the same bits if it is interrupted and started again."""
 
 import csv
 import errno
@@ -29,7 +29,7 @@ from keras_prelu import callbacks, distribution
 pytestmark = pytest.mark.tensorflow_only
 
 
-def test_the_run_uses_what_a_resume_could_lose(uninterrupted):
+def test_the_run_has_everything_that_a_resume_could_lose(uninterrupted):
     rows = list(csv.DictReader(uninterrupted["metrics"].splitlines()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
     assert len({row["learning_rate"] for row in rows}) > 1  # the schedule acted
@@ -63,7 +63,7 @@ def test_killed_and_resumed_has_the_same_bits(
     assert keeper.step == EPOCHS * STEPS
 
 
-def test_resumes_where_it_was_rather_than_at_the_start(tmp_path):
+def test_resumes_at_its_last_step_and_not_at_the_start(tmp_path):
     with pytest.raises(InterruptedRunError):
         run(tmp_path, [InterruptAt("on_train_batch_end", 8, interrupt)], **ALWAYS)
     counter = InterruptAt("on_train_batch_end", 10**6, interrupt)
@@ -82,6 +82,19 @@ def test_killed_at_every_step(tmp_path, uninterrupted):
             continue
     assert kill.calls <= 1
     assert bits(model, tmp_path) == uninterrupted
+
+
+def test_the_pipeline_is_built_once_at_each_start(tmp_path):
+    starts = []
+
+    def batches(step):
+        starts.append(step)
+        return batches_from(step)
+
+    for epochs in (1, 2):
+        keeper = callbacks.ExactResume(tmp_path)
+        callbacks.resumable_fit(make_model(), batches, epochs, STEPS, keeper)
+    assert starts == [0, STEPS]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path, uninterrupted):
@@ -130,7 +143,7 @@ def test_killed_while_it_saves(tmp_path, uninterrupted, monkeypatch):
     assert bits(model, tmp_path) == uninterrupted
 
 
-def test_the_last_good_checkpoint_is_used_when_the_newest_is_torn(
+def test_the_last_good_checkpoint_is_used_if_the_newest_is_damaged(
     tmp_path, uninterrupted
 ):
     with pytest.raises(InterruptedRunError):
@@ -141,15 +154,17 @@ def test_the_last_good_checkpoint_is_used_when_the_newest_is_torn(
     assert bits(model, tmp_path) == uninterrupted
 
 
-def test_no_whole_checkpoint_is_an_error_not_a_new_start(tmp_path):
+def test_only_damaged_checkpoints_are_an_error_and_not_a_new_start(tmp_path):
     run(tmp_path)
     for file in (tmp_path / "checkpoints").iterdir():
         file.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"whole.*Received: .*step-0"):
+    with pytest.raises(ValueError, match=r"undamaged.*Received: .*step-0"):
         run(tmp_path)
 
 
-def test_a_full_disk_is_told_and_training_goes_on(tmp_path, uninterrupted, monkeypatch):
+def test_a_full_disk_is_logged_and_training_continues(
+    tmp_path, uninterrupted, monkeypatch
+):
     errors = []
     monkeypatch.setattr("absl.logging.error", lambda *args: errors.append(args))
     real = np.savez
@@ -187,7 +202,7 @@ def test_tables_and_curves_on_a_full_disk_do_not_stop_the_training(
     for what in ("metrics.csv", "slopes.csv", "epoch 2 to", "Could not save step 20"):
         assert any(what in line and "File too large" in line for line in errors), what
     assert not (tmp_path / "metrics.csv").exists()
-    model, _ = run(tmp_path)  # when there is room again
+    model, _ = run(tmp_path)  # when the disk has space again
     assert bits(model, tmp_path) == uninterrupted
 
 
@@ -277,7 +292,7 @@ def test_a_run_that_was_stopped_early_stays_so(tmp_path):
 
 
 class _Remembers(keras.callbacks.Callback):
-    """Has an array for a state."""
+    """A callback whose state is an array."""
 
     def __init__(self):
         super().__init__()

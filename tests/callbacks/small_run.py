@@ -1,4 +1,4 @@
-"""A small run with all that a resume must carry over: dropout, slopes, schedules."""
+"""A small run with everything that a resume must restore."""
 
 import keras
 import numpy as np
@@ -8,16 +8,16 @@ from keras_prelu import callbacks
 from keras_prelu.optimizers import SGD
 
 EPOCHS, STEPS, BATCH = 4, 5, 8
-ALWAYS = {"seconds": 0.0, "share": 1.0}
+ALWAYS = {"seconds": 0.0, "fraction": 1.0}
 SELDOM = {"seconds": 1e9}
 
 
 class InterruptedRunError(Exception):
-    """Stands for a kill: nothing of the process survives it but its files."""
+    """Stands for a kill: only the files of the process survive it."""
 
 
 class InterruptAt(keras.callbacks.Callback):
-    """Does something at the n-th call of one of the callback's methods."""
+    """Runs an action at the n-th call of one of the callback's methods."""
 
     def __init__(self, method, count, action):
         super().__init__()
@@ -37,7 +37,7 @@ def interrupt():
 
 @keras.saving.register_keras_serializable("keras_prelu_tests")
 class Slopes(keras.layers.Layer):
-    """Just enough of a PReLU to have a weight `alpha`."""
+    """A minimal PReLU with a weight `alpha`."""
 
     def build(self, input_shape):
         self.alpha = self.add_weight(
@@ -68,7 +68,7 @@ def make_model(learning_rate=0.05, units=16):
 
 
 def batches_from(step):
-    """A batch is a function of its step's number, as in keras_prelu.data."""
+    """Return batches that depend on their step's number only, like ours."""
 
     def batch(number):
         seed = tf.stack([number, 0])
@@ -87,7 +87,7 @@ def make_validation():
 
 
 def run(workdir, extra=(), model=None, **resume):
-    """Trains, or goes on training, in a folder; returns the model and the resume."""
+    """Train or resume in a folder; return the model and the `ExactResume`."""
     workdir.mkdir(exist_ok=True)
     model = model or make_model()
     schedule = callbacks.PlateauSchedule(
@@ -113,13 +113,13 @@ def run(workdir, extra=(), model=None, **resume):
 
 
 def variables(model):
-    """The bytes of all variables of a model and of its optimizer."""
+    """Return the bytes of all variables of a model and of its optimizer."""
     owned = [*model.variables, *model.optimizer.variables]
     return [variable.numpy().tobytes() for variable in owned]
 
 
 def bits(model, workdir):
-    """All that must be the same: variables, tables, and the curves' points."""
+    """Return everything that must be equal: variables, tables, points of curves."""
     events = (workdir / "tensorboard").glob("*/events*")
     return {
         "variables": variables(model),

@@ -1,9 +1,9 @@
-"""Ends processes while a data pipeline lives, and prints how each of them ended.
+"""End processes whose data pipelines are alive, and print how each process ended.
 
     python tests/scripts/exits.py COUNT MODE [ARGUMENT ...]
 
-Prints the exit codes as JSON; None stands for a process that did not end in time. The
-processes are forks of this one: TensorFlow is imported once.
+It prints the exit codes as JSON, None for a process that did not end in time. The
+processes are forks of this one, so that TensorFlow is imported only once.
 """
 
 import json
@@ -22,14 +22,14 @@ SIZE = {"image_size": 32, "scale": (32, 48)}
 
 
 def evaluation(folder):
-    """An iterator that lives as long as its module does."""
+    """Keep an iterator alive as long as its module."""
     global iterator
     iterator = iter(data.eval_batches(data.from_directory(folder), 4, 32, 40))
     next(iterator)
 
 
 def training(folder):
-    """The same, over batches for training that are finished on the host."""
+    """Keep an iterator over training batches alive, augmented on the host."""
     global iterator
     source = data.from_directory(folder)
     iterator = iter(data.train_batches(source, 4, augment_on="host", **SIZE))
@@ -37,7 +37,7 @@ def training(folder):
 
 
 def interrupt(folder):
-    """Ctrl-C while batches are read."""
+    """Press Ctrl-C while batches are read."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     training(folder)
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -46,21 +46,21 @@ def interrupt(folder):
 
 
 def exception(folder):
-    """An error, in whose traceback the iterator lives."""
+    """Raise an error whose traceback keeps an iterator alive."""
     local = iter(data.eval_batches(data.from_directory(folder), 4, 32, 40))
     next(local)
     raise LookupError("of this test")
 
 
 def program(path, *arguments):
-    """A program of `training/`."""
+    """Run a program."""
     sys.path.insert(0, os.path.dirname(path))  # noqa: PTH120
     sys.argv = [path, *arguments]
     runpy.run_path(path, run_name="__main__")
 
 
 def wait(child, exiting):
-    """Returns the exit code of a process, which writes when its exit begins."""
+    """Return the exit code of a process, which writes when its exit begins."""
     os.set_blocking(exiting, False)
     deadline = time.monotonic() + SECONDS_TO_RUN
     while time.monotonic() < deadline:
@@ -88,6 +88,6 @@ for _ in range(int(count)):
             globals()[mode](*given)
         finally:
             os.write(writing, b".")
-        sys.exit()  # by way of everything that the interpreter does at its end
+        sys.exit()  # with everything that the interpreter does at its end
     codes.append(wait(process, reading))
 print(json.dumps(codes))

@@ -19,7 +19,7 @@ from training.workdir import Workdir
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
-SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.share=1.0")
+SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.fraction=1.0")
 # It could not be taken back within the process of the tests.
 NOT_DETERMINISTIC = "--config.deterministic=False"
 FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
@@ -302,6 +302,7 @@ def test_a_folder_of_pictures_is_divided_and_fine_tuned(
         "--config.epochs=3",
         "--config.model.weights=",
         "--config.finetune.head_epochs=1",
+        "--config.finetune.learning_rate=0.001",
         "--config.finetune.class_weight=balanced",
         "--config.finetune.unfreeze_from=fc1",
     )

@@ -21,7 +21,7 @@ COMMON = (
     "--config.optimizer.learning_rate=0.0003",
     "--config.data.color=False",
     "--config.checkpoint.seconds=0.0",
-    "--config.checkpoint.share=1.0",
+    "--config.checkpoint.fraction=1.0",
 )
 FOLDERS = ("checkpoints", "checkpoints/worker-1")
 SEVERAL = ("--config.distribution=multi_worker",)

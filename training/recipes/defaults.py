@@ -51,7 +51,7 @@ def get_config():
     config.checkpoint = ml_collections.ConfigDict(
         {
             "seconds": 10.0,  # the least time from one save to the next
-            "share": 0.01,  # the most that saving may take of the time
+            "fraction": 0.01,  # the largest fraction of the time that saving may take
         }
     )
     config.epochs = 80

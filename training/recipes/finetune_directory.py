@@ -1,16 +1,16 @@
-"""A trained net, fine-tuned on a folder of photographs.
+"""A trained network, fine-tuned on a folder of images.
 
     python -m training.train --config=training/recipes/finetune_directory.py \\
         --config.data.path=DIR --workdir=runs/finetune
 
-DIR holds a folder for each class; a fifth of each is set aside for validation. Or it
-holds two folders, `train` and `validation`, of such folders. As it stands, the recipe
-begins with the weights of the quickstart, which know 16 shapes and no photographs: give
+DIR holds one folder per class, and a fifth of each class is set aside for validation.
+Or DIR holds two folders, `train` and `validation`, of such folders. The recipe begins
+with the weights of the quickstart, which know 16 drawn shapes and no photographs: set
 others by `--config.model.weights=FILE`, with the name, width, activation and image size
-of their net.
+of their network.
 
-Hardware, time and score: they depend on the photographs; applications/finetune/ has
-some, measured.
+Hardware, time and score: they depend on the images; applications/finetune/ has some
+measurements.
 """
 
 from ml_collections import config_dict
@@ -19,27 +19,27 @@ from training.recipes import quickstart
 
 
 def get_config():
-    """Returns the recipe: the quickstart's net, and the settings of `fine_tune`."""
+    """Return the recipe: the quickstart's network, and the options of `fine_tune`."""
     config = quickstart.get_config()
     with config.unlocked():
-        # What `fine_tune` decides for itself: setting it is refused, not passed over.
+        # `fine_tune` decides these itself: setting one is refused, not ignored.
         for key in ("optimizer", "schedule", "checkpoint", "steps_per_epoch", "jit"):
             del config[key]
         for key in ("name", "data_dir", "color", "augment_on"):
             del config.data[key]
+        # `fine_tune` chooses every option that stays None, by the size of the set.
         config.finetune = config_dict.ConfigDict(
             {
-                "head_epochs": 5,  # of `epochs`: the new head alone
-                "head_learning_rate": 1e-2,
-                "learning_rate": 1e-3,  # then that of all layers
-                "unfreeze_from": config_dict.placeholder(
-                    str
-                ),  # or the name of the first layer to train
-                "patience": 5,
+                "head_epochs": config_dict.placeholder(int),  # of `epochs`
+                "head_learning_rate": config_dict.placeholder(float),
+                "learning_rate": config_dict.placeholder(float),  # of the second stage
+                "patience": config_dict.placeholder(int),
+                "unfreeze_from": config_dict.placeholder(str),  # or a layer's name
                 "class_weight": config_dict.placeholder(str),  # or "balanced"
             }
         )
+        config.epochs = config_dict.placeholder(int)
+        config.batch_size = config_dict.placeholder(int)
     config.model.weights = "shapes"
-    config.epochs = 20
     config.deterministic = False
     return config

@@ -1,0 +1,67 @@
+"""Training batches whose examples are weighted by their class."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import keras
+import numpy as np
+
+from keras_prelu.finetuning.arrays import ArrayBatches
+from keras_prelu.finetuning.datasets import Prepared
+
+__all__ = ["weighted"]
+
+
+def weighted(
+    prepared: Prepared, class_weight: Mapping[int, float] | Literal["balanced"]
+) -> Prepared:
+    """Add a weight to each example of the training data.
+
+    Args:
+        prepared: The data without weights.
+        class_weight: `"balanced"`, or a dict from each label to its weight.
+
+    Returns:
+        The data with training batches of `(x, y, weight)`.
+    """
+    weights = np.asarray(_weights(prepared, class_weight), "float64")
+
+    def batches(step):
+        plain = prepared.train(step)
+        add = _add_weights if isinstance(plain, ArrayBatches) else _map_weights
+        return add(plain, weights)
+
+    return prepared._replace(train=batches)
+
+
+def _add_weights(batches, weights):
+    def batch(number):
+        images, labels = batches[number]
+        return images, labels, weights[labels]
+
+    return ArrayBatches(batch)
+
+
+def _map_weights(dataset, weights):
+    import tensorflow as tf
+
+    weights = tf.constant(weights, keras.config.floatx())
+    return dataset.map(lambda x, y: (x, y, tf.gather(weights, y)))
+
+
+def _weights(prepared, class_weight):
+    classes = len(prepared.class_names)
+    if class_weight == "balanced":
+        labels = prepared.labels()
+        counts = np.bincount(labels, minlength=classes)
+        # The weight of a class without examples is never used.
+        return len(labels) / (classes * np.maximum(counts, 1))
+    if not isinstance(class_weight, Mapping) or sorted(class_weight) != [
+        *range(classes)
+    ]:
+        raise ValueError(
+            'Argument `class_weight` must be None, "balanced", or a dict with a weight '
+            f"for each label 0 ... {classes - 1}. "
+            f"Received: class_weight={class_weight!r}"
+        )
+    return [class_weight[label] for label in range(classes)]
