@@ -174,7 +174,7 @@ def test_what_is_no_answer_is_told_in_one_line(content, kind, message):
     assert server in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
     if kind is ConnectionError:
-        assert "Start a server with: MODEL=" in str(raised.value)
+        assert "or start one with: MODEL=" in str(raised.value)
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
@@ -183,7 +183,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
     start = time.monotonic()
     with (
         sending(http_answer(ONE), pause=0.1) as server,
-        pytest.raises(ConnectionError, match="longer than 0.5 seconds.*Start a server"),
+        pytest.raises(ConnectionError, match="longer than 0.5 seconds.*or start one"),
     ):
         client.ask(server, "prelu", [b"one"])
     assert time.monotonic() - start < 5
@@ -192,7 +192,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
 @pytest.mark.parametrize("client", ["client_rest", "client_grpc"])
 def test_a_server_that_is_not_there_is_named(client, monkeypatch):
     server = {"client_rest": "http://127.0.0.1:9", "client_grpc": "127.0.0.1:9"}[client]
-    message = f"No predictions from {server}: .*Start a server with: MODEL=.* compose"
+    message = f"No predictions from {server}: .*or start one with: MODEL=.* compose"
     with pytest.raises(ConnectionError, match=message):
         __import__(client).ask(server, "prelu", [b"one"])
 
