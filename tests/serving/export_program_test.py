@@ -64,8 +64,8 @@ def test_scales_that_are_no_integers_end_in_one_line(tmp_path):
 def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     model = make_run(tmp_path)
     source = data.from_directory(tmp_path / "set" / "validation")
-    found = evaluation.evaluate(model, source, scales=(36,), verbose=0).summary()
-    (tmp_path / "evaluation.json").write_text(json.dumps({"center": found}))
+    summary = evaluation.evaluate(model, source, scales=(36,), verbose=0).summary()
+    (tmp_path / "evaluation.json").write_text(json.dumps({"center": summary}))
     done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", "--licence=MIT")
     assert done.returncode == 0, done.stderr
     version = tmp_path / "out" / "1"
@@ -82,7 +82,7 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     card = json.loads((version / "assets.extra" / "model_card.json").read_text())
     assert card["data"]["set"] == str(tmp_path / "set")
     # With two classes a top-5 error would say nothing.
-    assert card["scores"]["center"] == {"top1_error": found["top1_error"]}
+    assert card["scores"]["center"] == {"top1_error": summary["top1_error"]}
     assert card["protocol"]["center"]["scales"] == [36]
     assert card["licence"] == "MIT"
     assert card["command"] == "python train.py"
