@@ -1,28 +1,30 @@
-"""Dense testing beside its convolutions alone, ten views, and a window at a time.
+"""Speed of dense testing, compared with its convolutions, ten views and single windows.
 
     python benchmarks/dense.py [--size=480] [--rounds=5] [--windows=16]
 
-Model A at full width, in float32, one image of size x size without its mirror image.
-The net on every window cut from the image is timed on a sample of the windows, run as
-one batch, and the time of all is extrapolated from it.
+Tests Model A at full width, in float32, on one image of size x size without its mirror
+image. The time for every window cut out of the image is extrapolated from a sample of
+windows, which runs as one batch.
 
-The limit is arithmetic: the convolutions over the whole image, and the fully connected
-layers on every window. Each of a window's 63 bins meets its own part of fc1's kernel,
-so no two windows share a product. "rate" is multiply-adds a second, in units of that of
-the convolutions alone: how near the limit a way is.
+Dense testing needs at least the convolutions over the whole image and the fully
+connected layers on every window: each of a window's 63 bins meets its own part of fc1's
+kernel, so no two windows share a product. The last column shows how close each way
+comes to the speed of the convolutions, in multiply-adds per second.
 """
 
 from _measure import interleaved, machine, print_table
 from absl import app, flags
 
 SIZE = flags.DEFINE_integer("size", 480, "Height and width of the image.")
-ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each way is timed.")
-WINDOWS = flags.DEFINE_integer("windows", 16, "Windows that are timed, out of all.")
-STRIDE = 16  # pixels for one cell of the last map
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Number of timings of each way.")
+WINDOWS = flags.DEFINE_integer("windows", 16, "Number of windows in the sample.")
+STRIDE = 16  # pixels per cell of the last map
+ALONE = "convolutions alone"
+CUT_OUT = "every window cut out"
 
 
 def _convolutions(size):
-    """Returns the multiply-adds of model A's convolutions on a size x size image."""
+    """Return the multiply-adds of Model A's convolutions on a size x size image."""
     import keras_prelu
     from keras_prelu.keras_internals import shapes_only
 
@@ -54,45 +56,51 @@ def main(_):
     )
     seconds = interleaved(
         {
-            "its convolutions alone": lambda: trunk(image),
+            ALONE: lambda: trunk(image),
             "dense": lambda: whole(image),
             "ten views at 256": lambda: crops(cut[:10]),
-            "every window cut out": lambda: crops(cut),
+            CUT_OUT: lambda: crops(cut),
         },
         ROUNDS.value,
     )
-    seconds["every window cut out"] *= len(corners) / len(cut)
+    seconds[CUT_OUT] *= len(corners) / len(cut)
     convolutions = _convolutions(size)
     net = keras_prelu.analysis.multiply_adds(model)
     top = net - _convolutions(224)
     work = {
-        "its convolutions alone": convolutions,
+        ALONE: convolutions,
         "dense": convolutions + len(corners) * top,
         "ten views at 256": 10 * net,
-        "every window cut out": len(corners) * net,
+        CUT_OUT: len(corners) * net,
     }
-    alone = "its convolutions alone"
     print(machine())
     print(
         f"Model A, float32, one image of {size}x{size}: {len(corners)} windows; "
         f"the last row is extrapolated from {len(cut)} of them"
     )
     print_table(
-        ("way", "seconds", "of the convolutions", "multiply-adds", "of them", "rate"),
+        (
+            "way to test",
+            "seconds",
+            "relative to the convolutions",
+            "multiply-adds",
+            "relative to the convolutions",
+            "multiply-adds per second, relative",
+        ),
         [
             (
                 way,
                 f"{seconds[way]:.2f}",
-                f"{seconds[way] / seconds[alone]:.2f}",
+                f"{seconds[way] / seconds[ALONE]:.2f}",
                 f"{work[way]:.3g}",
                 f"{work[way] / convolutions:.2f}",
-                f"{work[way] / convolutions * seconds[alone] / seconds[way]:.2f}",
+                f"{work[way] / convolutions * seconds[ALONE] / seconds[way]:.2f}",
             )
             for way in seconds
         ],
     )
-    faster = seconds["every window cut out"] / seconds["dense"]
-    print(f"Dense is {faster:.1f} times as fast as every window cut out.")
+    faster = seconds[CUT_OUT] / seconds["dense"]
+    print(f"Dense testing is {faster:.1f} times as fast as every window cut out.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Memory of dense testing a photograph of 6000x4000 at scale 480 with model C.
+"""Memory of dense testing on a photograph of 6000x4000, at scale 480 with Model C.
 
     python benchmarks/large_image.py
 
-Prints the process's peak resident memory, at full width with 1000 classes, and that
-before the photograph came: TensorFlow, the model and how it was drawn at random.
+Prints the process's peak resident memory, at full width with 1000 classes, and its peak
+before the photograph is read, which includes TensorFlow and the model.
 """
 
 import io
@@ -15,7 +15,7 @@ from absl import app
 
 
 def _peak():
-    """Returns the greatest resident memory so far, in GiB."""
+    """Return the peak resident memory so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

@@ -1,11 +1,11 @@
-"""A net in Keras, as a SavedModel, in ONNX Runtime and in LiteRT, side by side.
+"""Speed of a net in Keras, as a SavedModel, in ONNX Runtime and in LiteRT.
 
     python benchmarks/serving.py [--width=1.0] [--size=224] [--rounds=9]
 
-Model A, float32, from images to scores, at batch 1 and 16: milliseconds for a batch,
-images a second, and the time as a part of that of `model.predict`. All are timed in
-turn in one run, each with all cores; the figures are medians. What a server adds, its
-protocol and the decoding of pictures, is not in them.
+Runs Model A in float32, from images to scores, with batches of 1 and 16. Prints
+milliseconds per batch, images per second, and the time relative to `model.predict`. All
+are timed in turn in one run, each with all cores; the results are medians. They do not
+include the server's protocol and the decoding of images.
 """
 
 import functools
@@ -18,12 +18,12 @@ from absl import app, flags
 
 WIDTH = flags.DEFINE_float("width", 1.0, "Width of the net.")
 SIZE = flags.DEFINE_integer("size", 224, "Height and width of the images.")
-ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each way is timed.")
+ROUNDS = flags.DEFINE_integer("rounds", 9, "Number of timings of each way.")
 BATCHES = (1, 16)
 
 
 def runners(model, folder):
-    """Returns functions from a batch of images to its scores, by name."""
+    """Return a dict from names to functions from a batch of images to scores."""
     import onnxruntime
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
@@ -39,7 +39,7 @@ def runners(model, folder):
     interpreters = {}
 
     def litert(images):
-        # One for each batch size: it is planned for one when it is given one.
+        # One interpreter per batch size, because each allocates tensors for one size.
         if len(images) not in interpreters:
             interpreter = Interpreter(
                 str(folder / "net.tflite"), num_threads=os.cpu_count()
@@ -93,7 +93,9 @@ def main(_):
                 )
     print(machine())
     print(f"Model A, width {WIDTH.value}, float32, {size}x{size}")
-    print_table(("batch", "way", "ms", "images/s", "time of predict's"), rows)
+    print_table(
+        ("batch", "way", "ms per batch", "images/s", "time / model.predict's"), rows
+    )
 
 
 if __name__ == "__main__":

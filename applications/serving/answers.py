@@ -1,4 +1,4 @@
-"""What both clients do: read images, ask a server, print and draw its answer."""
+"""The part that both clients share: read images, ask a server, show its answer."""
 
 import concurrent.futures
 import pathlib
@@ -10,22 +10,23 @@ from PIL import Image, ImageOps
 
 from training import errors
 
-matplotlib.use("Agg")  # a file only; there may be no screen
+matplotlib.use("Agg")  # draws to files, also without a screen
 import matplotlib.pyplot as plt
 
 SIGNATURE = "classify"
-SECONDS = 30.0  # that a server may take, from the first byte to the last
+SECONDS = 30.0  # the deadline for a complete answer
 START = (
-    "MODEL=$PWD/served/prelu docker compose -f applications/serving/compose.yaml up "
-    "--wait"
+    "MODEL=$PWD/runs/served/prelu docker compose -f applications/serving/compose.yaml "
+    "up --wait"
 )
 
 
 def within(seconds, function, *arguments):
-    """Returns what a function returns, or raises a TimeoutError after some seconds.
+    """Return the result of a function, or raise a TimeoutError after some seconds.
 
-    The timeouts of sockets are those of a single read: a server that sends a byte now
-    and then could keep a client for ever. The function's thread is left behind.
+    The timeout of a socket applies to each read, so a server that sends a byte now and
+    then could keep a client waiting for ever. After a timeout, the function's thread
+    keeps running.
     """
     future = concurrent.futures.Future()
 
@@ -39,21 +40,21 @@ def within(seconds, function, *arguments):
     try:
         return future.result(seconds)
     except TimeoutError as error:
-        if future.done():  # a timeout of the function's own
+        if future.done():  # the function itself raised it
             raise
         raise TimeoutError(f"it took longer than {seconds:g} seconds") from error
 
 
 def no_answer(server, reason):
-    """Returns the error for a server that gives no predictions."""
+    """Return the error for a server that does not answer with predictions."""
     return ConnectionError(
-        f"No predictions from {server}: {_in_one_line(reason)}. "
-        f"Start a server with: {START}"
+        f"No predictions from {server}: {_in_one_line(reason)}. Pass the address of a "
+        f"running server with --server, or start one with: {START}"
     )
 
 
 def refusal(server, code, message):
-    """Returns the error for a server that says why it gives none."""
+    """Return the error for a server that refuses a request."""
     return ValueError(f"The server {server} refuses ({code}): {_in_one_line(message)}")
 
 
@@ -62,48 +63,49 @@ def _in_one_line(text):
 
 
 def draw(paths, answers, output):
-    """Draws each image with its best classes beside it.
+    """Draw each image with its best classes beside it.
 
     Args:
         paths: Paths of the images.
-        answers: For each a list of `(class, score)`, best first.
-        output: Path of the drawing to write.
+        answers: A list of `(class, score)` for each image, best first.
+        output: Path of the figure to write.
     """
     rows = len(paths)
     figure, axes = plt.subplots(
         rows, 2, figsize=(8, 2.6 * rows), layout="constrained", squeeze=False
     )
-    for (picture, bars), path, answer in zip(axes, paths, answers, strict=True):
-        picture.axis("off")
-        picture.set_title(path.name, fontsize=9)
+    for (left, bars), path, answer in zip(axes, paths, answers, strict=True):
+        left.axis("off")
+        left.set_title(path.name, fontsize=9)
         with Image.open(path) as image:
-            picture.imshow(ImageOps.exif_transpose(image).convert("RGB"))
-        places = range(len(answer))
-        bars.barh(places, [score for _, score in answer], color="silver")
-        for place, (name, score) in zip(places, answer, strict=True):
-            bars.text(0.02, place, f"{name}  {score:.1%}", va="center", fontsize=9)
+            left.imshow(ImageOps.exif_transpose(image).convert("RGB"))
+        bars.barh(range(len(answer)), [score for _, score in answer], color="silver")
+        for row, (name, score) in enumerate(answer):
+            bars.text(0.02, row, f"{name}  {score:.1%}", va="center", fontsize=9)
         bars.set(xlim=(0, 1), ylim=(len(answer) - 0.4, -0.6), xticks=[], yticks=[])
     figure.savefig(output, dpi=110)
     plt.close(figure)
 
 
 def run(ask, server):
-    """Runs a client as a program.
+    """Run a client as a program.
 
     Args:
-        ask: Function from the server's address, the model's name and the bytes of
-            images to a list of `(class, score)` for each.
-        server: The address by default.
+        ask: Function from the server's address, the model's name and a list of encoded
+            images to a list of `(class, score)` for each image.
+        server: The default address.
     """
     address = flags.DEFINE_string("server", server, "Address of the server.")
-    model = flags.DEFINE_string("model", "prelu", "Name of the model there.")
-    output = flags.DEFINE_string("output", "answer.png", "The drawing to write.")
+    model = flags.DEFINE_string("model", "prelu", "Name of the model on the server.")
+    output = flags.DEFINE_string("output", "answer.png", "The figure to write.")
 
     def main(arguments):
         with errors.in_one_line():
             paths = [pathlib.Path(argument) for argument in arguments[1:]]
             if not paths:
-                raise ValueError("Images must be given. Received: none")
+                raise ValueError(
+                    "At least one image must be given. Received: no images"
+                )
             contents = [path.read_bytes() for path in paths]
             answers = ask(address.value, model.value, contents)
             for path, answer in zip(paths, answers, strict=True):

@@ -1,9 +1,9 @@
-"""Asks TF Serving about images over gRPC, with tensorflow-serving-api.
+"""Classify images with TF Serving over gRPC, using tensorflow-serving-api.
 
     python -m applications.serving.client_grpc photo.jpg [another.png ...] \\
         [--server=localhost:8500] [--model=prelu] [--output=answer.png]
 
-Prints the best classes of each and draws them beside it.
+Prints the best classes of each image, and draws them beside it.
 """
 
 import os
@@ -20,15 +20,15 @@ _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 def ask(server, model, contents):
-    """Returns the best classes of images.
+    """Return the best classes of images.
 
     Args:
         server: Address of the server, `host:port`.
         model: Name of the model.
-        contents: A list of the bytes of images.
+        contents: A list of encoded images.
 
     Returns:
-        For each a list of `(class, score)`, best first.
+        A list of `(class, score)` for each image, best first.
     """
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model

@@ -1,10 +1,10 @@
-"""Asks TF Serving about images over REST, with Python's own library.
+"""Classify images with TF Serving over REST, using Python's standard library.
 
     python -m applications.serving.client_rest photo.jpg [another.png ...] \\
         [--server=http://localhost:8501] [--model=prelu] [--output=answer.png]
 
-Prints the best classes of each and draws them beside it. The format is that of
-https://www.tensorflow.org/tfx/serving/api_rest.
+Prints the best classes of each image, and draws them beside it. The format is described
+at https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
 import base64
@@ -17,7 +17,7 @@ from applications.serving import answers
 
 
 def _message(text):
-    """Returns what an error says: TF Serving's message, or the start of other text."""
+    """Return the message of an error: TF Serving's, or the start of another text."""
     try:
         return json.loads(text)["error"]
     except (ValueError, KeyError, TypeError):
@@ -25,7 +25,7 @@ def _message(text):
 
 
 def _post(request):
-    """Returns the status and the body of the answer to a request."""
+    """Return the status and the body of the answer to a request."""
     try:
         with urllib.request.urlopen(request, timeout=answers.SECONDS) as response:
             return response.status, response.read()
@@ -34,7 +34,7 @@ def _post(request):
 
 
 def _predictions(body, server, count):
-    """Returns the predictions in an answer, one for each image."""
+    """Return the predictions of an answer, one for each image."""
     try:
         rows = json.loads(body)["predictions"]
         pairs = [list(zip(row["classes"], row["scores"], strict=True)) for row in rows]
@@ -46,15 +46,15 @@ def _predictions(body, server, count):
 
 
 def ask(server, model, contents):
-    """Returns the best classes of images.
+    """Return the best classes of images.
 
     Args:
         server: Address of the server, `http://host:port`.
         model: Name of the model.
-        contents: A list of the bytes of images.
+        contents: A list of encoded images.
 
     Returns:
-        For each a list of `(class, score)`, best first.
+        A list of `(class, score)` for each image, best first.
     """
     encoded = [{"b64": base64.b64encode(content).decode()} for content in contents]
     request = urllib.request.Request(
@@ -67,7 +67,7 @@ def ask(server, model, contents):
     try:
         status, body = answers.within(answers.SECONDS, _post, request)
     except (OSError, http.client.HTTPException) as error:
-        raise answers.no_answer(server, error) from error
+        raise answers.no_answer(server, getattr(error, "reason", error)) from error
     if status != http.HTTPStatus.OK:
         raise answers.refusal(server, status, _message(body))
     return _predictions(body, server, len(contents))

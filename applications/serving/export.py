@@ -1,11 +1,11 @@
-"""Exports the model of a run for TF Serving.
+"""Export the model of a run for TF Serving.
 
     python -m applications.serving.export --workdir=DIR --output=DIR
 
-Writes the next version into the output: `OUTPUT/1`, `OUTPUT/2` and so on. Pictures are
-resized as in the run's evaluation, and the model card holds what config.json and
-evaluation.json in the workdir say. Exit codes: 0, done; 2, something is wrong with the
-arguments or the run.
+Writes the next version into the output: `OUTPUT/1`, `OUTPUT/2` and so on. The exported
+model resizes images as the evaluation of the run does. The model card contains data,
+protocol and scores from the workdir's config.json and evaluation.json. Exit codes: 0
+for success, 2 for an error in the arguments or in the run.
 """
 
 import json
@@ -23,62 +23,86 @@ from keras_prelu.export import saved_model
 from training import errors
 from training.inputs import load_model, open_source, read_config
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the versions.", required=True)
 _LABELS = flags.DEFINE_string(
-    "labels", None, "A file of class names, a line each; by default the run's data's."
+    "labels",
+    None,
+    "File of class names, one per line; by default those of the run's data.",
 )
-_TOP_K = flags.DEFINE_integer("top_k", 5, "How many classes to name.", lower_bound=1)
+_TOP_K = flags.DEFINE_integer("top_k", 5, "Number of classes to name.", lower_bound=1)
 _DENSE_SCALES = flags.DEFINE_list(
-    "dense_scales", [], "Shorter sides of dense testing, for a signature `dense`."
+    "dense_scales", [], "Shorter sides for dense testing, as a signature `dense`."
 )
 _ON_ERROR = flags.DEFINE_enum(
-    "on_error", "raise", ["raise", "mark"], "What pictures that are damaged do."
+    "on_error",
+    "raise",
+    ["raise", "mark"],
+    "How to handle images that cannot be decoded: fail, or return empty rows.",
 )
-# What no file of a run says.
+# Statements for the model card that no file of a run contains.
 _STATED = {
-    name: flags.DEFINE_string(name, None, f"{what}, for the model card.")
-    for name, what in {
-        "licence": "Its licence",
-        "intended_use": "What it is for, and what not",
+    name: flags.DEFINE_string(name, None, f"{text}, for the model card.")
+    for name, text in {
+        "licence": "Licence of the model",
+        "intended_use": "Intended use of the model, and its limits",
     }.items()
 }
 
 
+_PROTOCOL = ("scales", "flip", "models", "examples", "skipped")
+_SCORES = ("top1_error", "top5_error")
+
+
 def describe_run(workdir, config):
-    """Returns what the files of a run say for the model card."""
-    pictures = config["data"]
+    """Return the statements for the model card that the files of a run contain."""
+    data = config["data"]
     card = {
         "data": {
-            "set": pictures["path"] or pictures["name"],
-            "trained on": pictures["train"],
-            "evaluated on": pictures["validation"],
+            "set": data["path"] or data["name"],
+            "trained on": data["train"],
+            "evaluated on": data["validation"],
         }
     }
-    if (workdir / "command.txt").is_file():
-        card["command"] = (workdir / "command.txt").read_text().strip()
-    path = workdir / "evaluation.json"
-    if path.is_file():
-        found = json.loads(path.read_text())
-        protocol = ("scales", "flip", "models", "examples", "skipped")
-        scores = ("top1_error", "top5_error")
-        for entry, keys in (("protocol", protocol), ("scores", scores)):
-            card[entry] = {
-                name: {key: summary[key] for key in keys}
-                for name, summary in found.items()
-            }
+    command = workdir / "command.txt"
+    if command.is_file():
+        card["command"] = command.read_text(encoding="utf-8").strip()
+    evaluation = workdir / "evaluation.json"
+    if evaluation.is_file():
+        summaries = json.loads(evaluation.read_text(encoding="utf-8"))
+        card["protocol"] = _columns(summaries, _PROTOCOL)
+        card["scores"] = _columns(summaries, _SCORES)
     return card
 
 
+def _columns(summaries, keys):
+    """Return the given keys of each summary, without those that have no value."""
+    return {
+        name: {key: summary[key] for key in keys if summary[key] is not None}
+        for name, summary in summaries.items()
+    }
+
+
 def class_names(config):
-    """Returns the names of the classes."""
+    """Return the names of the classes."""
     if _LABELS.value:
-        return pathlib.Path(_LABELS.value).read_text().splitlines()
+        return pathlib.Path(_LABELS.value).read_text(encoding="utf-8").splitlines()
     return open_source(config, config["validation"]).class_names
 
 
+def dense_scales():
+    """Return the integers of `--dense_scales`."""
+    try:
+        return tuple(map(int, _DENSE_SCALES.value))
+    except ValueError as error:
+        raise ValueError(
+            "Argument `--dense_scales` must be integers, separated by commas. "
+            f"Received: --dense_scales={','.join(_DENSE_SCALES.value)}"
+        ) from error
+
+
 def main(_):
-    """Exports, and says where to."""
+    """Export the model, and print the paths."""
     with errors.in_one_line():
         workdir = pathlib.Path(_WORKDIR.value)
         config = read_config(workdir)
@@ -90,7 +114,7 @@ def main(_):
             class_names=class_names(config["data"]),
             top_k=_TOP_K.value,
             scale=config["data"]["eval_scale"],
-            dense_scales=tuple(map(int, _DENSE_SCALES.value)),
+            dense_scales=dense_scales(),
             on_error=_ON_ERROR.value,
             card={**describe_run(workdir, config), **stated},
         )

@@ -1,4 +1,4 @@
-"""Dense models against cutting every window out of the map, and strips of images."""
+"""Dense models, compared with windows cut out of the map, and strips of images."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from keras_prelu.layers import SubtractMean
 
 
 def net(constructor=ModelA, side=48, channels_first=False, **options):
-    """A narrow net of random weights whose scores differ and are not extreme."""
+    """A narrow net with random weights, and with moderate scores."""
     shape = (3, side, side) if channels_first else (side, side, 3)
     model = constructor(input_shape=shape, classes=7, width=1 / 64, **options)
     rng = np.random.default_rng(1)
@@ -24,17 +24,19 @@ def net(constructor=ModelA, side=48, channels_first=False, **options):
 
 
 def moderate(model, channels_first=False):
-    """Draws a classifier whose scores are neither alike nor 0 and 1."""
+    """Draw the last layer so that scores are neither equal nor close to 0 and 1."""
     classifier = model.get_layer("fc3")
     features = keras.Model(model.inputs, classifier.input)
     height, width = model_surgery.input_size(model)
-    found = run(features, pictures(1, height, width, channels_first=channels_first))
+    vector = run(
+        features, random_images(1, height, width, channels_first=channels_first)
+    )
     kernel = np.random.default_rng(1).normal(size=classifier.kernel.shape)
-    classifier.kernel.assign(3 * kernel / np.linalg.norm(found))
+    classifier.kernel.assign(3 * kernel / np.linalg.norm(vector))
     return model
 
 
-def pictures(*size, channels_first=False):
+def random_images(*size, channels_first=False):
     images = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype("float32")
     return images.transpose(0, 3, 1, 2) if channels_first else images
 
@@ -44,7 +46,7 @@ def run(model, x):
 
 
 def scores_of_cut_windows(model, dense, images, window):
-    """Every window cut out of the last map by hand, through the net's own top."""
+    """The scores of every window, cut out of the last map, by the net's own top."""
     spp = model.get_layer("spp")
     maps = run(keras.Model(dense.inputs, dense.layers[-1].input), images)
     if spp.data_format == "channels_first":
@@ -74,10 +76,10 @@ def scores_of_cut_windows(model, dense, images, window):
 def assert_exact(model, images, window):
     dense = evaluation.dense_model(model, average=False)
     expected = scores_of_cut_windows(model, dense, images, window)
-    found = run(dense, images)
-    # A window's neighbour is the nearest wrong answer.
+    scores = run(dense, images)
+    # The scores of a neighboring window must not pass.
     assert np.abs(np.diff(expected, axis=2)).max() > 4e-4
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
     mean = run(evaluation.dense_model(model), images)
     np.testing.assert_allclose(mean, expected.mean(axis=(1, 2)), atol=1e-4)
 
@@ -91,30 +93,30 @@ def assert_exact(model, images, window):
         (Model14, "prelu_shared", 48, (4, 4), (48, 89)),
     ],
 )
-def test_equals_cutting_every_window(constructor, activation, side, window, size):
+def test_scores_equal_those_of_cut_windows(constructor, activation, side, window, size):
     model = net(constructor, side, activation=activation)
-    assert_exact(model, pictures(2, *size), window)
+    assert_exact(model, random_images(2, *size), window)
 
 
-def test_windows_of_the_paper_are_14_cells():
-    assert_exact(net(side=224), pictures(1, 260, 241), (14, 14))
+def test_windows_of_the_paper_have_14_cells_per_side():
+    assert_exact(net(side=224), random_images(1, 260, 241), (14, 14))
 
 
-def test_a_net_without_a_size_counts_as_one_of_224():
+def test_a_net_without_an_input_size_counts_as_one_for_224():
     model = net(side=None)
     assert evaluation.dense_model(model).layers[-1].window == (14, 14)
-    assert_exact(model, pictures(1, 240, 260), (14, 14))
+    assert_exact(model, random_images(1, 240, 260), (14, 14))
 
 
-def test_logits_are_made_scores_before_they_are_averaged():
+def test_logits_become_scores_before_they_are_averaged():
     model = net(classifier_activation=None)
-    assert_exact(model, pictures(1, 80, 70), (3, 3))
+    assert_exact(model, random_images(1, 80, 70), (3, 3))
 
 
-def test_windows_need_not_be_square():
+def test_windows_can_be_rectangular():
     model = ModelA(input_shape=(48, 80, 3), classes=7, width=1 / 64)
     moderate(model)
-    assert_exact(model, pictures(1, 80, 112), (3, 5))
+    assert_exact(model, random_images(1, 80, 112), (3, 5))
 
 
 def test_channels_first():
@@ -122,22 +124,22 @@ def test_channels_first():
         pytest.skip("TensorFlow convolves channels_first on GPUs only")
     keras.config.set_image_data_format("channels_first")
     model = net(channels_first=True)
-    assert_exact(model, pictures(2, 80, 75, channels_first=True), (3, 3))
+    assert_exact(model, random_images(2, 80, 75, channels_first=True), (3, 3))
 
 
-def test_an_image_of_one_window_scores_as_the_model_does():
+def test_an_image_of_one_window_has_the_scores_of_the_model():
     model = net()
-    images = pictures(2, 48, 48)
+    images = random_images(2, 48, 48)
     np.testing.assert_allclose(
         run(evaluation.dense_model(model), images), run(model, images), atol=1e-6
     )
 
 
-def test_the_weights_are_the_models_own():
+def test_the_weights_are_shared_with_the_model():
     model = net()
     dense = evaluation.dense_model(model)
     assert {id(weight) for weight in dense.weights} == {id(w) for w in model.weights}
-    images = pictures(1, 70, 60)
+    images = random_images(1, 70, 60)
     before = run(dense, images)
     kernel = model.get_layer("conv3_1").kernel
     kernel.assign(0.5 * ops.convert_to_numpy(kernel))
@@ -147,7 +149,7 @@ def test_the_weights_are_the_models_own():
 def test_both_models_can_be_saved(tmp_path):
     model = net()
     dense = evaluation.dense_model(model)
-    images = pictures(1, 80, 66)
+    images = random_images(1, 80, 66)
     for one, x in ((model, images[:, :48, :48]), (dense, images)):
         one.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -156,9 +158,9 @@ def test_both_models_can_be_saved(tmp_path):
 
 @pytest.mark.parametrize("constructor", [ModelA, Model14])
 @pytest.mark.parametrize("size", [(64, 901), (930, 51), (65, 902), (48, 900)])
-def test_strips_equal_the_whole(constructor, size):
+def test_strips_have_the_scores_of_the_whole_image(constructor, size):
     model = net(constructor)
-    images = pictures(1, *size)
+    images = random_images(1, *size)
     whole = run(evaluation.dense_model(model), images)
     in_strips = DenseScores(model, pixels=400 * min(size))
     sizes = []
@@ -166,17 +168,17 @@ def test_strips_equal_the_whole(constructor, size):
     in_strips._trunk = lambda x: sizes.append(x.shape[1:3]) or trunk(x)
     np.testing.assert_allclose(in_strips(images), whole, atol=1e-6)
     assert len(sizes) > 1
-    # An image that lacks its last 16 rows or columns scores otherwise.
+    # The scores of an image without its last 16 rows or columns must not pass.
     cut = images[:, : max(size) - 16, : max(size) - 16]
     other = run(evaluation.dense_model(model), cut)
     assert np.abs(other - whole).max() > 1e-5
 
 
-def test_strips_equal_the_whole_in_the_map():
-    """Before averages can hide a cell."""
+def test_strips_have_the_map_of_the_whole_image():
+    """Averages of scores could hide a wrong cell."""
     model = net()
     in_strips = DenseScores(model, pixels=400 * 48)
-    image = pictures(1, 48, 1500)  # four strips
+    image = random_images(1, 48, 1500)  # four strips
     seen = {}
     in_strips._of_map = lambda maps, axis, most: seen.setdefault("maps", maps)
     in_strips(image)
@@ -185,9 +187,9 @@ def test_strips_equal_the_whole_in_the_map():
     np.testing.assert_allclose(seen["maps"], whole, atol=1e-4 * np.abs(whole).max())
 
 
-def test_batches_of_large_images_are_divided():
+def test_batches_of_large_images_are_split():
     model = net()
-    images = pictures(5, 64, 80)
+    images = random_images(5, 64, 80)
     scores = DenseScores(model, pixels=2 * 64 * 80)
     counts = []
     dense = scores._dense
@@ -197,20 +199,20 @@ def test_batches_of_large_images_are_divided():
     assert counts == [2, 2, 1]
 
 
-def test_a_mean_image_is_not_cut():
-    """It is stretched to its input, so strips would get another mean."""
+def test_a_net_with_a_mean_image_takes_whole_images():
+    """The mean is resized to the input, so strips would have another mean."""
     images = keras.Input((48, 48, 3))
     mean = np.random.default_rng(0).uniform(0, 255, (48, 48, 3))
     x = SubtractMean(mean)(images)
     model = ModelA(input_tensor=x, classes=7, width=1 / 64, include_preprocessing=False)
-    image = pictures(1, 48, 700)
+    image = random_images(1, 48, 700)
     whole = run(evaluation.dense_model(model), image)
     np.testing.assert_allclose(DenseScores(model, 48 * 400)(image), whole, atol=1e-6)
 
 
-def test_too_small_images_are_refused():
+def test_images_that_are_too_small_are_refused():
     with pytest.raises(ValueError, match="3x3 cells.*Received: maps of 2x5"):
-        evaluation.dense_model(net())(pictures(1, 32, 80))
+        evaluation.dense_model(net())(random_images(1, 32, 80))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Protocols against doing them by hand with Pillow and NumPy, each picture once."""
+"""The test protocols, compared with Pillow and NumPy; every image counts once."""
 
 import json
 
@@ -18,7 +18,7 @@ SIDE = 48
 
 
 def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
-    """A net whose scores depend on where in the picture things are."""
+    """A net whose scores depend on the positions of pixels."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((side, side, 3))
     x = keras.layers.Rescaling(1 / 255, offset=-0.5)(images)
@@ -28,15 +28,15 @@ def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
 
 
 def by_hand(model, path, scale, views, flip):
-    """The mean scores of a picture's views, resized by Pillow, a view at a time."""
+    """The mean scores of an image's views, resized by Pillow one by one."""
     image = Image.open(path)
     size = [int(side * scale / min(image.size) + 0.5) for side in image.size]
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), "float32")
     bottom, right = pixels.shape[0] - SIDE, pixels.shape[1] - SIDE
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
     center = [(bottom // 2, right // 2)]
-    places = center if views == "center" else corners + center
-    crops = [pixels[top : top + SIDE, left : left + SIDE] for top, left in places]
+    positions = center if views == "center" else corners + center
+    crops = [pixels[top : top + SIDE, left : left + SIDE] for top, left in positions]
     if flip:
         crops += [crop[:, ::-1] for crop in crops]
     return ops.convert_to_numpy(model(np.stack(crops))).mean(axis=0)
@@ -52,7 +52,7 @@ def test_views_scales_and_models_are_averaged(folder, protocol, flip):
     source = data.from_directory(folder)
     models = [small_net(0), small_net(1)]
     scales = (48, 60)
-    found = evaluation.evaluate(
+    result = evaluation.evaluate(
         models, source, protocol, scales=scales, flip=flip, batch_size=4, verbose=0
     )
     of_scale = {
@@ -66,24 +66,24 @@ def test_views_scales_and_models_are_averaged(folder, protocol, flip):
         for scale in scales
     }
     expected = np.mean(list(of_scale.values()), axis=0)
-    # Crops may be rounded otherwise, by a level in 255.
+    # Pixels may differ by one level of 255, because of rounding.
     tolerance = 2e-3
     other = np.mean([by_hand(models[0], p, 48, protocol, flip) for p in source.paths])
     assert np.abs(other - expected).max() > 10 * tolerance
     np.testing.assert_allclose(
-        found.best_scores, top_scores(expected, found.best), atol=tolerance
+        result.best_scores, top_scores(expected, result.best), atol=tolerance
     )
-    assert (np.diff(found.best_scores) <= 0).all()
-    assert found.indices.tolist() == list(range(23))
-    assert found.labels.tolist() == source.labels.tolist()
-    misses = found.best[:, 0] != source.labels
-    assert found.top1 == pytest.approx(misses.mean())
-    assert found.top5 == 0  # of three classes
+    assert (np.diff(result.best_scores) <= 0).all()
+    assert result.indices.tolist() == list(range(23))
+    assert result.labels.tolist() == source.labels.tolist()
+    misses = result.best[:, 0] != source.labels
+    assert result.top1 == pytest.approx(misses.mean())
+    assert result.top5 == 0  # there are only three classes
     for scale in scales:
         one = evaluation.evaluate(
             models, source, protocol, (scale,), flip=flip, verbose=0
         )
-        assert found.by_scale[scale] == (one.top1, one.top5)
+        assert result.by_scale[scale] == (one.top1, one.top5)
 
 
 @pytest.mark.parametrize("flip", [True, False])
@@ -98,7 +98,7 @@ def test_dense_averages_the_dense_model(tmp_path, flip):
     model.get_layer("fc3").kernel.assign(
         np.random.default_rng(0).normal(size=(64, 4)) * 0.1
     )
-    found = evaluation.evaluate(
+    result = evaluation.evaluate(
         model, source, "dense", (64,), flip=flip, batch_size=4, verbose=0
     )
     run = runner(evaluation.dense_model(model))
@@ -112,11 +112,11 @@ def test_dense_averages_the_dense_model(tmp_path, flip):
         if flip:
             scores = (scores + mirrored) / 2
         np.testing.assert_allclose(
-            found.best_scores[row], scores[0, found.best[row]], atol=2e-5
+            result.best_scores[row], scores[0, result.best[row]], atol=2e-5
         )
 
 
-def test_logits_are_averaged_as_scores(folder):
+def test_logits_become_scores_before_they_are_averaged(folder):
     source = data.from_directory(folder)
     scores = small_net(0)
     logits = small_net(0, activation=None)
@@ -133,7 +133,7 @@ def test_logits_are_averaged_as_scores(folder):
 def test_the_batch_size_changes_nothing(folder, batch_size):
     source = data.from_directory(folder)
     for protocol in ("center", "ten_view"):
-        found = evaluation.evaluate(
+        result = evaluation.evaluate(
             small_net(),
             source,
             protocol,
@@ -142,49 +142,49 @@ def test_the_batch_size_changes_nothing(folder, batch_size):
             verbose=0,
         )
         reference = evaluation.evaluate(small_net(), source, protocol, (60,), verbose=0)
-        assert found.examples == 23
-        np.testing.assert_array_equal(found.best, reference.best)
-        np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+        assert result.examples == 23
+        np.testing.assert_array_equal(result.best, reference.best)
+        np.testing.assert_allclose(result.best_scores, reference.best_scores, atol=1e-6)
 
 
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("batch_size", [1, 6])
-def test_replicas_share_the_batches(folder, batch_size):
+def test_replicas_share_each_batch(folder, batch_size):
     source = data.from_directory(folder)
     reference = evaluation.evaluate(small_net(), source, "ten_view", (60,), verbose=0)
     with distribution.strategy("mirrored").scope():
         model = small_net()
-    found = evaluation.evaluate(
+    result = evaluation.evaluate(
         model, source, "ten_view", (60,), batch_size=batch_size, verbose=0
     )
-    assert found.examples == 23
-    np.testing.assert_array_equal(found.best, reference.best)
-    np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+    assert result.examples == 23
+    np.testing.assert_array_equal(result.best, reference.best)
+    np.testing.assert_allclose(result.best_scores, reference.best_scores, atol=1e-6)
 
 
 @pytest.mark.tensorflow_only
-def test_each_replica_gets_its_share():
+def test_each_replica_gets_one_shard_of_a_batch():
     with distribution.strategy("mirrored").scope():
         model = small_net()
     shapes = []
 
-    class Seen(keras.layers.Layer):
+    class ShapeRecorder(keras.layers.Layer):
         def call(self, x):
             shapes.append(x.shape[0])
             return x
 
     with model.distribute_strategy.scope():
         images = keras.Input((SIDE, SIDE, 3))
-        model = keras.Model(images, model(Seen()(images)))
+        model = keras.Model(images, model(ShapeRecorder()(images)))
     shapes.clear()
     x = np.random.default_rng(0).uniform(0, 255, (5, SIDE, SIDE, 3)).astype("float32")
-    found = runner(model, model.distribute_strategy)(x)
+    scores = runner(model, model.distribute_strategy)(x)
     assert shapes == [3, 2]
-    np.testing.assert_allclose(found, runner(model)(x), atol=1e-6)
+    np.testing.assert_allclose(scores, runner(model)(x), atol=1e-6)
 
 
-def test_workers_share_the_pictures(folder, monkeypatch):
-    """The second of two workers, given what the first one has sent."""
+def test_workers_share_the_images(folder, monkeypatch):
+    """The second of two workers receives the arrays that the first one sent."""
     source = data.from_directory(folder)
     arguments = (small_net(), source, "ten_view", (48, 60))
     reference = evaluation.evaluate(*arguments, verbose=0)
@@ -200,35 +200,37 @@ def test_workers_share_the_pictures(folder, monkeypatch):
     for worker, gather in enumerate((first, second)):
         monkeypatch.setattr(distribution, "worker", lambda strategy, w=worker: (w, 2))
         monkeypatch.setattr(distribution, "gather", gather)
-        found = evaluation.evaluate(*arguments, verbose=0)
+        result = evaluation.evaluate(*arguments, verbose=0)
         if worker == 0:
-            assert found.indices.tolist() == list(range(0, 23, 2))
-    assert sent == [] and found.examples == 23
-    assert found.labels.tolist() == source.labels.tolist()
-    assert found.by_scale == reference.by_scale
-    np.testing.assert_array_equal(found.best, reference.best)
-    np.testing.assert_allclose(found.best_scores, reference.best_scores, atol=1e-6)
+            assert result.indices.tolist() == list(range(0, 23, 2))
+    assert sent == [] and result.examples == 23
+    assert result.labels.tolist() == source.labels.tolist()
+    assert result.by_scale == reference.by_scale
+    np.testing.assert_array_equal(result.best, reference.best)
+    np.testing.assert_allclose(result.best_scores, reference.best_scores, atol=1e-6)
 
 
-def test_bad_pictures_are_left_out_and_counted(folder):
+def test_bad_images_are_skipped_and_counted(folder):
     paths = sorted(folder.glob("*/*.jpg"))
     paths[3].write_bytes(b"torn")
     paths[4].write_bytes(broken_jpeg(paths[4].read_bytes()))
     source = data.from_directory(folder, max_bad=2)
-    found = evaluation.evaluate(small_net(), source, "ten_view", (48, 60), verbose=0)
-    assert (found.examples, found.skipped) == (21, 2)
-    assert found.indices.tolist() == [i for i in range(23) if i not in (3, 4)]
+    result = evaluation.evaluate(small_net(), source, "ten_view", (48, 60), verbose=0)
+    assert (result.examples, result.skipped) == (21, 2)
+    assert result.indices.tolist() == [i for i in range(23) if i not in (3, 4)]
     assert len(source.skipped) == 2
 
 
-def test_small_pictures_are_enlarged(tmp_path):
+def test_small_images_are_enlarged(tmp_path):
     (tmp_path / "ant").mkdir()
     (tmp_path / "ant" / "1.png").write_bytes(encoded(wavy_image(9, 5), "PNG"))
     source = data.from_directory(tmp_path)
     model = small_net()
-    found = evaluation.evaluate(model, source, "ten_view", (50,), verbose=0)
+    result = evaluation.evaluate(model, source, "ten_view", (50,), verbose=0)
     expected = by_hand(model, source.paths[0], 50, "ten_view", True)
-    np.testing.assert_allclose(found.best_scores[0], expected[found.best[0]], atol=2e-3)
+    np.testing.assert_allclose(
+        result.best_scores[0], expected[result.best[0]], atol=2e-3
+    )
 
 
 class Constant(keras.layers.Layer):
@@ -244,23 +246,23 @@ class Constant(keras.layers.Layer):
 
 
 def test_errors_classes_and_confusions_are_counted(folder):
-    """Of ant, bee and cat (8, 8 and 7 pictures); ant comes sixth, bee first."""
+    """8 images of ant, 8 of bee and 7 of cat; bee is the best class of each."""
     images = keras.Input((SIDE, SIDE, 3))
     logits = Constant([0.0, 6, 1, 2, 3, 4, 5])(images)
     model = keras.Model(images, keras.layers.Softmax()(logits))
     source = data.from_directory(folder)
-    found = evaluation.evaluate(model, source, scales=(48,), verbose=0)
-    assert found.top1 == pytest.approx(15 / 23)
-    assert found.top5 == pytest.approx(15 / 23)  # ant is seventh, cat sixth
-    assert found.best[0].tolist() == [1, 6, 5, 4, 3]
-    ant, bee, cat = found.per_class()
+    result = evaluation.evaluate(model, source, scales=(48,), verbose=0)
+    assert result.top1 == pytest.approx(15 / 23)
+    assert result.top5 == pytest.approx(15 / 23)  # ant is seventh, cat is sixth
+    assert result.best[0].tolist() == [1, 6, 5, 4, 3]
+    ant, bee, cat = result.per_class()
     assert (ant, bee, cat) == (
         ("ant", 8, 1.0, 1.0),
         ("bee", 8, 0.0, 0.0),
         ("cat", 7, 1.0, 1.0),
     )
-    assert found.confusion()[:3, 1].tolist() == [8, 8, 7]
-    assert found.confusion().sum() == 23
+    assert result.confusion()[:3, 1].tolist() == [8, 8, 7]
+    assert result.confusion().sum() == 23
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ def test_a_top5_error_is_shown_only_with_more_than_five_classes(folder, classes,
     assert evaluation.table([result]).endswith("/ 0.00 |" if shown else "/ n/a |")
 
 
-def test_errors_against_a_loop():
+def test_errors_equal_those_of_a_loop():
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=(200, 11)), rng.integers(0, 11, 200)
     top1, top5 = ranking.errors(ranking.rank(scores), labels)
@@ -318,13 +320,13 @@ def test_errors_against_a_loop():
 
 def test_the_result_prints_and_serializes(folder, capsys):
     source = data.from_directory(folder)
-    found = evaluation.evaluate(small_net(), source, scales=(48,))
+    result = evaluation.evaluate(small_net(), source, scales=(48,))
     printed = capsys.readouterr().out
     assert "23/23" in printed  # the progress bar
-    assert f"top-1 error {found.top1:.2%} on 23 images: center, scale 48" in printed
-    summary = json.loads(json.dumps(found.summary()))
-    assert summary["top1_error"] == found.top1
-    assert summary["by_scale"]["48"]["top1_error"] == found.top1
+    assert f"top-1 error {result.top1:.2%} on 23 images: center, scale 48" in printed
+    summary = json.loads(json.dumps(result.summary()))
+    assert summary["top1_error"] == result.top1
+    assert summary["by_scale"]["48"]["top1_error"] == result.top1
     evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
     assert capsys.readouterr().out == ""
 
@@ -350,7 +352,7 @@ def test_the_result_prints_and_serializes(folder, capsys):
         ({"protocol": "dense"}, "SpatialPyramidPooling.*Received: a model that has 0"),
     ],
 )
-def test_wrong_arguments_are_refused_before_a_picture_is_read(folder, options, message):
+def test_wrong_arguments_are_refused_before_an_image_is_read(folder, options, message):
     source = data.from_directory(folder)
     source.read = None
     arguments = {"model_or_models": small_net(), "scales": (48,), "verbose": 0}
@@ -358,7 +360,7 @@ def test_wrong_arguments_are_refused_before_a_picture_is_read(folder, options, m
         evaluation.evaluate(source=source, **{**arguments, **options})
 
 
-def test_scores_that_are_no_numbers_are_refused(folder):
+def test_scores_that_are_not_finite_are_refused(folder):
     model = small_net()
     model.layers[-1].bias.assign([0.0, np.nan, 0.0])
     with pytest.raises(ValueError, match="must be models with finite scores"):

@@ -1,4 +1,4 @@
-"""Reading for an evaluation: every image once, and no more of them than are allowed."""
+"""Reading for an evaluation: each image once, and within the limits of memory."""
 
 import concurrent.futures
 import io
@@ -22,7 +22,7 @@ from tests.evaluation.evaluate_test import small_net
 
 
 class Bytes(data.Source):
-    """Encoded images as a source, of three classes in turn."""
+    """A source of encoded images, with three classes in turn."""
 
     def __init__(self, contents, **options):
         super().__init__(["ant", "bee", "cat"], **options)
@@ -38,7 +38,7 @@ class Bytes(data.Source):
 
 
 def line(length):
-    """An image of one row, some hundred bytes whatever its length."""
+    """Return an encoded image of one row: a few hundred bytes for any length."""
     stream = io.BytesIO()
     Image.new("1", (length, 1)).save(stream, "PNG")
     return stream.getvalue()
@@ -57,8 +57,8 @@ def test_models_of_different_sizes_get_their_own_crops():
     models = [small_net(0), small_net(1, side=40)]
 
     def scores(models):
-        found = evaluation.evaluate(models, source, "center", (60,), verbose=0)
-        return np.take_along_axis(found.best_scores, found.best.argsort(axis=1), 1)
+        result = evaluation.evaluate(models, source, "center", (60,), verbose=0)
+        return np.take_along_axis(result.best_scores, result.best.argsort(axis=1), 1)
 
     alone = [scores(model) for model in models]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
@@ -66,7 +66,7 @@ def test_models_of_different_sizes_get_their_own_crops():
 
 
 def test_no_matrix_of_scores_is_kept():
-    """Of 500 images with 20,000 classes it would have 40 MB."""
+    """For 500 images with 20,000 classes, it would take 40 MB."""
     images = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D()(images)
     model = keras.Model(images, keras.layers.Dense(20000, "softmax")(x))
@@ -79,16 +79,17 @@ def test_no_matrix_of_scores_is_kept():
     assert peak < 20e6
 
 
-def test_images_of_equal_sizes_are_batched_and_each_comes_once():
+def test_images_of_equal_sizes_are_batched_once_each():
     sizes = [(20, 30), (30, 20), (20, 30), (25, 25), (20, 30), (30, 20), (20, 30)]
     contents = [
         encoded(wavy_image(*size, number), "PNG") for number, size in enumerate(sizes)
     ]
     source = Bytes(contents)
     wanted = [(None, 20), (16, 24)]
-    found = list(image_batches.batches(source, range(7), wanted, 3, 10**6))
-    assert [batch.indices.tolist() for batch in found] == [[0, 2, 4], [1, 5], [3], [6]]
-    for batch in found:
+    batches = list(image_batches.batches(source, range(7), wanted, 3, 10**6))
+    indices = [batch.indices.tolist() for batch in batches]
+    assert indices == [[0, 2, 4], [1, 5], [3], [6]]
+    for batch in batches:
         assert batch.labels.tolist() == [index % 3 for index in batch.indices]
         for row, index in enumerate(batch.indices):
             image = Image.open(io.BytesIO(contents[index]))
@@ -100,7 +101,7 @@ def test_images_of_equal_sizes_are_batched_and_each_comes_once():
             assert batch.views[16, 24][row].shape == (16, 16, 3)
 
 
-def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch):
+def test_waiting_images_are_batched_when_they_have_too_many_pixels(monkeypatch):
     waiting = []
     decoded = image_batches._decoded
 
@@ -110,12 +111,12 @@ def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch)
             yield image
 
     monkeypatch.setattr(image_batches, "_decoded", noted)
-    # 8 images in a batch are 3200 pixels; all sizes differ, so no batch is ever full.
+    # A batch of 8 has at least 3200 pixels. All sizes differ, so no batch becomes full.
     source = Bytes([encoded(wavy_image(20, 20 + i), "PNG") for i in range(12)])
     most, longest, seen = 1200, 0, []
     for batch in image_batches.batches(source, range(12), [(None, 20)], 8, most):
         pixels = sum(20 * (20 + index) for index in waiting)
-        assert pixels <= most + 20 * 32  # the last one is in it
+        assert pixels <= most + 20 * 32  # with the last image
         longest = max(longest, len(waiting))
         for index in batch.indices:
             waiting.remove(index)
@@ -125,7 +126,7 @@ def test_images_that_wait_are_let_go_when_they_have_too_many_pixels(monkeypatch)
 
 
 class Counting(concurrent.futures.Executor):
-    """Does its work at once; what was submitted counts until it is taken."""
+    """Works at once, and records the items that were submitted."""
 
     def __init__(self):
         self.submitted = []
@@ -137,7 +138,7 @@ class Counting(concurrent.futures.Executor):
         return future
 
 
-def test_what_is_computed_ahead_is_limited_by_its_cost():
+def test_items_computed_ahead_are_limited_by_their_cost():
     items = [3, 1, 4, 1, 5, 30, 2, 6, 5]
     pool, taken = Counting(), []
     results = image_batches._ahead(pool, lambda x: 10 * x, iter(items), int, 8)
@@ -165,11 +166,11 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
 
     monkeypatch.setattr(image_batches, "_ahead", counting)
     monkeypatch.setattr(image_batches, "CORES", 4)
-    # With their views of 20 x 20 the larger ones have 800.
+    # The larger images have 800 pixels, with their views of 20 x 20.
     monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
     source = Bytes([encoded(wavy_image(side, side), "PNG")] * 20)
-    found = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
-    assert [image.position for image in found] == list(range(20))
+    images = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
+    assert [image.position for image in images] == list(range(20))
     assert max(decoding) == expected
 
 
@@ -182,22 +183,22 @@ def test_bad_images_are_skipped_with_the_reason(bad):
     assert list(source.skipped) == ["image 1", "image 2"]
 
 
-def test_too_many_bad_images_end_the_evaluation_with_their_names():
+def test_too_many_bad_images_are_an_error_with_their_names():
     source = Bytes([b"torn", encoded(wavy_image(50, 60), "PNG"), b""], max_bad=1)
     with pytest.raises(TooManyBadImagesError, match="image 0: .*\n  image 2: "):
         evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
 
 
 def test_an_image_that_would_become_too_large_is_skipped():
-    """60000 x 1 at the scale 48: 138 million pixels, and 415 MB."""
+    """60000 x 1 pixels become 138 million at the scale 48, or 415 MB."""
     source = Bytes([line(60000), encoded(wavy_image(50, 60), "PNG")])
-    found = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
-    assert (found.examples, found.skipped) == (1, 1)
+    result = evaluation.evaluate(small_net(), source, "ten_view", (48,), verbose=0)
+    assert (result.examples, result.skipped) == (1, 1)
     reason = "2880000 x 48 pixels at the scale 48: more than the 67108864"
     assert reason in source.skipped["image 0"]
-    # Of the crop from its middle no more is computed than of any other.
-    found = evaluation.evaluate(small_net(), source, "center", (48,), verbose=0)
-    assert (found.examples, found.skipped) == (2, 0)
+    # For the center crop, only the pixels of the crop are computed.
+    result = evaluation.evaluate(small_net(), source, "center", (48,), verbose=0)
+    assert (result.examples, result.skipped) == (2, 0)
 
 
 @pytest.mark.tensorflow_only
@@ -212,7 +213,7 @@ def readers():
     return [t for t in threading.enumerate() if "ThreadPoolExecutor" in t.name]
 
 
-def test_an_image_that_vanished_is_named_and_leaves_no_thread():
+def test_a_missing_image_is_named_and_leaves_no_thread():
     class Vanishing(Bytes):
         def __getitem__(self, index):
             if index == 5:
@@ -252,7 +253,7 @@ print(peak() - before)
 @pytest.mark.tensorflow_only
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="Linux")
 def test_large_images_are_decoded_one_after_another(tmp_path):
-    """Of four at once the pixels alone, as Pillow keeps them, would have 1024 MiB."""
+    """The pixels of four images at once would take 1024 MiB in Pillow."""
     for name, side in (("small", 300), ("large", 8192)):
         (tmp_path / name).write_bytes(encoded(Image.new("RGB", (side, side)), "JPEG"))
     done = subprocess.run(

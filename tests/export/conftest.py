@@ -1,4 +1,4 @@
-"""One small net and its exports, which the tests of this folder share."""
+"""One small net and its exports, for all tests of this folder."""
 
 import keras
 import pytest
@@ -10,7 +10,7 @@ NAMES = [f"kind {i}" for i in range(7)]
 
 
 def build(*size, classes=7):
-    """The layers of a net of `keras_prelu.applications`, fewer of them."""
+    """Build a net of the same kinds of layers as `keras_prelu.applications`."""
     x = images = keras.Input((*size, 3))
     for layer in (
         SubtractMean(),
@@ -38,7 +38,7 @@ def net():
 
 @pytest.fixture(scope="package")
 def versions(net, tmp_path_factory):
-    """A SavedModel of two versions: 1 raises, 2 marks and tests densely."""
+    """A SavedModel with two versions: 1 raises errors; 2 marks rows and has `dense`."""
     folder = tmp_path_factory.mktemp("served") / "net"
     options = {"class_names": NAMES, "scale": 40}
     export.saved_model(net, folder, top_k=3, card={"licence": "MIT"}, **options)

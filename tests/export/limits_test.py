@@ -1,4 +1,4 @@
-"""What an exported model refuses before it takes memory: sizes are read first."""
+"""Limits of exported models: sizes are checked before an image is decoded."""
 
 import io
 import pathlib
@@ -21,14 +21,14 @@ GOOD = encode(wavy_image(44, 60))
 
 
 def blank(width, height, fmt="PNG"):
-    """A file of some kilobytes, whatever its size."""
+    """Encode a blank image, in a few kilobytes whatever its size."""
     stream = io.BytesIO()
     Image.new("1", (width, height)).save(stream, fmt)
     return stream.getvalue()
 
 
 def declaring(content, old, new):
-    """A file whose header says something else."""
+    """Replace a part of a header."""
     assert content.count(old) == 1
     return content.replace(old, new)
 
@@ -42,7 +42,7 @@ def webp_extended(height, width):
 
 
 def upside_down(content):
-    """A BMP from top to bottom: its height is negative."""
+    """Return a BMP stored from top to bottom, with a negative height."""
     height = int.from_bytes(content[22:26], "little")
     return content[:22] + (-height).to_bytes(4, "little", signed=True) + content[26:]
 
@@ -66,11 +66,11 @@ def test_the_size_is_read_from_the_header(content):
 
 
 @pytest.mark.parametrize("content", [b"", b"B", b"no image", b"RIFF????WEBPALPH"])
-def test_what_is_no_image_has_no_size(content):
+def test_data_that_are_no_image_have_no_size(content):
     assert [int(side) for side in headers.size(tf.constant(content))] == [0, 0]
 
 
-def test_sizes_that_32_bits_cannot_hold_are_refused():
+def test_sizes_that_do_not_fit_in_32_bits_are_refused():
     png = encode(wavy_image(40, 301), "PNG")
     png = declaring(png, b"IHDR\0\0\x01\x2d\0\0\0\x28", b"IHDR\x7f\xff\xff\xff" * 2)
     with pytest.raises(tf.errors.InvalidArgumentError, match="from 1 to"):
@@ -86,15 +86,15 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("fmt", TOO_LARGE)
-def test_an_image_that_the_reader_refuses_is_refused(versions, fmt):
+def test_an_image_too_large_for_the_reader_is_refused(versions, fmt):
     content = TOO_LARGE[fmt]()
     classify = tf.saved_model.load(versions / "2").signatures["classify"]
-    found = classify(image_bytes=tf.constant([content, GOOD]))
-    assert (found["classes"][0].numpy() == b"").all()
-    assert (found["classes"][1].numpy() != b"").all()
+    answer = classify(image_bytes=tf.constant([content, GOOD]))
+    assert (answer["classes"][0].numpy() == b"").all()
+    assert (answer["classes"][1].numpy() != b"").all()
 
 
-def test_the_error_says_the_limit(versions):
+def test_the_error_states_the_limit(versions):
     classify = tf.saved_model.load(versions / "1").signatures["classify"]
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=rf"at most {MAX_PIXELS} .*rows\] \[1\]"
@@ -103,13 +103,13 @@ def test_the_error_says_the_limit(versions):
 
 
 def test_an_image_that_would_become_too_large_is_refused(versions):
-    """5000 x 1 at the shorter side of 40: 200,000 x 40 pixels."""
+    """5000 x 1 pixels become 200,000 x 40 at the scale 40."""
     signatures = tf.saved_model.load(versions / "2").signatures
     images = tf.constant([blank(5000, 1), GOOD, blank(1, 60000)])
     dense = signatures["dense"](image_bytes=images)
     marked = (dense["classes"].numpy() == b"").all(axis=1)
     assert marked.tolist() == [True, False, True]
-    # Of the crop from its middle no more is computed than of any other.
+    # For the center crop, only the pixels of the crop are computed.
     crops = signatures["classify"](image_bytes=images)
     assert (crops["classes"].numpy() != b"").all()
 
@@ -117,15 +117,15 @@ def test_an_image_that_would_become_too_large_is_refused(versions):
 def test_an_empty_batch_has_an_empty_answer(versions):
     signatures = tf.saved_model.load(versions / "2").signatures
     for name in ("classify", "dense"):
-        found = signatures[name](image_bytes=tf.constant([], tf.string))
-        assert found["classes"].shape == found["scores"].shape == (0, 5)
+        answer = signatures[name](image_bytes=tf.constant([], tf.string))
+        assert answer["classes"].shape == answer["scores"].shape == (0, 5)
     for name, dtype in (("serving_default", "float32"), ("serving_uint8", "uint8")):
-        found = signatures[name](images=np.zeros((0, 40, 50, 3), dtype))
-        assert found["scores"].shape == (0, 7)
+        answer = signatures[name](images=np.zeros((0, 40, 50, 3), dtype))
+        assert answer["scores"].shape == (0, 7)
 
 
 def frames_of(*images):
-    """A GIF with the first image's screen and colors, and a frame of each image."""
+    """Return a GIF with the colors of the first image, and one frame per image."""
     contents = [encode(Image.fromarray(image).convert("P"), "GIF") for image in images]
     frames = [
         content[content.index(b",\0\0\0\0") : -1]  # without the end marker
@@ -136,19 +136,19 @@ def frames_of(*images):
 
 
 @pytest.mark.parametrize("block", [b"", b"!\xfe\x03abc\x02de\0"])
-def test_of_a_gif_the_first_frame_is_decoded_and_no_other(block):
-    """A comment in front of the first frame is passed over."""
+def test_only_the_first_frame_of_a_gif_is_decoded(block):
+    """Also after a comment."""
     first, second = wavy_image(30, 40), wavy_image(300, 400)
     alone = frames_of(first)
     both = frames_of(first, second).replace(b",\0\0\0\0", block + b",\0\0\0\0", 1)
     frame = headers.first_frame(tf.constant(both)).numpy()
     assert len(frame) == len(alone) + len(block)
-    found = image_ops.decode(tf.constant(both)).numpy()
-    np.testing.assert_array_equal(found, decode_rgb(alone))
+    pixels = image_ops.decode(tf.constant(both)).numpy()
+    np.testing.assert_array_equal(pixels, decode_rgb(alone))
 
 
 @pytest.mark.parametrize("length", [0, 5, 12, 20, 100, 1000])
-def test_a_gif_cut_short_is_an_error(length):
+def test_a_truncated_gif_is_an_error(length):
     content = frames_of(wavy_image(300, 400))[:length]
     with pytest.raises(tf.errors.OpError):
         image_ops.decode(tf.constant(content))

@@ -1,4 +1,4 @@
-"""ONNX and LiteRT files, run by their own runtimes."""
+"""ONNX and LiteRT files, run in their own runtimes."""
 
 import json
 import sys
@@ -17,7 +17,8 @@ from keras_prelu.export import onnx_graph
 from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
 pytestmark = pytest.mark.tensorflow_only
-SIZES = [(1, 32, 32), (3, 32, 32), (2, 20, 47)]  # the last: maps below the bins
+# The maps of the last size are smaller than the bins.
+SIZES = [(1, 32, 32), (3, 32, 32), (2, 20, 47)]
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,13 @@ def net():
     return Model14(width=1 / 16, classes=7, input_shape=(32, 32, 3))
 
 
-def drawn(*size):
+def random_images(*size):
     rng = np.random.default_rng(sum(size))
     return rng.integers(0, 256, (*size, 3)).astype("float32")
 
 
 def expected(net, images):
-    """The scores of the weights in a net that was built for that size."""
+    """The scores of a net with the same weights, built for the size of the images."""
     other = Model14(width=1 / 16, classes=7, input_shape=images.shape[1:])
     other.set_weights(net.get_weights())
     return other(images).numpy()
@@ -65,17 +66,17 @@ def litert_file(net, tmp_path_factory):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_onnx_runtime_scores_as_the_net_does(net, onnx_file, size):
-    images = drawn(*size)
-    found = run_onnx(onnx_file[0], images)
-    np.testing.assert_allclose(found, expected(net, images), atol=1e-4)
+def test_onnx_runtime_has_the_scores_of_the_net(net, onnx_file, size):
+    images = random_images(*size)
+    scores = run_onnx(onnx_file[0], images)
+    np.testing.assert_allclose(scores, expected(net, images), atol=1e-4)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_litert_scores_as_the_net_does(net, litert_file, size):
-    images = drawn(*size)
-    found = run_litert(litert_file[0], images)
-    np.testing.assert_allclose(found, expected(net, images), atol=1e-4)
+def test_litert_has_the_scores_of_the_net(net, litert_file, size):
+    images = random_images(*size)
+    scores = run_litert(litert_file[0], images)
+    np.testing.assert_allclose(scores, expected(net, images), atol=1e-4)
 
 
 def test_each_prelu_is_one_operator(net, onnx_file, litert_file):
@@ -102,8 +103,8 @@ def test_the_check_is_returned_and_in_the_card(request, which):
     )
 
 
-def test_8_bits_are_smaller_and_their_error_is_stated(net, litert_file, tmp_path):
-    images = drawn(9, 32, 32)
+def test_8_bit_files_are_smaller_and_report_their_error(net, litert_file, tmp_path):
+    images = random_images(9, 32, 32)
     path = tmp_path / "net.tflite"
     check = export.litert(net, path, images=images, quantize=True)
     differences = np.abs(run_litert(path, images) - net.predict(images, verbose=0))
@@ -116,7 +117,7 @@ def test_8_bits_are_smaller_and_their_error_is_stated(net, litert_file, tmp_path
     assert card["export"]["check"]["largest_error"] == check.largest_error
 
 
-def test_what_does_not_score_alike_is_not_written(net, tmp_path, monkeypatch):
+def test_a_file_with_other_scores_is_not_written(net, tmp_path, monkeypatch):
     wrong = {**onnx_graph.CONVERTERS, PReLU: onnx_graph.CONVERTERS[keras.layers.ReLU]}
     monkeypatch.setattr(onnx_graph, "CONVERTERS", wrong)
     with pytest.raises(ValueError, match="must have the scores of `model`"):
@@ -124,10 +125,10 @@ def test_what_does_not_score_alike_is_not_written(net, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_kind_of_layer_arrives(tmp_path):
+def test_every_kind_of_layer_is_converted(tmp_path):
     layers = keras.layers
     images = keras.Input((17, 17, 3))
-    x = SubtractMean(mean=drawn(9, 9))(images)  # an image, resized to 17x17
+    x = SubtractMean(mean=random_images(9, 9))(images)  # an image, resized to 17x17
     x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
     x = layers.MaxPooling2D(3, 2, padding="same")(x)
     x = layers.Conv2D(4, 2, padding="same", use_bias=False)(x)
@@ -145,9 +146,9 @@ def test_every_kind_of_layer_arrives(tmp_path):
             x = layer(x)
         model = keras.Model(maps.input, x)
         export.onnx(model, tmp_path / "net.onnx")
-        pictures = drawn(2, 17, 17)
-        found = run_onnx(tmp_path / "net.onnx", pictures)
-        np.testing.assert_allclose(found, model(pictures).numpy(), atol=1e-4)
+        batch = random_images(2, 17, 17)
+        scores = run_onnx(tmp_path / "net.onnx", batch)
+        np.testing.assert_allclose(scores, model(batch).numpy(), atol=1e-4)
 
 
 def small(*layers, activation="softmax", dtype="float32"):
@@ -178,11 +179,11 @@ def test_images_of_another_size_are_refused(net, tmp_path, writer):
     with pytest.raises(
         ValueError, match=r"of shape \(32, 32, 3\). Received: images of"
     ):
-        writer(net, tmp_path / "net", images=drawn(2, 40, 40))
+        writer(net, tmp_path / "net", images=random_images(2, 40, 40))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_8_bits_need_images(net, tmp_path):
+def test_8_bit_integers_need_images(net, tmp_path):
     with pytest.raises(ValueError, match="Received: images=None"):
         export.litert(net, tmp_path / "net.tflite", quantize=True)
 
@@ -195,10 +196,16 @@ def test_8_bits_need_images(net, tmp_path):
         (export.litert, "ai_edge_litert.interpreter", "export"),
     ],
 )
-def test_missing_extras_say_what_to_install(
+def test_missing_packages_are_errors_with_the_command_that_installs_them(
     net, tmp_path, monkeypatch, writer, module, extra
 ):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"pip install 'keras-prelu\[{extra}\]'"):
         writer(net, tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_by_position_still_work_and_warn(net, tmp_path):
+    with pytest.warns(DeprecationWarning, match="pass images="):
+        check = export.onnx(net, tmp_path / "net.onnx", random_images(2, 32, 32))
+    assert check.images == 2 + 4  # and a batch of another size

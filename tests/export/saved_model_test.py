@@ -1,4 +1,4 @@
-"""SavedModels: what they answer, and how they come to lie where they lie."""
+"""SavedModels: the answers of their signatures, and how versions are written."""
 
 import io
 import pathlib
@@ -25,7 +25,7 @@ from tests.export.conftest import NAMES, build
 
 pytestmark = pytest.mark.tensorflow_only
 
-# In a process of its own, which has TensorFlow and nothing of ours.
+# Run in a new process, which imports TensorFlow but neither Keras nor this package.
 USE = """
 import sys
 import numpy as np
@@ -51,7 +51,7 @@ JPEG = encode(wavy_image(44, 60))
 
 
 class Bytes(data.Source):
-    """Encoded pictures as a source, all of the first class."""
+    """A source of encoded images, all of the first class."""
 
     def __init__(self, contents):
         super().__init__(NAMES)
@@ -66,7 +66,7 @@ class Bytes(data.Source):
 
 @pytest.fixture(scope="module")
 def mixed():
-    """Pictures of many sizes and formats."""
+    """Images of many sizes and formats."""
     grey = Image.fromarray(wavy_image(60, 45)).convert("L")
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -82,21 +82,21 @@ def mixed():
 
 
 def any_size(net):
-    """The weights of a net, in a net that was built for any size."""
+    """Return a net with the same weights, built for any size."""
     other = build(None, None)
     other.set_weights(net.get_weights())
     return other
 
 
 def crops_of(contents, size=32, scale=40):
-    """The crops of the evaluator, which Pillow makes."""
+    """The crops of an evaluation, made by Pillow."""
     return next(iter(data.eval_batches(Bytes(contents), len(contents), size, scale)))[0]
 
 
 def own_crops(contents, size=32, scale=40):
-    """The crops that a SavedModel makes, which a test compares with the evaluator's."""
-    pictures = [image_ops.decode(tf.constant(content)) for content in contents]
-    return np.stack([image_ops.resize(pixels, scale, size) for pixels in pictures])
+    """The crops of a SavedModel; a test compares them with those of an evaluation."""
+    images = [image_ops.decode(tf.constant(content)) for content in contents]
+    return np.stack([image_ops.resize(pixels, scale, size) for pixels in images])
 
 
 def loaded(versions, number):
@@ -113,67 +113,65 @@ def marking(versions):
     return loaded(versions, 2)
 
 
-def test_it_serves_where_neither_keras_nor_this_package_is(net, versions, tmp_path):
+def test_it_runs_without_keras_and_without_this_package(net, versions, tmp_path):
     rng = np.random.default_rng(0)
     given = {
         f"size {size}": rng.integers(0, 256, (*size, 3)).astype("float32")
-        for size in ((7, 32, 32), (1, 45, 70), (2, 9, 33))  # a map below the bins too
+        # The maps of the last size are smaller than the bins.
+        for size in ((7, 32, 32), (1, 45, 70), (2, 9, 33))
     }
     given["pixels"] = rng.integers(0, 256, (2, 40, 40, 3), "uint8")
     np.savez(tmp_path / "given.npz", **given, jpeg=np.array([JPEG]))
     command = [sys.executable, "-c", USE, versions / "1", tmp_path / "given.npz"]
     subprocess.run([*command, tmp_path], cwd=tmp_path, check=True, capture_output=True)
-    found = np.load(tmp_path / "scores.npz")
+    answer = np.load(tmp_path / "scores.npz")
     other = any_size(net)
     given["uint8"] = given.pop("pixels")
     for name, images in given.items():
         expected = other(images).numpy()
-        assert (
-            np.abs(expected[0] - 1 / 7).max() > 0.01
-        )  # there is something to get wrong
-        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+        # Equal scores would make the comparison meaningless.
+        assert np.abs(expected[0] - 1 / 7).max() > 0.01
+        np.testing.assert_allclose(answer[name], expected, atol=1e-5)
     expected = np.sort(net.predict(own_crops([JPEG]), verbose=0)[0])[:-4:-1]
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[0], expected, atol=1e-5)
 
 
-def test_numpy_images_of_either_kind_are_taken(net, raising):
+def test_numpy_images_of_any_type_are_accepted(net, raising):
     pixels = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), "uint8")
     for images in (pixels, pixels.astype("float64")):
-        found = raising["serving_default"](images=images)["scores"]
-        np.testing.assert_allclose(found, net.predict(pixels, verbose=0), atol=1e-5)
+        answer = raising["serving_default"](images=images)["scores"]
+        np.testing.assert_allclose(answer, net.predict(pixels, verbose=0), atol=1e-5)
 
 
-def test_crops_are_those_of_the_evaluator_to_a_level(mixed):
+def test_crops_equal_those_of_an_evaluation_up_to_one_level(mixed):
     expected = crops_of(mixed).numpy().astype(int)
     # Pillow rounds after each of its two passes.
     assert np.abs(own_crops(mixed) - expected).max() <= 1
 
 
 @pytest.mark.parametrize("count", [1, 7])
-def test_encoded_pictures_are_classified_as_the_evaluator_would(
-    net, raising, mixed, count
-):
-    found = raising["classify"](image_bytes=tf.constant(mixed[:count]))
+def test_encoded_images_are_classified_as_in_an_evaluation(net, raising, mixed, count):
+    answer = raising["classify"](image_bytes=tf.constant(mixed[:count]))
     scores = net.predict(own_crops(mixed[:count]), verbose=0)
     best = np.argsort(-scores, axis=1)[:, :3]
-    assert found["classes"].shape == (count, 3)
+    assert answer["classes"].shape == (count, 3)
     expected = [[NAMES[i] for i in row] for row in best]
-    assert np.char.decode(found["classes"].numpy().astype(bytes)).tolist() == expected
+    assert np.char.decode(answer["classes"].numpy().astype(bytes)).tolist() == expected
     expected = np.take_along_axis(scores, best, 1)
-    np.testing.assert_allclose(found["scores"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["scores"], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("endian", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_upright(orientation, endian):
+def test_images_are_rotated_upright(orientation, endian):
     exif = Image.Exif()
     exif.endian = endian
-    exif[0x010F] = "a maker"  # other tags about it
+    exif[0x010F] = "a maker"  # more tags around the orientation
     exif[0x0112] = orientation
     exif[0x0132] = "2026:01:01 00:00:00"
     content = encode(wavy_image(24, 37), "JPEG", exif=exif)
-    found = image_ops.decode(tf.constant(content)).numpy()
-    np.testing.assert_array_equal(found, decode_rgb(content))
+    answer = image_ops.decode(tf.constant(content)).numpy()
+    np.testing.assert_array_equal(answer, decode_rgb(content))
 
 
 @pytest.mark.parametrize(
@@ -182,14 +180,14 @@ def test_pictures_are_turned_upright(orientation, endian):
 )
 def test_all_modes_become_rgb(mode, fmt):
     content = encode(Image.fromarray(wavy_image(24, 37)).convert(mode), fmt)
-    found = image_ops.decode(tf.constant(content)).numpy()
-    np.testing.assert_array_equal(found, decode_rgb(content))
+    answer = image_ops.decode(tf.constant(content)).numpy()
+    np.testing.assert_array_equal(answer, decode_rgb(content))
 
 
-BAD = [b"no picture", broken_jpeg(JPEG), JPEG[: len(JPEG) // 2], b""]
+BAD = [b"no image", broken_jpeg(JPEG), JPEG[: len(JPEG) // 2], b""]
 
 
-def test_what_cannot_be_decoded_is_an_error_that_names_the_rows(raising):
+def test_images_that_cannot_be_decoded_are_an_error_that_names_the_rows(raising):
     contents = [JPEG, *BAD[:2], JPEG, *BAD[2:]]
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         raising["classify"](image_bytes=tf.constant(contents))
@@ -197,30 +195,30 @@ def test_what_cannot_be_decoded_is_an_error_that_names_the_rows(raising):
 
 
 @pytest.mark.parametrize("signature", ["classify", "dense"])
-def test_what_cannot_be_decoded_is_marked_and_changes_no_other_row(marking, signature):
-    answer = marking[signature]
-    alone = answer(image_bytes=tf.constant([JPEG]))
-    found = answer(image_bytes=tf.constant([*BAD, JPEG]))
-    assert (found["classes"][:-1].numpy() == b"").all()
-    assert (found["scores"][:-1].numpy() == 0).all()
-    assert (found["classes"][-1].numpy() == alone["classes"][0].numpy()).all()
-    np.testing.assert_allclose(found["scores"][-1], alone["scores"][0], atol=1e-6)
-    nothing_good = answer(image_bytes=tf.constant(BAD))
+def test_images_that_cannot_be_decoded_are_marked(marking, signature):
+    ask = marking[signature]
+    alone = ask(image_bytes=tf.constant([JPEG]))
+    answer = ask(image_bytes=tf.constant([*BAD, JPEG]))
+    assert (answer["classes"][:-1].numpy() == b"").all()
+    assert (answer["scores"][:-1].numpy() == 0).all()
+    assert (answer["classes"][-1].numpy() == alone["classes"][0].numpy()).all()
+    np.testing.assert_allclose(answer["scores"][-1], alone["scores"][0], atol=1e-6)
+    nothing_good = ask(image_bytes=tf.constant(BAD))
     assert (nothing_good["classes"].numpy() == b"").all()
 
 
-def test_dense_testing_is_that_of_the_evaluator(net, marking, mixed):
-    found = marking["dense"](image_bytes=tf.constant(mixed))
+def test_dense_testing_equals_that_of_an_evaluation(net, marking, mixed):
+    answer = marking["dense"](image_bytes=tf.constant(mixed))
     expected = evaluate(net, Bytes(mixed), "dense", scales=(40, 52), verbose=0)
-    # Levels that differ by one move the scores; other views move them by more.
-    np.testing.assert_allclose(found["scores"], expected.best_scores, atol=5e-3)
+    # Pixels that differ by one level change scores a little, other views change more.
+    np.testing.assert_allclose(answer["scores"], expected.best_scores, atol=5e-3)
     center = marking["classify"](image_bytes=tf.constant(mixed))["scores"]
     assert np.abs(center - expected.best_scores).max() > 2e-2
-    first = np.char.decode(found["classes"][:, 0].numpy().astype(bytes)).tolist()
+    first = np.char.decode(answer["classes"][:, 0].numpy().astype(bytes)).tolist()
     assert first == [NAMES[i] for i in expected.best[:, 0]]
 
 
-def test_the_warm_up_asks_every_signature(versions, marking):
+def test_the_warm_up_requests_every_signature(versions, marking):
     predict, logs = serving._protos()
     records = tf.data.TFRecordDataset(
         str(versions / "2" / "assets.extra" / "tf_serving_warmup_requests")
@@ -239,7 +237,7 @@ def test_the_warm_up_asks_every_signature(versions, marking):
         assert scores[0, 0] > 0
 
 
-def test_labels_and_card_lie_in_the_version(net, versions):
+def test_a_version_contains_labels_and_card(net, versions):
     labels = (versions / "1" / "assets" / "labels.txt").read_text()
     assert labels.splitlines() == NAMES
     card = (versions / "1" / "assets.extra" / "model_card.md").read_text()
@@ -253,7 +251,7 @@ def test_labels_and_card_lie_in_the_version(net, versions):
         assert row in card
 
 
-def test_nothing_is_visible_until_it_is_whole(net, tmp_path, monkeypatch):
+def test_a_version_appears_when_it_is_complete(net, tmp_path, monkeypatch):
     seen = []
 
     def fail(*_):
@@ -268,8 +266,8 @@ def test_nothing_is_visible_until_it_is_whole(net, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_versions_are_counted_on(tmp_path):
-    # A superscript and more than 64 bits are no versions to TF Serving.
+def test_versions_are_numbered_in_turn(tmp_path):
+    # TF Serving ignores superscripts, and numbers of more than 64 bits.
     for name in ("2", "0010", "notes", ".partial-11", "²", "9" * 20):
         (tmp_path / name).mkdir()
     assert new_version(tmp_path, None).name == "11"
@@ -284,7 +282,7 @@ def test_versions_are_counted_on(tmp_path):
 
 
 def fake_writing(monkeypatch, meanwhile):
-    """Makes exports write next to nothing, and calls `meanwhile` while they do."""
+    """Replace the writing of a SavedModel by a call of `meanwhile`."""
 
     def save(served, folder, *_):
         (pathlib.Path(folder) / "saved_model.pb").write_text("a model")
@@ -294,7 +292,7 @@ def fake_writing(monkeypatch, meanwhile):
 
 
 def test_three_exports_at_once_become_three_versions(net, tmp_path, monkeypatch):
-    """Each has found the number 1 free before any of them is done."""
+    """The number 1 is free when each of them starts."""
     together = threading.Barrier(3)
     fake_writing(monkeypatch, together.wait)
     with ThreadPoolExecutor(3) as pool:
@@ -305,7 +303,7 @@ def test_three_exports_at_once_become_three_versions(net, tmp_path, monkeypatch)
         assert (path / "saved_model.pb").read_text() == "a model"
 
 
-def test_a_given_version_that_was_taken_meanwhile_is_refused(
+def test_a_given_version_that_another_export_took_is_refused(
     net, tmp_path, monkeypatch
 ):
     def meanwhile():
@@ -317,23 +315,23 @@ def test_a_given_version_that_was_taken_meanwhile_is_refused(
     assert [path.name for path in tmp_path.rglob("*")] == ["4", "theirs"]
 
 
-def test_other_classifiers_are_served_at_their_size_and_with_softmax(tmp_path):
+def test_other_classifiers_keep_their_size_and_get_a_softmax(tmp_path):
     images = keras.Input((8, 8, 3))
     x = keras.layers.Dense(4)(keras.layers.Flatten()(images))
     model = keras.Model(images, x)
     served = tf.saved_model.load(export.saved_model(model, tmp_path))
     pixels = np.random.default_rng(0).random((3, 8, 8, 3)).astype("float32")
-    found = served.signatures["serving_default"](images=pixels)["scores"]
+    answer = served.signatures["serving_default"](images=pixels)["scores"]
     expected = np.exp(model.predict(pixels, verbose=0))
     expected /= expected.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
     blank = io.BytesIO()
     Image.new("RGB", (9, 9)).save(blank, "PNG")
     best = served.signatures["classify"](image_bytes=tf.constant([blank.getvalue()]))
     assert sorted(best["classes"].numpy()[0]) == [b"0", b"1", b"2", b"3"]
 
 
-def test_without_the_servers_protos_only_the_warm_up_is_missing(
+def test_without_tensorflow_serving_api_only_the_warm_up_is_missing(
     net, versions, tmp_path, monkeypatch, caplog
 ):
     for module in ("predict_pb2", "prediction_log_pb2"):
@@ -353,11 +351,11 @@ def test_without_the_servers_protos_only_the_warm_up_is_missing(
     card = (versions / "1" / "assets.extra" / "model_card.md").read_text()
     assert "warm_up: one request per signature" in card
     image = tf.constant([JPEG])
-    found, expected = (
+    answer, expected = (
         tf.saved_model.load(folder).signatures["classify"](image_bytes=image)["scores"]
         for folder in (version, versions / "1")
     )
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(answer, expected)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""applications/serving: both clients, the health check and the server's configuration.
+"""Both clients, the health check and the configuration of the server.
 
-No model server can be installed where the tests run; tests/serving/server.py stands in.
+TF Serving cannot be installed where the tests run. tests/serving/server.py replaces it.
 """
 
 import contextlib
@@ -61,21 +61,21 @@ def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     (folder / "a.jpg").write_bytes(encoded(wavy_image(40, 50)))
     (folder / "b.png").write_bytes(encoded(wavy_image(30, 20, 1), "PNG"))
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"no image")
     return folder
 
 
 @pytest.mark.parametrize("client", ["client_rest", "client_grpc"])
-def test_a_client_gets_what_the_signature_answers(
+def test_a_client_returns_the_answer_of_the_signature(
     client, signatures, addresses, photos
 ):
     ask = imported(client).ask
     contents = [(photos / name).read_bytes() for name in ("a.jpg", "b.png")]
-    found = ask(addresses[client], "prelu", contents)
+    answer = ask(addresses[client], "prelu", contents)
     expected = signatures["classify"](image_bytes=tf.constant(contents))
     names = expected["classes"].numpy().astype(str).tolist()
-    assert [[name for name, _ in row] for row in found] == names
-    scores = [[score for _, score in row] for row in found]
+    assert [[name for name, _ in row] for row in answer] == names
+    scores = [[score for _, score in row] for row in answer]
     np.testing.assert_allclose(scores, expected["scores"], rtol=1e-6)
     assert np.shape(scores) == (2, 5)
 
@@ -88,7 +88,7 @@ def test_a_client_gets_what_the_signature_answers(
         ("other", "a.jpg", "refuses .404|refuses .NOT_FOUND"),
     ],
 )
-def test_a_client_says_what_the_server_refuses(
+def test_a_client_reports_the_reason_of_a_refusal(
     client, addresses, photos, model, name, message
 ):
     ask = imported(client).ask
@@ -104,7 +104,7 @@ def run(client, *arguments):
     )
 
 
-# One client: all but the asking is the same for both, and gRPC's imports take long.
+# Only one client, because the rest is the same code and importing gRPC is slow.
 def test_a_client_prints_and_draws_the_five_best(
     signatures, addresses, photos, tmp_path
 ):
@@ -124,12 +124,12 @@ def test_a_client_prints_and_draws_the_five_best(
     with Image.open(output) as image:
         colors = image.convert("RGB").getcolors(2**24)
     assert image.size == (880, 572)
-    assert len(colors) > 1000  # the pictures are in it
+    assert len(colors) > 1000  # the figure contains the images
 
 
 @contextlib.contextmanager
 def sending(content, pause=0.0):
-    """Sends bytes to whoever connects, with a pause after each if one is given."""
+    """Send bytes to each client, with a pause after each byte."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self):
@@ -171,37 +171,37 @@ ONE = json.dumps({"predictions": [{"classes": ["a"], "scores": [1.0]}]}).encode(
         ),
     ],
 )
-def test_what_is_no_answer_is_told_in_one_line(content, kind, message):
+def test_invalid_answers_are_reported_in_one_line(content, kind, message):
     ask = imported("client_rest").ask
     with sending(content) as server, pytest.raises(kind, match=message) as raised:
         ask(server, "prelu", [b"one", b"two"])
     assert server in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
     if kind is ConnectionError:
-        assert "Start a server with: MODEL=" in str(raised.value)
+        assert "or start one with: MODEL=" in str(raised.value)
 
 
-def test_a_server_that_sends_a_byte_now_and_then_is_given_up(monkeypatch):
+def test_a_server_that_sends_single_bytes_slowly_times_out(monkeypatch):
     client = imported("client_rest")
     monkeypatch.setattr(client.answers, "SECONDS", 0.5)
     start = time.monotonic()
     with (
         sending(http_answer(ONE), pause=0.1) as server,
-        pytest.raises(ConnectionError, match="longer than 0.5 seconds.*Start a server"),
+        pytest.raises(ConnectionError, match="longer than 0.5 seconds.*or start one"),
     ):
         client.ask(server, "prelu", [b"one"])
     assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("client", ["client_rest", "client_grpc"])
-def test_a_server_that_is_not_there_is_named(client, monkeypatch):
+def test_without_a_server_the_error_names_address_and_command(client, monkeypatch):
     server = {"client_rest": "http://127.0.0.1:9", "client_grpc": "127.0.0.1:9"}[client]
-    message = f"No predictions from {server}: .*Start a server with: MODEL=.* compose"
+    message = f"No predictions from {server}: .*or start one with: MODEL=.* compose"
     with pytest.raises(ConnectionError, match=message):
         imported(client).ask(server, "prelu", [b"one"])
 
 
-def test_the_command_that_starts_a_server_is_that_of_the_readme():
+def test_the_readme_has_the_command_that_starts_a_server():
     answers = imported("answers")
     assert answers.START in (FOLDER / "README.md").read_text()
 
@@ -220,7 +220,7 @@ def compose():
     return yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["serving"]
 
 
-def test_the_health_check_asks_for_the_model(addresses):
+def test_the_health_check_tests_the_model(addresses):
     kind, *command = compose()["healthcheck"]["test"]
     assert kind == "CMD"
     port = addresses["client_rest"].rpartition(":")[2]
@@ -231,7 +231,7 @@ def test_the_health_check_asks_for_the_model(addresses):
     assert subprocess.run(other).returncode != 0
 
 
-def test_the_server_is_configured_for_what_the_clients_ask():
+def test_the_server_is_configured_for_the_clients():
     config = model_server_config_pb2.ModelServerConfig()
     text_format.Parse((FOLDER / "models.config").read_text(), config)
     (model,) = config.model_config_list.config

@@ -1,7 +1,7 @@
-"""A stand-in for TF Serving, for tests only: its two protocols before a SavedModel.
+"""A replacement of TF Serving for tests: a SavedModel behind its two protocols.
 
-REST as https://www.tensorflow.org/tfx/serving/api_rest documents it, as far as the
-clients use it; gRPC by the official protos.
+REST follows https://www.tensorflow.org/tfx/serving/api_rest as far as the clients use
+it. gRPC uses the official protos.
 """
 
 import base64
@@ -19,7 +19,7 @@ MODEL = "prelu"
 
 
 def _answer(signatures, name, inputs):
-    """Returns the outputs of a signature, as arrays; refusals are ValueErrors."""
+    """Return the outputs of a signature as arrays, or raise a ValueError."""
     try:
         outputs = signatures[name](**inputs)
     except (KeyError, tf.errors.InvalidArgumentError) as error:
@@ -28,7 +28,7 @@ def _answer(signatures, name, inputs):
 
 
 def _decoded(value):
-    """Returns a JSON value, its objects of base64 as the bytes they stand for."""
+    """Return a JSON value in which base64 objects are replaced by their bytes."""
     if isinstance(value, dict):
         return base64.b64decode(value["b64"], validate=True)
     return [_decoded(item) for item in value] if isinstance(value, list) else value
@@ -60,7 +60,7 @@ def _rest(signatures):
             request = json.loads(self.rfile.read(size))
             name = request.get("signature_name", "serving_default")
             (argument,) = signatures[name].structured_input_signature[1]
-            # "instances" without names serve the only input.
+            # "instances" without names are values of the only input.
             inputs = {argument: tf.constant(_decoded(request["instances"]))}
             try:
                 outputs = _answer(signatures, name, inputs)
@@ -102,7 +102,7 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @contextlib.contextmanager
 def serving(signatures):
-    """Serves a SavedModel's signatures; yields the ports of REST and of gRPC."""
+    """Serve the signatures of a SavedModel, and yield the ports of REST and gRPC."""
     rest = _rest(signatures)
     thread = threading.Thread(target=rest.serve_forever)
     thread.start()
