@@ -1,4 +1,4 @@
-"""Assembly of training batches from images, some of which cannot be decoded.
+"""Assembly of training batches from images that may be damaged.
 
 Damage is only discovered while an image is decoded inside the graph, where an error
 ends the batch. So a batch is first assembled without any checks. If that fails, its
@@ -50,7 +50,7 @@ class BatchAssembler(NamedTuple):
         source: A `Source`.
         plan: Function from a header, an epoch and an index to the `Plan` of an image.
         prepare: Function from an `EncodedImage` to the elements of a batch.
-        shapes: Shapes to which the results of `prepare` are padded with zeros.
+        shapes: Shapes of the results of `prepare` after padding with zeros.
         batch_size: Number of images in a batch.
     """
 

@@ -1,6 +1,7 @@
 """Resizing of decoded images to the views of an evaluation, with Pillow."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,14 +11,14 @@ from keras_prelu.data.decoding import check_size
 __all__ = ["evaluation_view", "resampled", "resized_length", "view_shape"]
 
 
-def resized_length(length: int, shorter: int, target: int) -> int:
+def resized_length(length: Any, shorter: Any, target: int) -> Any:
     """Return the length of a side when the shorter side is resized to `target`.
 
     The result is computed in integers and rounded half up.
 
     Args:
-        length: The length of the side before.
-        shorter: The length of the shorter side before.
+        length: The length of the side before, an integer or a tensor of integers.
+        shorter: The length of the shorter side before, of the same type.
         target: The length of the shorter side after.
     """
     return (2 * length * target + shorter) // (2 * shorter)
