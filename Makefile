@@ -46,9 +46,11 @@ test-backends: .make/dev .make/jax
 lint: .make/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p keras_prelu
+	$(BIN)/python tests/check_prose.py
 
 docs: .make/docs
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict --clean
 
 package: .make/dev
 	$(BIN)/python tests/check_wheel.py

@@ -18,12 +18,15 @@ The tests in tests/keras_repairs_test.py show each defect in the installed Keras
 """
 
 import functools
+import importlib
 import warnings
 import weakref
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
+
+from keras_prelu.keras_internals import internal
 
 __all__ = [
     "apply",
@@ -56,17 +59,13 @@ def stock() -> _Stock:
 
 
 def _find_stock():
-    try:
-        from keras.src.backend.tensorflow import trainer
-
-        build = trainer.TensorFlowTrainer._maybe_symbolic_build
-        return _Stock(trainer, build, trainer.reduce_per_replica)
-    except (ImportError, AttributeError) as error:
-        raise ImportError(
-            "Training on several devices repairs private functions of Keras that "
-            f"Keras {keras.version()} does not have. Install a version that "
-            "keras_prelu was tested with: pip install 'keras>=3.15,<3.17'"
-        ) from error
+    module, purpose = "keras.src.backend.tensorflow.trainer", "Training on many devices"
+    trainer = internal(module, "TensorFlowTrainer", purpose)
+    return _Stock(
+        importlib.import_module(module),
+        internal(trainer, "_maybe_symbolic_build", purpose),
+        internal(module, "reduce_per_replica", purpose),
+    )
 
 
 def apply(strategy: tf.distribute.Strategy) -> None:
