@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from PIL import Image
 
@@ -181,6 +182,23 @@ def test_each_replica_gets_one_shard_of_a_batch():
     scores = runner(model, model.distribute_strategy)(x)
     assert shapes == [3, 2]
     np.testing.assert_allclose(scores, runner(model)(x), atol=1e-6)
+
+
+@pytest.mark.tensorflow_only
+def test_several_models_and_image_sizes_cause_no_warning_about_retracing(caplog):
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(3):
+            images = keras.Input((None, None, 3))
+            model = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
+            run = runner(model)
+            for size in (8, 9, 10):
+                scores = run(np.full((2, size, 9, 3), size, "uint8"))
+                np.testing.assert_allclose(scores, np.full((2, 3), size))
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
 
 
 def test_workers_share_the_images(folder, monkeypatch):
