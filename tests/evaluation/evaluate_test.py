@@ -19,7 +19,7 @@ SIDE = 48
 
 
 def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
-    """A net whose scores depend on the positions of pixels."""
+    """Build a net whose scores depend on the positions of pixels."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((side, side, 3))
     x = keras.layers.Rescaling(1 / 255, offset=-0.5)(images)
@@ -29,7 +29,7 @@ def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
 
 
 def by_hand(model, path, scale, views, flip):
-    """The mean scores of an image's views, resized by Pillow one by one."""
+    """Average the scores of an image's views, resized by Pillow one by one."""
     image = Image.open(path)
     size = [int(side * scale / min(image.size) + 0.5) for side in image.size]
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), "float32")
