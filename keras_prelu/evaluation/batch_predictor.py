@@ -47,7 +47,10 @@ def _on_replicas(model, strategy):
             shards = strategy.experimental_distribute_values_from_function(
                 _shard_of_replica(batch, replicas)
             )
-        results = strategy.experimental_local_results(step(shards))
+        # TensorFlow warns about functions that are traced for several shapes, unless
+        # they are traced explicitly. A few shapes are expected here.
+        traced = step.get_concrete_function(shards)
+        results = strategy.experimental_local_results(traced(shards))
         return np.concatenate([result.numpy() for result in results])[: len(batch)]
 
     return run

@@ -182,7 +182,7 @@ def saved_model(
         labels = pathlib.Path(temporary, "labels.txt")
         labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
         top_k = min(top_k, classes)
-        served = Served(model, labels, top_k, side, scale, dense_scales, on_error)
+        served = Served(model, labels, top_k, scale, dense_scales, on_error)
         path.mkdir(parents=True, exist_ok=True)
         with filling(path) as aside:
             # Gradients would make the graph larger, and nobody trains it.

@@ -22,7 +22,6 @@ class Served(tf.Module):
         model: A `keras.Model`, channels last, that ends in a softmax.
         labels: Path of a file of class names, one per line.
         top_k: Number of classes to name.
-        side: Height and width of the center crop.
         scale: The shorter side that encoded images are resized to.
         dense_scales: The shorter sides for dense testing. Empty for no such signature.
         on_error: `"raise"` or `"mark"`; see `keras_prelu.export.saved_model`.
@@ -36,7 +35,6 @@ class Served(tf.Module):
         model: keras.Model,
         labels: pathlib.Path,
         top_k: int,
-        side: int,
         scale: int,
         dense_scales: Sequence[int],
         on_error: str,
@@ -55,10 +53,11 @@ class Served(tf.Module):
         )
         self._top_k = top_k
         self._on_error = on_error
-        self.functions = self._functions(model, side, scale, dense_scales)
+        self.functions = self._functions(model, scale, dense_scales)
 
-    def _functions(self, model, side, scale, dense_scales):
+    def _functions(self, model, scale, dense_scales):
         net = for_its_sizes(model)
+        side = model_surgery.input_size(model)[0]
 
         def score(images):
             count = tf.shape(images)[0]

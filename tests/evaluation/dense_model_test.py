@@ -13,7 +13,7 @@ from keras_prelu.layers import SubtractMean
 
 
 def net(constructor=ModelA, side=48, channels_first=False, **options):
-    """A narrow net with random weights, and with moderate scores."""
+    """Build a narrow net with random weights and moderate scores."""
     shape = (3, side, side) if channels_first else (side, side, 3)
     model = constructor(input_shape=shape, classes=7, width=1 / 64, **options)
     rng = np.random.default_rng(1)
@@ -46,7 +46,7 @@ def run(model, x):
 
 
 def scores_of_cut_windows(model, dense, images, window):
-    """The scores of every window, cut out of the last map, by the net's own top."""
+    """Score every window, cut out of the last map, with the net's own top."""
     spp = model.get_layer("spp")
     maps = run(keras.Model(dense.inputs, dense.layers[-1].input), images)
     if spp.data_format == "channels_first":

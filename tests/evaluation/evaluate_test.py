@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from PIL import Image
 
@@ -18,7 +19,7 @@ SIDE = 48
 
 
 def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
-    """A net whose scores depend on the positions of pixels."""
+    """Build a net whose scores depend on the positions of pixels."""
     keras.utils.set_random_seed(seed)
     images = keras.Input((side, side, 3))
     x = keras.layers.Rescaling(1 / 255, offset=-0.5)(images)
@@ -28,7 +29,7 @@ def small_net(seed=0, side=SIDE, classes=3, activation="softmax"):
 
 
 def by_hand(model, path, scale, views, flip):
-    """The mean scores of an image's views, resized by Pillow one by one."""
+    """Average the scores of an image's views, resized by Pillow one by one."""
     image = Image.open(path)
     size = [int(side * scale / min(image.size) + 0.5) for side in image.size]
     pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), "float32")
@@ -181,6 +182,23 @@ def test_each_replica_gets_one_shard_of_a_batch():
     scores = runner(model, model.distribute_strategy)(x)
     assert shapes == [3, 2]
     np.testing.assert_allclose(scores, runner(model)(x), atol=1e-6)
+
+
+@pytest.mark.tensorflow_only
+def test_several_models_and_image_sizes_cause_no_warning_about_retracing(caplog):
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        for _ in range(3):
+            images = keras.Input((None, None, 3))
+            model = keras.Model(images, keras.layers.GlobalAveragePooling2D()(images))
+            run = runner(model)
+            for size in (8, 9, 10):
+                scores = run(np.full((2, size, 9, 3), size, "uint8"))
+                np.testing.assert_allclose(scores, np.full((2, 3), size))
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
 
 
 def test_workers_share_the_images(folder, monkeypatch):

@@ -38,7 +38,7 @@ def net():
 
 @pytest.fixture(scope="package")
 def versions(net, tmp_path_factory):
-    """A SavedModel with two versions: 1 raises errors; 2 marks rows and has `dense`."""
+    """Export two versions: 1 raises errors; 2 marks rows and has `dense`."""
     folder = tmp_path_factory.mktemp("served") / "net"
     options = {"class_names": NAMES, "scale": 40}
     export.saved_model(net, folder, top_k=3, card={"licence": "MIT"}, **options)

@@ -33,7 +33,7 @@ def random_images(*size):
 
 
 def expected(net, images):
-    """The scores of a net with the same weights, built for the size of the images."""
+    """Score images with the same weights, in a net that is built for their size."""
     other = Model14(width=1 / 16, classes=7, input_shape=images.shape[1:])
     other.set_weights(net.get_weights())
     return other(images).numpy()

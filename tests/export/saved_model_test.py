@@ -89,12 +89,12 @@ def any_size(net):
 
 
 def crops_of(contents, size=32, scale=40):
-    """The crops of an evaluation, made by Pillow."""
+    """Crop images as an evaluation does, with Pillow."""
     return next(iter(data.eval_batches(Bytes(contents), len(contents), size, scale)))[0]
 
 
 def own_crops(contents, size=32, scale=40):
-    """The crops of a SavedModel; a test compares them with those of an evaluation."""
+    """Crop images as a SavedModel does; a test compares both crops."""
     images = [image_ops.decode(tf.constant(content)) for content in contents]
     return np.stack([image_ops.resize(pixels, scale, size) for pixels in images])
 
