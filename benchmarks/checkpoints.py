@@ -12,6 +12,7 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from _measure import print_table
 
 from keras_prelu import applications, callbacks
 from keras_prelu.optimizers import SGD
@@ -55,17 +56,17 @@ def measure(width, size, batch_size):
     return megabytes, len(saves), resume.seconds_saving / seconds
 
 
-def main():
-    """Prints a row for each net."""
-    print("| net | checkpoint | saves in a minute | share of the time |")
-    print("|---|---|---|---|")
+def rows():
+    """Yield a row for each net."""
     for width, size, batch_size in ((1 / 16, 64, 64), (1 / 4, 64, 32)):
         megabytes, saves, share = measure(width, size, batch_size)
-        print(
-            f"| model A, width {width:g}, {size}×{size} | {megabytes:.1f} MB | {saves} "
-            f"| {share:.2%} |",
-            flush=True,
-        )
+        net = f"model A, width {width:g}, {size}×{size}"
+        yield net, f"{megabytes:.1f} MB", saves, f"{share:.2%}"
+
+
+def main():
+    """Print a row for each net."""
+    print_table(("net", "checkpoint", "saves in a minute", "share of the time"), rows())
 
 
 if __name__ == "__main__":

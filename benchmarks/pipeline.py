@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import tensorflow as tf
+from _measure import print_table
 from PIL import Image
 
 from keras_prelu import data
@@ -235,11 +236,19 @@ def main():
         device = device_milliseconds(source)
     whole, whole_cost = results["decode whole JPEGs, nothing else"]
     print(f"{PICTURES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
-    print("| pipeline | images/s | of whole decoding | core-ms an image | of whole |")
-    print("|---|---|---|---|---|")
-    for name, (rate, cost) in results.items():
-        ratios = f"{rate / whole:.2f} | {cost:.2f} | {cost / whole_cost:.2f}"
-        print(f"| {name} | {rate:.0f} | {ratios} |")
+    print_table(
+        ("pipeline", "images/s", "of whole decoding", "core-ms an image", "of whole"),
+        [
+            (
+                name,
+                f"{rate:.0f}",
+                f"{rate / whole:.2f}",
+                f"{cost:.2f}",
+                f"{cost / whole_cost:.2f}",
+            )
+            for name, (rate, cost) in results.items()
+        ],
+    )
     print(f"\nThe device's part, on the CPU: {device:.1f} ms an image.")
     print(f"Memory at the peak, batches of 128: {memory:.0f} MiB more.")
 

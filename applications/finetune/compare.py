@@ -10,7 +10,6 @@ prints the table of README.md. Needs `pip install '.[notebook]'`.
 """
 
 import argparse
-import csv
 import pathlib
 import tempfile
 
@@ -21,8 +20,8 @@ from targets import SIDE, as_arrays, load_digits, write_images
 from keras_prelu import data
 from keras_prelu.applications import ModelA
 from keras_prelu.applications.weights import registry
-from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
+from keras_prelu.tables import markdown, read_csv, write_csv
 
 HERE = pathlib.Path(__file__).parent
 SETS = {"pictures": "unseen shapes", "digits": "digits"}
@@ -102,18 +101,18 @@ def run(name, method, seed, folder):
 
 def show(rows):
     """Prints the table: mean and deviation over the seeds."""
-    print("| test error in percent | " + " | ".join(SETS.values()) + " |")
-    print("|---|" + "---|" * len(SETS))
+    table = []
     for method, title in METHODS.items():
         cells = []
         for name in SETS:
             found = [
-                float(row["error"])
+                row["error"]
                 for row in rows
                 if (row["set"], row["method"]) == (name, method)
             ]
             cells.append(f"{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}")
-        print(f"| {title} | " + " | ".join(cells) + " |")
+        table.append([title, *cells])
+    print(markdown(["test error in percent", *SETS.values()], table))
 
 
 def main():
@@ -121,8 +120,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path, default=HERE / "results.csv")
     path = parser.parse_args().output
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
-    done = {(row["set"], row["method"], int(row["seed"])) for row in rows}
+    rows = read_csv(path) if path.exists() else []
+    done = {(row["set"], row["method"], row["seed"]) for row in rows}
     with tempfile.TemporaryDirectory() as folder:
         for name in SETS:
             for method in METHODS:
@@ -130,13 +129,10 @@ def main():
                     if (name, method, seed) in done:
                         continue
                     key = {"set": name, "method": method, "seed": seed}
-                    found = f"{run(name, method, seed, folder):.2f}"
-                    rows.append({**key, "error": found})
-                    with replacing(path) as aside, aside.open("w", newline="") as file:
-                        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-                        writer.writeheader()
-                        writer.writerows(rows)
-                    print(f"{name}, {method}, seed {seed}: {found} %", flush=True)
+                    percent = run(name, method, seed, folder)
+                    rows.append({**key, "error": percent})
+                    write_csv(path, rows, digits=4)
+                    print(f"{name}, {method}, seed {seed}: {percent:.2f} %", flush=True)
     show(rows)
 
 

@@ -4,6 +4,8 @@ import collections.abc
 
 import numpy as np
 
+from keras_prelu.tables import markdown
+
 
 class LayerTable(collections.abc.Sequence):
     """Rows, one for each layer, in the order of the layers.
@@ -43,8 +45,7 @@ class LayerTable(collections.abc.Sequence):
 
     def __str__(self):
         names = self.rows[0]._fields if self.rows else ()
-        lines = [names, ["---"] * len(names), *map(self._cells, self.rows)]
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        return markdown(names, map(self._cells, self.rows))
 
     @staticmethod
     def _cells(row):

@@ -9,3 +9,12 @@ from keras_prelu.applications.model_a import ModelA
 from keras_prelu.applications.model_b import ModelB
 from keras_prelu.applications.model_c import ModelC
 from keras_prelu.applications.small import Model14, Model30
+
+# All constructors, by the default name of their models.
+CONSTRUCTORS = {
+    "model_a": ModelA,
+    "model_b": ModelB,
+    "model_c": ModelC,
+    "model14": Model14,
+    "model30": Model30,
+}

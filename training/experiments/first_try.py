@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_prelu.applications import ModelA
-from training.experiments._program import fill, program
+from training.experiments.experiment import fill, program
 
 COLORS = np.array([(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 60)])
 IMAGES, BATCH = 128, 16
@@ -55,10 +55,10 @@ def verdict(curve):
     return "learns" if curve[-1] < learned else "learns, then loses it"
 
 
-def run(place):
+def run(experiment):
     """Trains and writes."""
     widths, sides = (
-        ((1 / 16,), (32,)) if place.is_small else ((1 / 16, 1 / 4, 1), (96, 224))
+        ((1 / 16,), (32,)) if experiment.is_small else ((1 / 16, 1 / 4, 1), (96, 224))
     )
 
     def measure(cell):
@@ -74,7 +74,7 @@ def run(place):
         for optimizer, rates in OPTIMIZERS.items()
         for rate in rates
     ]
-    fill(place.output / "first_try.csv", cells, measure)
+    fill(experiment.output / "first_try.csv", cells, measure)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import numpy as np
 
 from keras_prelu import data
 from keras_prelu.analysis import signal_propagation
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.initializers import HeNormal
-from training.experiments import _runs
-from training.experiments._program import fill, plt, program, write, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments import training_runs
+from training.experiments.experiment import fill, plt, program
 
 PICTURES = 2
 SEED = 0
@@ -35,15 +35,15 @@ RULES = {
 EXAMPLE = (64, 64, None, 128, 128, None, 256, 256, None, 512, 512, None, 512, 512)
 
 
-def width(place):
+def width(experiment):
     """Returns the width of the nets."""
-    return 1 / 16 if place.is_small else 1.0
+    return 1 / 16 if experiment.is_small else 1.0
 
 
-def pictures(place):
+def pictures(experiment):
     """Returns the pictures that go through, and their side."""
-    side = 64 if place.is_small else 224
-    _, source = _runs.sources(place.setting)
+    side = 64 if experiment.is_small else 224
+    _, source = training_runs.sources(experiment.setting)
     batches = data.eval_batches(source, PICTURES, image_size=side, scale=side * 8 // 7)
     return next(iter(batches))[0].numpy(), side
 
@@ -60,7 +60,7 @@ def factors(kernel, slope, mode):
     return gain * fan_in * variance, gain * fan_out * variance
 
 
-def measure(cell, place):
+def measure(cell, experiment):
     """Returns the rows of a net under a rule, measured and by theory.
 
     The theory knows of convolutions and rectifiers, not of pooling nor of padding. It
@@ -68,14 +68,14 @@ def measure(cell, place):
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
-    x, side = pictures(place)
+    x, side = pictures(experiment)
     model = CONSTRUCTORS[cell["net"]](
         input_shape=(side, side, 3),
-        width=width(place),
+        width=width(experiment),
         classifier_activation=None,
     )
     rule = RULES[cell["rule"]]
-    _runs.initialize(model, HeNormal(**rule))
+    training_runs.initialize(model, HeNormal(**rule))
     found = [
         row for row in signal_propagation(model, x) if row.name[:2] in ("co", "fc")
     ]
@@ -115,13 +115,13 @@ def example_net(side, std):
     return keras.Model(inputs, x)
 
 
-def example(place):
+def example(experiment):
     """Returns by how much 0.01 shrinks the gradient more than He's rule does.
 
     On its way from the last convolution's response to that of the first, through nine
     kernels.
     """
-    x, side = pictures(place)
+    x, side = pictures(experiment)
     shrunk = {}
     for std in (0.01, None):
         keras.utils.set_random_seed(1)
@@ -136,7 +136,7 @@ def example(place):
     }
 
 
-def draw(rows, place):
+def draw(rows, experiment):
     """Draws both variances by depth, a column a net, dotted by theory."""
     figure, axes = plt.subplots(
         2, len(CONSTRUCTORS), figsize=(18, 7.5), layout="constrained", sharey="row"
@@ -159,25 +159,25 @@ def draw(rows, place):
     axes[1, 0].set_ylabel("variance of the gradient, last = 1")
     axes[0, 0].legend(fontsize=8)
     figure.suptitle("Fresh nets with PReLU (a = 0.25); dotted: theory, without pooling")
-    place.save(figure, "propagation")
+    experiment.save(figure, "propagation")
 
 
-def run(place):
+def run(experiment):
     """Measures, writes, draws."""
     cells = [{"net": net, "rule": rule} for net in CONSTRUCTORS for rule in RULES]
-    path = place.output / "propagation.csv"
-    rows = fill(path, cells, lambda cell: measure(cell, place))
-    write(place.output / "propagation_example.csv", [example(place)])
-    write_config(
-        place.output / "propagation.json",
+    path = experiment.output / "propagation.csv"
+    rows = fill(path, cells, lambda cell: measure(cell, experiment))
+    experiment.write("propagation_example", [example(experiment)])
+    experiment.write_config(
+        "propagation",
         pictures=PICTURES,
-        image_size=pictures(place)[1],
-        width=width(place),
+        image_size=pictures(experiment)[1],
+        width=width(experiment),
         slope=SLOPE,
         seed=SEED,
         rules=RULES,
     )
-    draw(rows, place)
+    draw(rows, experiment)
 
 
 if __name__ == "__main__":

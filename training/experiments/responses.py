@@ -17,18 +17,12 @@ import math
 import statistics
 
 from keras_prelu import analysis, data
-from training.experiments import _runs
-from training.experiments._program import (
-    compare,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-    write_config,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import compare, mean_and_spread
+from training.experiments.experiment import plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: _runs.Arm("model14", name) for name in RECTIFIERS}
+ARMS = {name: training_runs.Arm("model14", name) for name in RECTIFIERS}
 IMAGES = 640  # fc2, 512 inputs and a bias, is the largest layer that is measured
 MOMENTS = ("at the start", "at equal loss", "at the end")
 COLUMNS = {
@@ -38,9 +32,9 @@ COLUMNS = {
 }
 
 
-def runs(rectifier, place):
+def runs(rectifier, experiment):
     """Returns the runs with a rectifier, one for each seed."""
-    return _runs.runs_of(ARMS[rectifier], place)
+    return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
 def gaussian_offset(slope):
@@ -52,22 +46,25 @@ def gaussian_offset(slope):
     return abs(mean) / math.sqrt((1 + slope**2) / 2 - mean**2)
 
 
-def equal_loss(place):
+def equal_loss(experiment):
     """Returns the training loss that every net reaches."""
-    last = [_runs.last(runs(name, place), place, "loss") for name in RECTIFIERS]
+    last = [
+        training_runs.last(runs(name, experiment), experiment, "loss")
+        for name in RECTIFIERS
+    ]
     return 1.1 * max(max(losses) for losses in last)
 
 
-def model_at(moment, run, place):
+def model_at(moment, run, experiment):
     """Returns the net of a run at one of the moments."""
-    model, _ = _runs.build(run, place.setting)
+    model, _ = training_runs.build(run, experiment.setting)
     if moment == "at the end":
-        model = _runs.load(run, place)
+        model = training_runs.load(run, experiment)
     if moment == "at equal loss":
-        losses = _runs.column(run, place, "loss")
-        target = equal_loss(place)
+        losses = training_runs.column(run, experiment, "loss")
+        target = equal_loss(experiment)
         epoch = next(i for i, loss in enumerate(losses, 1) if loss <= target)
-        folder = place.workdir / run.name / "epochs"
+        folder = experiment.workdir / run.name / "epochs"
         model.load_weights(folder / f"{epoch:02d}.weights.h5")
     return model
 
@@ -103,19 +100,19 @@ def measure(model, rectifier, images):
     return measured
 
 
-def measurements(place):
+def measurements(experiment):
     """Returns what was measured, by moment and rectifier: one dict for each seed."""
-    _, source = _runs.sources(place.setting)
+    _, source = training_runs.sources(experiment.setting)
     measured = {}
     for rectifier in RECTIFIERS:
-        for run in runs(rectifier, place):
-            config = _runs.configuration(run, place.setting).data
+        for run in runs(rectifier, experiment):
+            config = training_runs.configuration(run, experiment.setting).data
             batches = data.eval_batches(
                 source, IMAGES, image_size=config.image_size, scale=config.eval_scale
             )
             images = next(iter(batches))[0].numpy()
             for moment in MOMENTS:
-                model = model_at(moment, run, place)
+                model = model_at(moment, run, experiment)
                 measured.setdefault((moment, rectifier), []).append(
                     measure(model, rectifier, images)
                 )
@@ -164,7 +161,7 @@ def claims(measured):
     ]
 
 
-def draw(table, place):
+def draw(table, experiment):
     """Draws each figure by depth, at equal loss."""
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for axis, (name, title) in zip(axes, COLUMNS.items(), strict=True):
@@ -194,20 +191,20 @@ def draw(table, place):
     axes[2].set_yscale("log")
     axes[0].legend()
     figure.suptitle(
-        f"14-layer nets at equal loss: mean and spread of {len(place.seeds)} seeds"
+        f"14-layer nets at equal loss: mean and spread of {len(experiment.seeds)} seeds"
     )
-    place.save(figure, "responses")
+    experiment.save(figure, "responses")
 
 
-def run(place):
+def run(experiment):
     """Trains what is missing, measures, writes, draws."""
-    if _runs.train_arms(list(ARMS.values()), place):
-        measured = measurements(place)
+    if training_runs.train_arms(list(ARMS.values()), experiment):
+        measured = measurements(experiment)
         table = rows(measured)
-        write(place.output / "responses.csv", table)
-        write(place.output / "responses_claims.csv", claims(measured))
-        write_config(place.output / "responses.json", images=IMAGES)
-        draw(table, place)
+        experiment.write("responses", table)
+        experiment.write("responses_claims", claims(measured))
+        experiment.write_config("responses", images=IMAGES)
+        draw(table, experiment)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ import math
 import keras
 import numpy as np
 
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.layers.subtract_mean import IMAGENET_MEAN
 from keras_prelu.optimizers import SGD
-from training.experiments._program import fill, program, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments.experiment import fill, program
 
 CLASSES = 1000
 BATCH = 128
@@ -75,11 +75,11 @@ def first_losses(model, batches, accumulate):
     return losses
 
 
-def measure(cell, place):
+def measure(cell, experiment):
     """Returns what the first steps of a net gave."""
     side, width, steps = (224, 1.0, STEPS[cell["remedy"]])
     batch, accumulate = BATCH, BATCH // MICROBATCH
-    if place.is_small:
+    if experiment.is_small:
         side, width, steps, batch, accumulate = 32, 1 / 16, 2, 4, 2
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -114,7 +114,7 @@ def verdict(losses):
     return "survives" if bounded else "fails"
 
 
-def run(place):
+def run(experiment):
     """Measures and writes."""
     cells = [
         {"net": net, "rectifier": rectifier, "remedy": remedy}
@@ -122,9 +122,9 @@ def run(place):
         for rectifier in RECTIFIERS
         for remedy in STEPS
     ]
-    fill(place.output / "start.csv", cells, lambda cell: measure(cell, place))
-    write_config(
-        place.output / "start.json",
+    fill(experiment.output / "start.csv", cells, lambda cell: measure(cell, experiment))
+    experiment.write_config(
+        "start",
         classes=CLASSES,
         batch=BATCH,
         microbatch=MICROBATCH,

@@ -1,6 +1,6 @@
 """Ways to test (Table 4): crops, views, dense at several scales, flips, ensembles.
 
-    python -m training.experiments.scales --output=training/results
+    python -m training.experiments.ways_to_test --output=training/results
 
 Trains model A with ReLU and with PReLU, each at its own best learning rate and with the
 paper's scale jitter, and tests both at the same scales in every way. Writes scales.csv,
@@ -9,19 +9,12 @@ takes about four hours on one core.
 """
 
 from keras_prelu.evaluation import evaluate
-from training.experiments import _runs
-from training.experiments._program import (
-    compare,
-    fill,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-    write_config,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import compare, mean_and_spread
+from training.experiments.experiment import fill, plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: _runs.Arm("model_a", name) for name in RECTIFIERS}
+ARMS = {name: training_runs.Arm("model_a", name) for name in RECTIFIERS}
 # Name of a way to test: protocol, and whether flipped images are tested too.
 WAYS = {
     "centre crop": ("center", False),
@@ -35,38 +28,40 @@ ALL_SCALES = "all"
 ALL = "all"
 
 
-def runs(rectifier, place):
+def runs(rectifier, experiment):
     """Returns the runs with a rectifier, one for each seed."""
-    return _runs.runs_of(ARMS[rectifier], place)
+    return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
-def ensembles(place):
+def ensembles(experiment):
     """Returns the sets of runs to average, by name: each alone, by rectifier, all."""
-    by_rectifier = {name: runs(name, place) for name in RECTIFIERS}
+    by_rectifier = {name: runs(name, experiment) for name in RECTIFIERS}
     every = [run for several in by_rectifier.values() for run in several]
     alone = {run.name: [run] for run in every}
     together = {f"{name}, ensemble": several for name, several in by_rectifier.items()}
     return {**alone, **together, f"{ALL}, ensemble": every}
 
 
-def sides(place):
+def sides(experiment):
     """Returns the shorter sides to test at."""
-    config = _runs.configuration(runs("relu", place)[0], place.setting)
+    config = training_runs.configuration(
+        runs("relu", experiment)[0], experiment.setting
+    )
     return tuple(round(config.data.image_size * scale) for scale in SCALES)
 
 
-def evaluations(place):
+def evaluations(experiment):
     """Returns the rows of all evaluations, one for each scale and their average."""
-    sets = ensembles(place)
-    _, source = _runs.sources(place.setting)
+    sets = ensembles(experiment)
+    _, source = training_runs.sources(experiment.setting)
 
     def measure(cell):
         protocol, flip = WAYS[cell["way"]]
         evaluation = evaluate(
-            [_runs.load(run, place) for run in sets[cell["models"]]],
+            [training_runs.load(run, experiment) for run in sets[cell["models"]]],
             source,
             protocol,
-            sides(place),
+            sides(experiment),
             flip=flip,
             batch_size=64,
         )
@@ -78,12 +73,12 @@ def evaluations(place):
         ]
 
     cells = [{"models": name, "way": way} for name in sets for way in WAYS]
-    return fill(place.output / "scales_by_model.csv", cells, measure)
+    return fill(experiment.output / "scales_by_model.csv", cells, measure)
 
 
-def by_seed(rows, place, rectifier, way, scale):
+def by_seed(rows, experiment, rectifier, way, scale):
     """Returns the top-1 errors of a rectifier's nets, tested in one way."""
-    names = [run.name for run in runs(rectifier, place)]
+    names = [run.name for run in runs(rectifier, experiment)]
     found = {
         row["models"]: row["top1_error"]
         for row in rows
@@ -92,7 +87,7 @@ def by_seed(rows, place, rectifier, way, scale):
     return [found[name] for name in names]
 
 
-def summary(rows, place):
+def summary(rows, experiment):
     """Returns a row for each way to test: single nets by rectifier, and ensembles."""
     errors = {}
     for row in rows:
@@ -102,7 +97,7 @@ def summary(rows, place):
         row = {"way": way, "scale": scale}
         for name in RECTIFIERS:
             for kind in ("top1_error", "top5_error"):
-                values = [by_models[run.name][kind] for run in runs(name, place)]
+                values = [by_models[run.name][kind] for run in runs(name, experiment)]
                 key = f"{name}_{kind}"
                 row[key], row[f"{key}_spread"] = mean_and_spread(values)
         for name in (*RECTIFIERS, ALL):
@@ -113,12 +108,12 @@ def summary(rows, place):
     return table
 
 
-def claims(rows, place):
+def claims(rows, experiment):
     """Returns what the paper says of ways to test, each with our verdict."""
-    smallest, middle, largest = sides(place)
+    smallest, middle, largest = sides(experiment)
 
     def errors(rectifier, way, scale):
-        return by_seed(rows, place, rectifier, way, scale)
+        return by_seed(rows, experiment, rectifier, way, scale)
 
     flipped = "dense, flipped too"
     table = [
@@ -156,7 +151,7 @@ def label(row):
     return f"{row['way']}, {scale}"
 
 
-def draw(table, place):
+def draw(table, experiment):
     """Draws the top-1 error of each way to test."""
     figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
     rows = range(len(table))
@@ -171,7 +166,7 @@ def draw(table, place):
             label=f"{title}, one net",
         )
     for name, title in (*RECTIFIERS.items(), (ALL, "ReLU and PReLU")):
-        members = (2 if name == ALL else 1) * len(place.seeds)
+        members = (2 if name == ALL else 1) * len(experiment.seeds)
         axis.plot(
             [100 * row[f"{name}_ensemble_top1_error"] for row in table],
             rows,
@@ -183,18 +178,18 @@ def draw(table, place):
     axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way to test")
     axis.grid(alpha=0.3)
     axis.legend()
-    place.save(figure, "scales")
+    experiment.save(figure, "scales")
 
 
-def run(place):
+def run(experiment):
     """Trains, evaluates, writes, draws."""
-    if _runs.train_arms(list(ARMS.values()), place):
-        rows = evaluations(place)
-        table = summary(rows, place)
-        write(place.output / "scales.csv", table)
-        write(place.output / "scales_claims.csv", claims(rows, place))
-        write_config(place.output / "scales.json", scales_of_input_size=SCALES)
-        draw(table, place)
+    if training_runs.train_arms(list(ARMS.values()), experiment):
+        rows = evaluations(experiment)
+        table = summary(rows, experiment)
+        experiment.write("scales", table)
+        experiment.write("scales_claims", claims(rows, experiment))
+        experiment.write_config("scales", scales_of_input_size=SCALES)
+        draw(table, experiment)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from keras_prelu.files import replacing
 from keras_prelu.initializers import HeNormal
 from keras_prelu.layers import PReLU
 from keras_prelu.optimizers import SGD
+from keras_prelu.tables import read_csv
 from training import fitting
-from training.experiments._program import SMALL, read
+from training.experiments.experiment import SMALL
 from training.recipes import defaults
 from training.workdir import InUseError, Workdir
 
@@ -172,19 +173,19 @@ def build(run, setting):
     return model, trained
 
 
-def train(run, place):
+def train(run, experiment):
     """Trains a net from where its checkpoint stands, and keeps its tables.
 
     Raises:
         InUseError: Another process is at it.
     """
-    config = configuration(run, place.setting)
-    workdir = Workdir(place.workdir / run.name)
+    config = configuration(run, experiment.setting)
+    workdir = Workdir(experiment.workdir / run.name)
     workdir.claim(config.to_dict(), ["python", *sys.orig_argv[1:]])
     print(f"{run.name}: {config.epochs} epochs", flush=True)
     keras.backend.clear_session()
-    model, trained = build(run, place.setting)
-    train, validation = sources(place.setting)
+    model, trained = build(run, experiment.setting)
+    train, validation = sources(experiment.setting)
     strategy = distribution.strategy("one_device")
     callbacks.resumable_fit(
         trained,
@@ -208,7 +209,7 @@ def train(run, place):
     workdir.keep()
     with replacing(workdir.path / "model.keras") as aside:
         model.save(aside)
-    _publish(run, place)
+    _publish(run, experiment)
 
 
 def _weights_by_epoch(run, model, workdir):
@@ -227,43 +228,43 @@ def _weights_by_epoch(run, model, workdir):
     return [keras.callbacks.LambdaCallback(on_epoch_end=save)]
 
 
-def _publish(run, place):
+def _publish(run, experiment):
     """Copies the tables of a run to the results, its configuration last."""
-    folder = place.output / "runs" / run.name
+    folder = experiment.output / "runs" / run.name
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, "config.json"):
-        source = place.workdir / run.name / name
+        source = experiment.workdir / run.name / name
         if source.exists():  # a net without slopes has no table of them
             with replacing(folder / name) as aside:
                 shutil.copyfile(source, aside)
 
 
-def is_finished(run, place):
+def is_finished(run, experiment):
     """Whether the results have the tables of a run, as it is configured now."""
-    path = place.output / "runs" / run.name / "config.json"
+    path = experiment.output / "runs" / run.name / "config.json"
     if not path.exists():
         return False
-    config = configuration(run, place.setting).to_json()
+    config = configuration(run, experiment.setting).to_json()
     if json.loads(path.read_text()) != json.loads(config):
         raise ValueError(
             "`output` must hold no results of another configuration. "
-            f"Received: output={place.output}, with {path}"
+            f"Received: output={experiment.output}, with {path}"
         )
     return True
 
 
-def train_all(runs, place):
+def train_all(runs, experiment):
     """Trains what is missing; says whether all is there now.
 
     False where another process is still at work on one of them.
     """
     for run in runs:
-        if not is_finished(run, place):
+        if not is_finished(run, experiment):
             try:
-                train(run, place)
+                train(run, experiment)
             except InUseError:
                 print(f"{run.name}: another process is at it", flush=True)
-    left = [run.name for run in runs if not is_finished(run, place)]
+    left = [run.name for run in runs if not is_finished(run, experiment)]
     if left:
         print(
             f"To be finished by another process: {', '.join(left)}. After that the "
@@ -272,60 +273,60 @@ def train_all(runs, place):
     return not left
 
 
-def sweep(arm, place):
+def sweep(arm, experiment):
     """Returns the runs of an arm that its learning rate is chosen by."""
-    rates = RATES[:2] if place.is_small else RATES
+    rates = RATES[:2] if experiment.is_small else RATES
     return [Run(arm, rate, SWEEP_SEED) for rate in rates]
 
 
-def best_rate(arm, place):
+def best_rate(arm, experiment):
     """Returns the rate of the finished sweep with the lowest validation error."""
-    runs = sweep(arm, place)
-    return min(runs, key=lambda r: column(r, place, "val_top1_error")[-1]).rate
+    runs = sweep(arm, experiment)
+    return min(runs, key=lambda r: column(r, experiment, "val_top1_error")[-1]).rate
 
 
-def runs_of(arm, place, seeds=None):
+def runs_of(arm, experiment, seeds=None):
     """Returns the runs of an arm at its best rate, one for each seed."""
-    rate = best_rate(arm, place)
-    return [Run(arm, rate, seed) for seed in seeds or place.seeds]
+    rate = best_rate(arm, experiment)
+    return [Run(arm, rate, seed) for seed in seeds or experiment.seeds]
 
 
-def train_arms(arms, place, seeds=None):
+def train_arms(arms, experiment, seeds=None):
     """Trains the sweep of every arm, then its seeds; says whether all is there.
 
     An arm whose sweep another process is still at is left to a later call.
     """
     finished = [
-        train_all(sweep(arm, place), place)
-        and train_all(runs_of(arm, place, seeds), place)
+        train_all(sweep(arm, experiment), experiment)
+        and train_all(runs_of(arm, experiment, seeds), experiment)
         for arm in arms
     ]
     return all(finished)
 
 
-def table(run, place, name="metrics.csv"):
+def table(run, experiment, name="metrics.csv"):
     """Returns the rows of a table of a finished run."""
-    return read(place.output / "runs" / run.name / name)
+    return read_csv(experiment.output / "runs" / run.name / name)
 
 
-def column(run, place, name):
+def column(run, experiment, name):
     """Returns a column of the metrics of a finished run, a value an epoch."""
-    return [row[name] for row in table(run, place)]
+    return [row[name] for row in table(run, experiment)]
 
 
-def last(runs, place, name):
+def last(runs, experiment, name):
     """Returns a metric of each run after its last epoch."""
-    return [column(run, place, name)[-1] for run in runs]
+    return [column(run, experiment, name)[-1] for run in runs]
 
 
-def is_flat(runs, place):
+def is_flat(runs, experiment):
     """Returns whether the training loss had stopped falling at the first rate.
 
     It has if it fell by less than a tenth over the last five epochs before the rate was
     lowered.
     """
-    epochs = configuration(runs[0], place.setting).schedule.epochs[0] - 1
-    losses = [column(run, place, "loss") for run in runs]
+    epochs = configuration(runs[0], experiment.setting).schedule.epochs[0] - 1
+    losses = [column(run, experiment, "loss") for run in runs]
     before, after = (
         statistics.mean(loss[max(0, epoch)] for loss in losses)
         for epoch in (epochs - 6, epochs - 1)
@@ -333,13 +334,13 @@ def is_flat(runs, place):
     return after > 0.9 * before
 
 
-def load(run, place):
+def load(run, experiment):
     """Returns the trained model of a run."""
-    path = place.workdir / run.name / "model.keras"
+    path = experiment.workdir / run.name / "model.keras"
     if not path.exists():
         raise ValueError(
             "`workdir` must be where the run was trained; or remove the folder of its "
-            f"results, and it is trained anew. Received: workdir={place.workdir}, "
+            f"results, and it is trained anew. Received: workdir={experiment.workdir}, "
             f"without {path}"
         )
     return keras.saving.load_model(path, compile=False)

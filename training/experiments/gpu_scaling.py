@@ -1,6 +1,6 @@
 """How training scales to many GPUs, on paper: a model of what a step costs.
 
-    python -m training.experiments.scaling --output=training/results
+    python -m training.experiments.gpu_scaling --output=training/results
 
 Nothing is trained and nothing is timed here: the speed of one GPU is a published one,
 and the rest is arithmetic. Writes scaling.csv (models A, B and C on 1 to 1,024 GPUs),
@@ -14,9 +14,9 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu.analysis import multiply_adds
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.applications.nets import shapes_only
-from training.experiments._program import plt, program, write, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments.experiment import plt, program
 
 FLOAT32, BFLOAT16 = 4, 2
 GPUS = tuple(2**i for i in range(11))
@@ -221,7 +221,7 @@ def _draw_checks(axis, nets, name, machine, **strategy):
     axis.plot(*zip(*published, strict=True), "k*", markersize=10, label="published")
 
 
-def draw(rows, nets, place):
+def draw(rows, nets, experiment):
     """Draws the efficiency by GPUs: published beside predicted, then what follows."""
     figure, axes = plt.subplots(
         2, 4, figsize=(16, 7.5), layout="constrained", sharex=True, sharey=True
@@ -253,24 +253,24 @@ def draw(rows, nets, place):
     figure.suptitle(
         "Predicted: from no overlap of communication (line) to full overlap (edge)"
     )
-    place.save(figure, "scaling")
+    experiment.save(figure, "scaling")
 
 
-def run(place):
+def run(experiment):
     """Computes, writes, draws."""
     nets = all_nets()
     rows = predictions(nets)
-    write(place.output / "scaling.csv", rows)
-    write(place.output / "scaling_checks.csv", checks(nets))
+    experiment.write("scaling", rows)
+    experiment.write("scaling_checks", checks(nets))
     machines = {"P100": P100, "Horovod's": HOROVOD, "the paper's": PAPERS}
-    write_config(
-        place.output / "scaling.json",
+    experiment.write_config(
+        "scaling",
         images_per_gpu=BATCH,
         machines={name: machine._asdict() for name, machine in machines.items()},
         networks={name: machine.network for name, machine in NETWORKS.items()},
         strategies=STRATEGIES,
     )
-    draw(rows, nets, place)
+    draw(rows, nets, experiment)
 
 
 if __name__ == "__main__":

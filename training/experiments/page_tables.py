@@ -1,8 +1,15 @@
 """The tables of the documentation in Markdown, each from its results."""
 
-from training.experiments._program import read
+from keras_prelu.tables import markdown, read_csv
 
-EXPERIMENTS = ("rectifiers", "slopes", "responses", "depth", "scales")
+# The experiments that test claims, by the start of the names of their results.
+CLAIMS = {
+    "rectifiers": "rectifiers",
+    "slopes": "slopes",
+    "responses": "responses",
+    "depth": "depth",
+    "scales": "ways_to_test",
+}
 # Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
 TABLE_2 = {
     "ReLU": "33.82 / 13.34",
@@ -20,12 +27,6 @@ DEPTH = {
 }
 
 
-def markdown(header, rows):
-    """Returns a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
-
-
 def percent(row, name):
     """Returns a mean and its spread in percent."""
     return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
@@ -39,12 +40,12 @@ def decimals(row, name, digits=2):
 def claims(results):
     """Every claim with the difference we measured, its interval and the verdict."""
     rows = []
-    for experiment in EXPERIMENTS:
-        path = results / f"{experiment}_claims.csv"
+    for name, experiment in CLAIMS.items():
+        path = results / f"{name}_claims.csv"
         if not path.exists():
             rows.append([f"(`{experiment}.py`)", "–", "not run"])
             continue
-        for row in read(path):
+        for row in read_csv(path):
             numbers = (row["difference"], row["low"], row["high"])
             difference, low, high = (f"{number:+.3g}" for number in numbers)
             interval = f"{difference} ({low} to {high})"
@@ -65,7 +66,7 @@ def start(results):
             row["steps"],
             row["verdict"],
         ]
-        for row in read(results / "start.csv")
+        for row in read_csv(results / "start.csv")
     ]
     return markdown(
         [
@@ -92,7 +93,7 @@ def first_try(results):
             row["verdict"],
             ", ".join(str(row["losses"]).split()),
         ]
-        for row in read(results / "first_try.csv")
+        for row in read_csv(results / "first_try.csv")
     ]
     header = ["optimizer", "learning rate", "width", "image size", "verdict"]
     return markdown([*header, "loss of each epoch"], rows)
@@ -101,7 +102,7 @@ def first_try(results):
 def propagation(results):
     """Ratios of variances, forward to the last layers and back to the first one."""
     cells = {}
-    for row in read(results / "propagation.csv"):
+    for row in read_csv(results / "propagation.csv"):
         cells.setdefault((row["net"], row["rule"]), []).append(row)
     rows = []
     for (net, rule), found in cells.items():
@@ -124,7 +125,7 @@ def propagation(results):
 
 def propagation_example(results):
     """The example of section 2.2."""
-    (row,) = read(results / "propagation_example.csv")
+    (row,) = read_csv(results / "propagation_example.csv")
     return markdown(
         ["", "paper", "theory", "measured"],
         [
@@ -139,7 +140,7 @@ def propagation_example(results):
 
 def rectifiers(results):
     """Table 2: error by rectifier, and the time of a step."""
-    times = {row["rectifier"]: row for row in read(results / "rectifiers_step.csv")}
+    times = {row["rectifier"]: row for row in read_csv(results / "rectifiers_step.csv")}
     rows = [
         [
             row["rectifier"],
@@ -151,7 +152,7 @@ def rectifiers(results):
             decimals(row, "loss"),
             f"{times[row['rectifier']]['of_relu']:.2f}",
         ]
-        for row in read(results / "rectifiers.csv")
+        for row in read_csv(results / "rectifiers.csv")
     ]
     return markdown(
         [
@@ -175,7 +176,7 @@ def slopes(results):
     for form in forms:
         header += [f"{form}: paper", "ours", "with decay"]
     rows = []
-    for row in read(results / "slopes.csv"):
+    for row in read_csv(results / "slopes.csv"):
         cells = [row["layer"]]
         for form in forms:
             cells.append(f"{row[f'{form}, paper']:.3f}")
@@ -191,7 +192,7 @@ def slopes_errors(results):
     cases = ("without decay", "with decay")
     rows = [
         [row["slopes"], *(percent(row, case) for case in cases)]
-        for row in read(results / "slopes_errors.csv")
+        for row in read_csv(results / "slopes_errors.csv")
     ]
     return markdown(["slopes", *(f"error {case}, %" for case in cases)], rows)
 
@@ -199,7 +200,7 @@ def slopes_errors(results):
 def responses(results):
     """Mean responses and conditioning by layer at equal loss, ReLU beside PReLU."""
     by_layer = {}
-    for row in read(results / "responses.csv"):
+    for row in read_csv(results / "responses.csv"):
         if row["moment"] == "at equal loss":
             by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
     names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
@@ -231,7 +232,7 @@ def depth(results):
             percent(row, "last_val_top1_error"),
             "yes" if row["flat"] == "True" else "no",
         ]
-        for row in read(results / "depth.csv")
+        for row in read_csv(results / "depth.csv")
     ]
     return markdown(
         [
@@ -262,7 +263,7 @@ def scales(results):
                 for name in ("relu", "prelu", "all")
             ),
         ]
-        for row in read(results / "scales.csv")
+        for row in read_csv(results / "scales.csv")
     ]
     return markdown(
         [
@@ -280,7 +281,7 @@ def scales(results):
 
 def vgg(results):
     """Section 3.1: the time of model A over that of VGG19."""
-    found = read(results / "vgg-tensorflow.csv")
+    found = read_csv(results / "vgg-tensorflow.csv")
     ratios = {}
     for row in found:
         case = (row["policy"], row["phase"], row["batch"])
@@ -302,7 +303,7 @@ def vgg(results):
 def scaling(results):
     """The efficiencies that the model of costs predicts."""
     cells = {}
-    for row in read(results / "scaling.csv"):
+    for row in read_csv(results / "scaling.csv"):
         key = (row["net"], row["network"], row["strategy"])
         low, high = (f"{100 * row[n]:.0f}" for n in ("not_overlapped", "overlapped"))
         text = low if low == high else f"{low} to {high}"
@@ -326,7 +327,7 @@ def scaling_checks(results):
             ),
             row["source"],
         ]
-        for row in read(results / "scaling_checks.csv")
+        for row in read_csv(results / "scaling_checks.csv")
     ]
     return markdown(
         [

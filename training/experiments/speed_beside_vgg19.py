@@ -1,6 +1,6 @@
 """Model A against keras VGG19, at nearly equal multiply-adds (Table 3).
 
-    python -m training.experiments.vgg --output=training/results
+    python -m training.experiments.speed_beside_vgg19 --output=training/results
 
 Time per image in training and inference, in float32 and bfloat16, for batches of 1 to
 64, at 224x224; both nets are timed in turn. Writes vgg-BACKEND.csv and, with the full
@@ -18,8 +18,9 @@ import numpy as np
 
 from benchmarks._measure import interleaved, machine
 from keras_prelu.analysis import multiply_adds
-from training.experiments._program import fill, plt, program, read, write_config
-from training.inputs import CONSTRUCTORS
+from keras_prelu.applications import CONSTRUCTORS
+from keras_prelu.tables import read_csv
+from training.experiments.experiment import fill, plt, program
 
 BATCHES = (1, 4, 16, 64)
 POLICIES = ("float32", "mixed_bfloat16")
@@ -84,7 +85,7 @@ def times(cell, is_small):
     ]
 
 
-def draw(rows, place):
+def draw(rows, experiment):
     """Draws the time an image, and how it stands to VGG19's, by batch."""
     cases = list(dict.fromkeys((row["policy"], row["phase"]) for row in rows))
     figure, axes = plt.subplots(
@@ -118,28 +119,28 @@ def draw(rows, place):
     axes[1, 0].set_ylabel("time, VGG19 = 1")
     axes[0, 0].legend()
     figure.suptitle(f"224x224, {rows[0]['machine']}", fontsize=10)
-    place.save(figure, f"vgg-{keras.backend.backend()}")
+    experiment.save(figure, f"vgg-{keras.backend.backend()}")
 
 
-def run(place):
+def run(experiment):
     """Measures, writes, draws."""
-    path = place.output / f"vgg-{keras.backend.backend()}.csv"
+    path = experiment.output / f"vgg-{keras.backend.backend()}.csv"
     for policy, phase in itertools.product(POLICIES, PHASES):
         expected = 0.0
-        for batch in BATCHES[:2] if place.is_small else BATCHES:
+        for batch in BATCHES[:2] if experiment.is_small else BATCHES:
             if expected * batch * (rounds(batch) + 1) > LIMIT:
                 print(f"{phase}, {policy}: left out from a batch of {batch} on")
                 break
             cell = {"policy": policy, "phase": phase, "batch": batch}
-            rows = fill(path, [cell], lambda cell: times(cell, place.is_small))
+            rows = fill(path, [cell], lambda cell: times(cell, experiment.is_small))
             expected = sum(row["seconds_per_image"] for row in rows)
-    write_config(
-        path.with_suffix(".json"),
-        image_size=size(place.is_small)[0],
+    experiment.write_config(
+        path.stem,
+        image_size=size(experiment.is_small)[0],
         optimizer="SGD without momentum",
         median_of="3 steps or more, after one",
     )
-    draw(read(path), place)
+    draw(read_csv(path), experiment)
 
 
 if __name__ == "__main__":
