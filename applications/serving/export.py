@@ -21,7 +21,8 @@ from absl import app, flags
 
 from keras_prelu.export import saved_model
 from training import errors
-from training.inputs import load_model, open_source, read_config
+from training.from_recipe import open_source
+from training.workdir import load_model, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the versions.", required=True)

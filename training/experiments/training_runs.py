@@ -21,7 +21,7 @@ from keras_prelu.initializers import HeNormal
 from keras_prelu.layers import PReLU
 from keras_prelu.optimizers import SGD
 from keras_prelu.tables import read_csv
-from training import fitting
+from training import from_recipe
 from training.experiments.experiment import SMALL
 from training.recipes import defaults
 from training.workdir import InUseError, Workdir
@@ -168,7 +168,8 @@ def build(run, setting):
     config = configuration(run, setting)
     keras.utils.set_random_seed(config.seed)
     strategy = distribution.strategy("one_device")
-    model, trained = fitting.build(config, len(SHAPES), strategy)
+    model = from_recipe.build_model(config, len(SHAPES), strategy)
+    trained = from_recipe.compile_model(model, config, strategy)
     vary(model, trained, run.arm)
     return model, trained
 
@@ -189,12 +190,12 @@ def train(run, experiment):
     strategy = distribution.strategy("one_device")
     callbacks.resumable_fit(
         trained,
-        fitting.training_data(config, train, strategy),
+        lambda step: from_recipe.train_batches(config, train, strategy, step),
         config.epochs,
-        fitting.steps_per_epoch(config, train, strategy),
+        from_recipe.steps_per_epoch(config, train, strategy),
         callbacks.ExactResume(workdir.checkpoints),
         [
-            fitting.schedule(config.schedule, config.optimizer.learning_rate),
+            from_recipe.schedule(config.schedule, config.optimizer.learning_rate),
             *(
                 log(workdir.path / table)
                 for log, table in zip(
@@ -204,7 +205,7 @@ def train(run, experiment):
             callbacks.Progress(config.batch_size, config.epochs),
             *_weights_by_epoch(run, model, workdir),
         ],
-        validation_data=fitting.validation_data(config, validation, strategy),
+        validation_data=from_recipe.eval_batches(config, validation, strategy),
     )
     workdir.keep()
     with replacing(workdir.path / "model.keras") as aside:
