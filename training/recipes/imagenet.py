@@ -3,10 +3,9 @@
     python -m training.train --config=training/recipes/imagenet.py:model_a \\
         --workdir=runs/imagenet_model_a
 
-The word after the colon names the model: model_a, model_b or model_c, trained with scale
-jitter in batches of 128 as in section 3; or model14 or model30 with the settings of
-Table 2, whose shorter side is 256 in training and testing. model30 has ReLU, as in
-section 2.3.
+The word after the colon names the model: model_a, model_b or model_c, trained with the
+scale jitter of section 3; or model14 or model30 with the settings of Table 2, whose
+shorter side is 256 in training and testing. model30 has ReLU, as in section 2.3.
 
 Hardware, time and score of each of the five: not run.
 """
