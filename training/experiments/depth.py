@@ -1,11 +1,11 @@
-"""He against Xavier on 14, 22 and 30 layers, and 14 against 30 layers (section 2.3).
+"""He's and Xavier's initialization on 14, 22 and 30 layers (section 2.3).
 
     python -m training.experiments.depth --output=training/results
 
-ReLU throughout, each net and initializer at its own best learning rate. Writes
-depth.csv, depth_claims.csv and, with the full setting, docs/images/depth.png. Takes the
-14-layer runs from rectifiers.py if they are there; the full setting takes about six
-hours more on one core.
+All networks have ReLU; each network and initializer has its own best learning rate.
+Also compares 14 with 30 layers. Writes depth.csv, depth_claims.csv and, with the full
+setting, docs/images/depth.png. The 14-layer runs are shared with rectifiers.py; the
+full setting takes about six more hours on one core.
 """
 
 import math
@@ -28,18 +28,18 @@ COLUMNS = ("loss", "top1_error", "val_top1_error")
 
 
 def arm(case):
-    """Returns the arm of a net and an initializer."""
+    """Return the arm of a network and an initializer."""
     net, initializer = case
     return training_runs.Arm(net, "relu", initializer=initializer)
 
 
 def runs(case, experiment):
-    """Returns the runs of a net and an initializer, one for each seed."""
+    """Return the runs of a network and an initializer, one for each seed."""
     return training_runs.runs_of(arm(case), experiment, experiment.few_seeds)
 
 
 def row(case, experiment):
-    """Returns a case's row: means over the seeds after the first and last epoch."""
+    """Return the row of a case: means over the seeds after the first and last epoch."""
     net, initializer = case
     values = {
         "net": net,
@@ -61,7 +61,7 @@ def row(case, experiment):
 
 
 def claims(experiment):
-    """Returns what the paper says of depth, each with our verdict."""
+    """Return the paper's claims about depth, each with our verdict."""
 
     def last(case, name):
         return training_runs.last(runs(case, experiment), experiment, name)
@@ -112,7 +112,7 @@ def claims(experiment):
 
 
 def draw(experiment):
-    """Draws the training loss of each net, and the errors of 14 and 30 layers."""
+    """Draw the training loss of each network, and the errors of 14 and 30 layers."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
 
     def curves(case, name):
@@ -121,7 +121,7 @@ def draw(experiment):
             for run in runs(case, experiment)
         ]
 
-    # One line for each seed: some of them stall, and a mean would hide that.
+    # One line for each seed, because a mean would hide that some of them stall.
     for axis, net in zip(axes, ("model_b", "model30"), strict=False):
         for (initializer, title), color in zip(
             INITIALIZERS.items(), ("tab:blue", "tab:orange", "tab:red"), strict=True
@@ -149,7 +149,7 @@ def draw(experiment):
 
 
 def run(experiment):
-    """Trains what is missing, writes, draws."""
+    """Train what is missing, write the tables and draw the figure."""
     if training_runs.train_arms(
         [arm(case) for case in CASES], experiment, experiment.few_seeds
     ):

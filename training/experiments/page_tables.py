@@ -1,4 +1,4 @@
-"""The tables of the documentation in Markdown, each from its results."""
+"""The documentation's tables in Markdown, made from the results of experiments."""
 
 from keras_prelu.tables import markdown, read_csv
 
@@ -28,17 +28,17 @@ DEPTH = {
 
 
 def percent(row, name):
-    """Returns a mean and its spread in percent."""
+    """Return a mean and its standard deviation in percent."""
     return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
 
 
 def decimals(row, name, digits=2):
-    """Returns a mean and its spread."""
+    """Return a mean and its standard deviation."""
     return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
 
 
 def claims(results):
-    """Every claim with the difference we measured, its interval and the verdict."""
+    """Return the table of all claims: measured difference, interval and verdict."""
     rows = []
     for name, experiment in CLAIMS.items():
         path = results / f"{name}_claims.csv"
@@ -55,7 +55,7 @@ def claims(results):
 
 
 def start(results):
-    """The first losses at full width from each start."""
+    """Return the table of the first losses at full width from each start."""
     rows = [
         [
             row["net"],
@@ -83,7 +83,7 @@ def start(results):
 
 
 def first_try(results):
-    """The losses of a fresh net on easy images, by optimizer, width and size."""
+    """Return the table of a new network's losses on easy images."""
     rows = [
         [
             row["optimizer"],
@@ -100,14 +100,14 @@ def first_try(results):
 
 
 def propagation(results):
-    """Ratios of variances, forward to the last layers and back to the first one."""
+    """Return the table of ratios of variances between the first and last layers."""
     cells = {}
     for row in read_csv(results / "propagation.csv"):
         cells.setdefault((row["net"], row["rule"]), []).append(row)
     rows = []
-    for (net, rule), found in cells.items():
-        first, last = found[0], found[-1]
-        convolution = [row for row in found if row["layer"].startswith("conv")][-1]
+    for (net, rule), layers in cells.items():
+        first, last = layers[0], layers[-1]
+        convolution = [row for row in layers if row["layer"].startswith("conv")][-1]
         ratios = [
             to[f"{way}{kind}"] / start[f"{way}{kind}"]
             for way, to, start in (
@@ -124,7 +124,7 @@ def propagation(results):
 
 
 def propagation_example(results):
-    """The example of section 2.2."""
+    """Return the table of the example of section 2.2."""
     (row,) = read_csv(results / "propagation_example.csv")
     return markdown(
         ["", "paper", "theory", "measured"],
@@ -139,7 +139,7 @@ def propagation_example(results):
 
 
 def rectifiers(results):
-    """Table 2: error by rectifier, and the time of a step."""
+    """Return Table 2: errors and time of a step for each rectifier."""
     times = {row["rectifier"]: row for row in read_csv(results / "rectifiers_step.csv")}
     rows = [
         [
@@ -170,7 +170,7 @@ def rectifiers(results):
 
 
 def slopes(results):
-    """Table 1: slopes by layer."""
+    """Return Table 1: slopes by layer."""
     forms = ("shared", "channel-wise")
     header = ["layer"]
     for form in forms:
@@ -188,7 +188,7 @@ def slopes(results):
 
 
 def slopes_errors(results):
-    """The validation top-1 error with and without decay of the slopes."""
+    """Return the table of errors with and without decay of the slopes."""
     cases = ("without decay", "with decay")
     rows = [
         [row["slopes"], *(percent(row, case) for case in cases)]
@@ -198,7 +198,7 @@ def slopes_errors(results):
 
 
 def responses(results):
-    """Mean responses and conditioning by layer at equal loss, ReLU beside PReLU."""
+    """Return the table of mean responses and conditioning by layer, at equal loss."""
     by_layer = {}
     for row in read_csv(results / "responses.csv"):
         if row["moment"] == "at equal loss":
@@ -210,16 +210,16 @@ def responses(results):
     rows = [
         [
             layer,
-            *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU")),
-            *(f"{found[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
+            *(decimals(by_rectifier[r], n) for n in names for r in ("ReLU", "PReLU")),
+            *(f"{by_rectifier[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
         ]
-        for layer, found in by_layer.items()
+        for layer, by_rectifier in by_layer.items()
     ]
     return markdown(header, rows)
 
 
 def depth(results):
-    """Figures 2 and 3: loss and error by net and initializer."""
+    """Return the table for Figures 2 and 3: errors by network and initializer."""
     rows = [
         [
             row["net"],
@@ -251,7 +251,7 @@ def depth(results):
 
 
 def scales(results):
-    """Table 4: top-1 error by way of testing."""
+    """Return Table 4: top-1 error by way to test."""
     rows = [
         [
             row["way"],
@@ -280,13 +280,13 @@ def scales(results):
 
 
 def vgg(results):
-    """Section 3.1: the time of model A over that of VGG19."""
-    found = read_csv(results / "vgg-tensorflow.csv")
+    """Return the table of section 3.1: model A's time relative to VGG19."""
+    table = read_csv(results / "vgg-tensorflow.csv")
     ratios = {}
-    for row in found:
+    for row in table:
         case = (row["policy"], row["phase"], row["batch"])
         ratios.setdefault(case, {})[row["net"]] = row
-    nets = list(dict.fromkeys(row["net"] for row in found))  # VGG19 last
+    nets = list(dict.fromkeys(row["net"] for row in table))  # VGG19 last
     rows = [
         [
             *case,
@@ -301,7 +301,7 @@ def vgg(results):
 
 
 def scaling(results):
-    """The efficiencies that the model of costs predicts."""
+    """Return the table of predicted efficiencies."""
     cells = {}
     for row in read_csv(results / "scaling.csv"):
         key = (row["net"], row["network"], row["strategy"])
@@ -309,13 +309,13 @@ def scaling(results):
         text = low if low == high else f"{low} to {high}"
         cells.setdefault(key, {})[row["gpus"]] = f"{text} %"
     gpus = (8, 16, 64, 256, 1024)
-    rows = [[*key, *(found[n] for n in gpus)] for key, found in cells.items()]
+    rows = [[*key, *(by_gpus[n] for n in gpus)] for key, by_gpus in cells.items()]
     header = ["net", "network", "gradients", *(f"{n} GPUs" for n in gpus)]
     return markdown(header, rows)
 
 
 def scaling_checks(results):
-    """The model of costs beside published efficiencies."""
+    """Return the table of predicted and published efficiencies."""
     rows = [
         [
             row["net"],

@@ -1,4 +1,4 @@
-"""Rectifiers compared (Table 2, Figure 4): the 14-layer net, alike but for them.
+"""The 14-layer network with different rectifiers (Table 2 and Figure 4).
 
     python -m training.experiments.rectifiers --output=training/results
 
@@ -15,7 +15,7 @@ from training.experiments import training_runs
 from training.experiments.comparison import band, compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
-# By the label in tables and figures: the activation, and what becomes of its slopes.
+# For each label in tables and figures: the activation, and how its slopes are learned.
 RECTIFIERS = {
     "ReLU": ("relu", "learned"),
     "Leaky ReLU 0.01": ("leaky_relu", "learned"),
@@ -39,7 +39,7 @@ ARMS = {
 
 
 def errors(label, experiment):
-    """Returns a rectifier's row: means over the seeds after the last epoch."""
+    """Return the row of a rectifier: means over the seeds after the last epoch."""
     rate = training_runs.best_rate(ARMS[label], experiment)
     row = {"rectifier": label, "seeds": len(experiment.seeds), "rate": rate}
     for name in COLUMNS:
@@ -52,7 +52,7 @@ def errors(label, experiment):
 
 
 def sweep(experiment):
-    """Returns a row for each rectifier and rate: the errors of the sweep's seed."""
+    """Return a row for each rectifier and learning rate, with the sweep's seed."""
     return [
         {
             "rectifier": label,
@@ -68,7 +68,7 @@ def sweep(experiment):
 
 
 def claims(experiment):
-    """Returns what the paper says of rectifiers, each with our verdict."""
+    """Return the paper's claims about rectifiers, each with our verdict."""
     runs = {
         label: training_runs.runs_of(arm, experiment) for label, arm in ARMS.items()
     }
@@ -101,7 +101,7 @@ def claims(experiment):
 
 
 def step_times(experiment):
-    """Returns the seconds of a training step with each rectifier."""
+    """Return the time of a training step with each rectifier."""
     rng = np.random.default_rng(0)
     functions, config = {}, None
     for label in RECTIFIERS:
@@ -126,7 +126,7 @@ def step_times(experiment):
 
 
 def draw(experiment):
-    """Draws the errors by epoch, in training and validation."""
+    """Draw the training and validation error of each epoch."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axis, name in zip(axes, ("top1_error", "val_top1_error"), strict=True):
         for label in RECTIFIERS:
@@ -139,12 +139,14 @@ def draw(experiment):
         axis.grid(alpha=0.3)
     axes[1].legend()
     seeds = len(experiment.seeds)
-    figure.suptitle(f"14-layer net on shapes: mean and spread of {seeds} seeds")
+    figure.suptitle(
+        f"14-layer network on shapes: mean and standard deviation of {seeds} seeds"
+    )
     experiment.save(figure, "rectifiers")
 
 
 def run(experiment):
-    """Trains, measures, draws."""
+    """Train what is missing, write the tables and draw the figure."""
     if not training_runs.train_arms(list(ARMS.values()), experiment):
         return
     for name, rows in (

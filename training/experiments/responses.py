@@ -1,16 +1,16 @@
-"""Mean responses and Fisher information, ReLU against PReLU (section 2.1).
+"""Mean responses and Fisher information with ReLU and with PReLU (section 2.1).
 
     python -m training.experiments.responses --output=training/results
 
-The 14-layer nets that rectifiers.py has trained, or that are trained here, at three
-moments: before training; at equal loss, in the first epoch in which a net comes within
-a tenth of the worst net's last training loss; and at the end. Writes responses.csv,
-responses_claims.csv and, with the full setting, docs/images/responses.png. Besides the
-training it takes about half an hour on one core.
+Measures the 14-layer networks, whose runs are shared with rectifiers.py, three times:
+before training; at equal loss, after the first epoch in which a network comes within a
+tenth of the worst network's last training loss; and at the end. Writes responses.csv,
+responses_claims.csv and, with the full setting, docs/images/responses.png. In addition
+to the training it takes about half an hour on one core.
 
-Beside the mean response stands what the rectifier alone would give, on responses that
-are Gaussian with mean 0. The Fisher information of a unit is reported only where there
-are more images than it has weights.
+The mean response is compared with the one that the rectifier alone causes on Gaussian
+responses of mean 0. The Fisher information of a unit is reported only if there are more
+images than the unit has weights.
 """
 
 import math
@@ -23,7 +23,9 @@ from training.experiments.experiment import plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: training_runs.Arm("model14", name) for name in RECTIFIERS}
-IMAGES = 640  # fc2, 512 inputs and a bias, is the largest layer that is measured
+IMAGES = (
+    640  # more than fc2, the largest layer that is measured, has inputs: 512 and a bias
+)
 MOMENTS = ("at the start", "at equal loss", "at the end")
 COLUMNS = {
     "offset": "mean response over its deviation",
@@ -33,12 +35,12 @@ COLUMNS = {
 
 
 def runs(rectifier, experiment):
-    """Returns the runs with a rectifier, one for each seed."""
+    """Return the runs with a rectifier, one for each seed."""
     return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
 def gaussian_offset(slope):
-    """Returns mean over deviation of a rectified standard Gaussian.
+    """Return the mean of a rectified standard Gaussian over its standard deviation.
 
     With a slope a, the mean is (1 - a) / sqrt(2 pi), the second moment (1 + a**2) / 2.
     """
@@ -47,7 +49,7 @@ def gaussian_offset(slope):
 
 
 def equal_loss(experiment):
-    """Returns the training loss that every net reaches."""
+    """Return the training loss that every network reaches."""
     last = [
         training_runs.last(runs(name, experiment), experiment, "loss")
         for name in RECTIFIERS
@@ -56,7 +58,7 @@ def equal_loss(experiment):
 
 
 def model_at(moment, run, experiment):
-    """Returns the net of a run at one of the moments."""
+    """Return the model of a run at one of the moments."""
     model, _ = training_runs.build(run, experiment.setting)
     if moment == "at the end":
         model = training_runs.load(run, experiment)
@@ -70,15 +72,15 @@ def model_at(moment, run, experiment):
 
 
 def weights_per_unit(layer):
-    """Returns the weights of one unit of a layer, its bias included."""
+    """Return the number of weights of one unit of a layer, including its bias."""
     return math.prod(layer.kernel.shape[:-1]) + 1
 
 
 def measure(model, rectifier, images):
-    """Returns what was measured of each hidden layer, by its name.
+    """Return the measurements of each hidden layer, by its name.
 
-    `offset` is of the rectifier's output, `gaussian` what the rectifier alone gives;
-    the Fisher information is of the weights before it.
+    `offset` is measured at the rectifier's output, and `gaussian` is the value that the
+    rectifier alone causes. The Fisher information is that of the kernel before it.
     """
     answers = {row.name: row for row in analysis.responses(model, images)}
     measured = {}
@@ -101,7 +103,7 @@ def measure(model, rectifier, images):
 
 
 def measurements(experiment):
-    """Returns what was measured, by moment and rectifier: one dict for each seed."""
+    """Return all measurements by moment and rectifier, one dict for each seed."""
     _, source = training_runs.sources(experiment.setting)
     measured = {}
     for rectifier in RECTIFIERS:
@@ -120,7 +122,7 @@ def measurements(experiment):
 
 
 def rows(measured):
-    """Returns a row for each moment, rectifier and layer: means over the seeds."""
+    """Return a row for each moment, rectifier and layer: means over the seeds."""
     table = []
     for (moment, rectifier), by_seed in measured.items():
         for layer in by_seed[0]:
@@ -133,10 +135,10 @@ def rows(measured):
 
 
 def claims(measured):
-    """Returns what the paper says of responses, each with our verdict."""
+    """Return the paper's claims about responses, each with our verdict."""
 
     def over_layers(moment, rectifier, name):
-        """One number for each seed: the geometric mean over the layers measured."""
+        """Return the geometric mean over the measured layers for each seed."""
         return [
             statistics.geometric_mean(
                 row[name] for row in by_layer.values() if not math.isnan(row[name])
@@ -162,7 +164,7 @@ def claims(measured):
 
 
 def draw(table, experiment):
-    """Draws each figure by depth, at equal loss."""
+    """Draw each measurement by layer, at equal loss."""
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for axis, (name, title) in zip(axes, COLUMNS.items(), strict=True):
         for label, color in zip(RECTIFIERS.values(), ("C0", "C1"), strict=True):
@@ -191,13 +193,14 @@ def draw(table, experiment):
     axes[2].set_yscale("log")
     axes[0].legend()
     figure.suptitle(
-        f"14-layer nets at equal loss: mean and spread of {len(experiment.seeds)} seeds"
+        "14-layer networks at equal loss: mean and standard deviation of "
+        f"{len(experiment.seeds)} seeds"
     )
     experiment.save(figure, "responses")
 
 
 def run(experiment):
-    """Trains what is missing, measures, writes, draws."""
+    """Train what is missing, write the tables and draw the figure."""
     if training_runs.train_arms(list(ARMS.values()), experiment):
         measured = measurements(experiment)
         table = rows(measured)

@@ -1,11 +1,11 @@
-"""The slopes that are learned (Table 1), and what weight decay makes of them.
+"""The learned slopes (Table 1), with and without weight decay.
 
     python -m training.experiments.slopes --output=training/results
 
 Writes slopes.csv, slopes_errors.csv (validation errors), slopes_claims.csv and, with
-the full setting, docs/images/slopes.png. Takes the runs without decay from
-rectifiers.py if they are there; those with decay have the same learning rate. The full
-setting takes about an hour more on one core.
+the full setting, docs/images/slopes.png. The runs without decay are shared with
+rectifiers.py; those with decay have the same learning rate. The full setting takes
+about one more hour on one core.
 """
 
 import statistics
@@ -16,7 +16,7 @@ from training.experiments import training_runs
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
-# Table 1 of the paper: shared, and the mean over the channels.
+# Table 1 of the paper: the shared slope, and the mean over the channels.
 PAPER = {
     "1": (0.681, 0.596),
     "2_1": (0.103, 0.321),
@@ -37,7 +37,7 @@ CASES = {"learned": "without decay", "decayed": "with decay"}
 
 
 def runs(form, case, experiment):
-    """Returns the runs of a form of PReLU, one for each seed."""
+    """Return the runs of a form of PReLU, one for each seed."""
     without_decay = training_runs.Arm("model14", form)
     with_decay = without_decay._replace(slopes=case)
     return [
@@ -47,7 +47,7 @@ def runs(form, case, experiment):
 
 
 def last_slopes(run, experiment):
-    """Returns the mean slope of each layer after the last epoch, by its name."""
+    """Return the mean slope of each layer after the last epoch, by the layer's name."""
     rows = training_runs.table(run, experiment, "slopes.csv")
     return {
         row["layer"].removeprefix("prelu"): row["mean"]
@@ -57,8 +57,8 @@ def last_slopes(run, experiment):
 
 
 def rows(experiment):
-    """Returns a row for each layer: the paper's slopes, and means over our seeds."""
-    found = {
+    """Return a row for each layer, with the paper's slopes and means over our seeds."""
+    slopes_of = {
         (form, case): [
             last_slopes(run, experiment) for run in runs(form, case, experiment)
         ]
@@ -71,7 +71,7 @@ def rows(experiment):
         for form, value in zip(FORMS, published, strict=True):
             row[f"{FORMS[form]}, paper"] = value
             for case in CASES:
-                values = [slopes[layer] for slopes in found[form, case]]
+                values = [slopes[layer] for slopes in slopes_of[form, case]]
                 name = f"{FORMS[form]}, {CASES[case]}"
                 row[name], row[f"{name}, spread"] = mean_and_spread(values)
         table.append(row)
@@ -79,7 +79,7 @@ def rows(experiment):
 
 
 def errors(experiment):
-    """Returns a row for each form of PReLU: its errors after the last epoch."""
+    """Return a row for each form of PReLU, with its errors after the last epoch."""
     table = []
     for form, title in FORMS.items():
         row = {"slopes": title}
@@ -94,7 +94,7 @@ def errors(experiment):
 
 
 def claims(experiment):
-    """Returns what the paper says of slopes, each with our verdict."""
+    """Return the paper's claims about slopes, each with our verdict."""
     table = []
     for form, title in FORMS.items():
         learned, decayed = (
@@ -104,7 +104,7 @@ def claims(experiment):
             ]
             for case in CASES
         )
-        # Spearman's correlation of slope and depth, for each seed, against none.
+        # Spearman's correlation of slope and depth for each seed is compared with 0.
         trends = [stats.spearmanr(range(len(s)), s).statistic for s in learned]
         zeros = [0.0] * len(trends)
         means = [[statistics.mean(s) for s in slopes] for slopes in (decayed, learned)]
@@ -123,7 +123,7 @@ def claims(experiment):
 
 
 def draw(table, experiment):
-    """Draws the slopes by depth, ours beside the paper's."""
+    """Draw our slopes and the paper's by layer."""
     figure, axes = plt.subplots(
         1, 2, figsize=(12, 4.5), layout="constrained", sharey=True
     )
@@ -153,7 +153,7 @@ def draw(table, experiment):
 
 
 def run(experiment):
-    """Trains what is missing, writes, draws."""
+    """Train what is missing, write the tables and draw the figure."""
     arms = [training_runs.Arm("model14", form) for form in FORMS]
     if not training_runs.train_arms(arms, experiment):
         return

@@ -1,8 +1,8 @@
-"""Nets trained to be compared: each run has a name, a seed and a folder of tables.
+"""The training runs of the experiments: each has a name, a seed and a folder of tables.
 
-A run that has its tables in the results is never trained again; one that was stopped
-goes on from its checkpoint. Several processes can share the work: each takes the runs
-that no other is at. Experiments that need the same run share it.
+A run whose tables are among the results is not trained again. A run that was stopped
+continues from its checkpoint. Several processes can work at the same time: each takes a
+run that no other process is working on. Experiments that need the same run share it.
 """
 
 import json
@@ -27,29 +27,29 @@ from training.recipes import defaults
 from training.workdir import InUseError, Workdir
 
 WIDTHS = {"model_a": 1 / 16, "model_b": 1 / 16, "model14": 1 / 8, "model30": 1 / 8}
-# Of the training images: the last map has 8x8 cells.
+# Sides of the training images. The last feature map has 8x8 cells.
 SIDES = {"model_a": 128, "model_b": 128, "model14": 96, "model30": 96}
-# Every arm of a comparison is trained at each rate with a seed that counts for nothing
-# else, and is then compared at its own best rate.
+# Each arm of a comparison is trained at each learning rate with a seed that is used for
+# nothing else. It is then compared at its own best rate.
 RATES = (0.005, 0.01, 0.02)
 SWEEP_SEED = 99
 TABLES = ("metrics.csv", "slopes.csv")
 
 
 class DecaysSlopesToo(SGD):
-    """The optimizer that the paper advises against."""
+    """SGD that decays the slopes too, which the paper advises against."""
 
     def decays(self, variable):
-        """Returns whether a variable is a kernel or a slope."""
+        """Return whether a variable is a kernel or a slope."""
         return super().decays(variable) or variable.name == "alpha"
 
 
 class Arm(NamedTuple):
-    """One side of a comparison: what is the same in all its runs."""
+    """One side of a comparison: the settings that all its runs have in common."""
 
     net: str
     rectifier: str  # an `activation` of keras_prelu.applications
-    slopes: str = "learned"  # or "fixed" where they start, or "decayed" as kernels are
+    slopes: str = "learned"  # or "fixed" at their start, or "decayed" like kernels
     initializer: str = "he"  # or a key of INITIALIZERS
 
     @property
@@ -65,7 +65,7 @@ COMPARED_AT_EQUAL_LOSS = (Arm("model14", "relu"), Arm("model14", "prelu"))
 
 
 class Run(NamedTuple):
-    """One training: an arm, a learning rate and a seed."""
+    """A training run: an arm, a learning rate and a seed."""
 
     arm: Arm
     rate: float
@@ -78,18 +78,18 @@ class Run(NamedTuple):
 
 
 def configuration(run, setting):
-    """Returns the configuration of a run: the paper's, but for what stands here."""
+    """Return the configuration of a run: the paper's, except for the keys set here."""
     arm = run.arm
     side = SIDES[arm.net]
     config = defaults.get_config()
     config.model.name = arm.net
     config.model.activation = arm.rectifier
     config.model.width = WIDTHS[arm.net]
-    config.model.dropout = 0.0  # so narrow a net underfits, and with 0.5 stalls
+    config.model.dropout = 0.0  # so narrow a network underfits, and stalls with 0.5
     config.data.name = "prelu_shapes"
     config.data.image_size = side
-    # Model A is tested at several scales and is trained at the paper's; the others are
-    # trained and tested at one scale, as in the paper's Table 2.
+    # Model A is tested at several scales and trained with the paper's scale jitter. The
+    # others are trained and tested at one scale, as in the paper's Table 2.
     jitter = (8, 16) if arm.net == "model_a" else (8, 8)
     config.data.scale = tuple(side * sevenths // 7 for sevenths in jitter)
     config.data.eval_scale = side * (12 if arm.net == "model_a" else 8) // 7
@@ -114,30 +114,30 @@ def configuration(run, setting):
     return config
 
 
-class _Few(data.Source):
-    """The first pictures of a split of the built-in set: quicker than all of them."""
+class _FewShapes(data.Source):
+    """The first images of a split of the built-in data set."""
 
     def __init__(self, split, count):
         super().__init__(SHAPES)
         names = (self.class_names * -(-count // len(SHAPES)))[:count]
-        self._pictures = [render(name, (split, i)) for i, name in enumerate(names)]
+        self._images = [render(name, (split, i)) for i, name in enumerate(names)]
 
     def __len__(self):
-        return len(self._pictures)
+        return len(self._images)
 
     def __getitem__(self, index):
-        return self._pictures[index], index % len(SHAPES)
+        return self._images[index], index % len(SHAPES)
 
 
 def sources(setting):
-    """Returns the pictures to train on, and those to validate on."""
+    """Return the training and the validation data."""
     if setting == SMALL:
-        return _Few(0, 32), _Few(1, 16)
+        return _FewShapes(0, 32), _FewShapes(1, 16)
     return data.shapes("train"), data.shapes("validation")
 
 
-# Xavier's rule has no factor for the rectifier, which is Eqn. 15 with a = 1; the paper
-# counts the inputs of a unit, our own nets count the outputs.
+# Xavier's rule has no factor for the rectifier, as Eqn. 15 with a = 1. The paper counts
+# the inputs of a unit; the convolutions of our models count the outputs.
 INITIALIZERS = {
     "xavier": {"slope": 1.0, "mode": "fan_in"},
     "xavier_fan_out": {"slope": 1.0, "mode": "fan_out"},
@@ -145,14 +145,14 @@ INITIALIZERS = {
 
 
 def initialize(model, initializer):
-    """Draws all kernels but the classifier's anew."""
+    """Initialize all kernels again, except for the classifier's."""
     for layer in model.layers:
         if hasattr(layer, "kernel") and layer.name != "fc3":
             layer.kernel.assign(initializer(layer.kernel.shape))
 
 
 def vary(model, trained, arm):
-    """Changes what no recipe can: how kernels and slopes start and learn."""
+    """Change what recipes cannot: how kernels and slopes start and learn."""
     if arm.slopes == "fixed":
         for layer in model.layers:
             layer.trainable = not isinstance(layer, PReLU)
@@ -164,7 +164,7 @@ def vary(model, trained, arm):
 
 
 def build(run, setting):
-    """Returns the model of a run, and the one around it that is trained."""
+    """Return the model of a run, and the compiled model around it."""
     config = configuration(run, setting)
     keras.utils.set_random_seed(config.seed)
     strategy = distribution.strategy("one_device")
@@ -175,10 +175,10 @@ def build(run, setting):
 
 
 def train(run, experiment):
-    """Trains a net from where its checkpoint stands, and keeps its tables.
+    """Train a run from its checkpoint, and copy its tables to the results.
 
     Raises:
-        InUseError: Another process is at it.
+        InUseError: If another process is working on the run.
     """
     config = configuration(run, experiment.setting)
     workdir = Workdir(experiment.workdir / run.name)
@@ -214,9 +214,9 @@ def train(run, experiment):
 
 
 def _weights_by_epoch(run, model, workdir):
-    """Returns the callback that keeps the weights of every epoch, or none.
+    """Return a list of the callback that keeps the weights of each epoch, if needed.
 
-    responses.py needs them: it compares nets of different rectifiers at equal loss.
+    responses.py needs them to compare networks at equal loss.
     """
     if run.arm not in COMPARED_AT_EQUAL_LOSS:
         return []
@@ -230,41 +230,41 @@ def _weights_by_epoch(run, model, workdir):
 
 
 def _publish(run, experiment):
-    """Copies the tables of a run to the results, its configuration last."""
+    """Copy the tables of a run to the results, and its configuration last."""
     folder = experiment.output / "runs" / run.name
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*TABLES, "config.json"):
         source = experiment.workdir / run.name / name
-        if source.exists():  # a net without slopes has no table of them
+        if source.exists():  # a model without PReLU has no slopes.csv
             with replacing(folder / name) as aside:
                 shutil.copyfile(source, aside)
 
 
 def is_finished(run, experiment):
-    """Whether the results have the tables of a run, as it is configured now."""
+    """Return whether the results contain the tables of a run as configured now."""
     path = experiment.output / "runs" / run.name / "config.json"
     if not path.exists():
         return False
     config = configuration(run, experiment.setting).to_json()
     if json.loads(path.read_text()) != json.loads(config):
         raise ValueError(
-            "`output` must hold no results of another configuration. "
+            "Argument `output` must hold no results of another configuration. "
             f"Received: output={experiment.output}, with {path}"
         )
     return True
 
 
 def train_all(runs, experiment):
-    """Trains what is missing; says whether all is there now.
+    """Train the missing runs, and return whether all runs are finished.
 
-    False where another process is still at work on one of them.
+    The result is false if another process is still working on one of them.
     """
     for run in runs:
         if not is_finished(run, experiment):
             try:
                 train(run, experiment)
             except InUseError:
-                print(f"{run.name}: another process is at it", flush=True)
+                print(f"{run.name}: another process is working on it", flush=True)
     left = [run.name for run in runs if not is_finished(run, experiment)]
     if left:
         print(
@@ -275,27 +275,28 @@ def train_all(runs, experiment):
 
 
 def sweep(arm, experiment):
-    """Returns the runs of an arm that its learning rate is chosen by."""
+    """Return the runs that choose the learning rate of an arm."""
     rates = RATES[:2] if experiment.is_small else RATES
     return [Run(arm, rate, SWEEP_SEED) for rate in rates]
 
 
 def best_rate(arm, experiment):
-    """Returns the rate of the finished sweep with the lowest validation error."""
+    """Return the learning rate with the lowest validation error in a finished sweep."""
     runs = sweep(arm, experiment)
     return min(runs, key=lambda r: column(r, experiment, "val_top1_error")[-1]).rate
 
 
 def runs_of(arm, experiment, seeds=None):
-    """Returns the runs of an arm at its best rate, one for each seed."""
+    """Return the runs of an arm at its best rate, one for each seed."""
     rate = best_rate(arm, experiment)
     return [Run(arm, rate, seed) for seed in seeds or experiment.seeds]
 
 
 def train_arms(arms, experiment, seeds=None):
-    """Trains the sweep of every arm, then its seeds; says whether all is there.
+    """Train the sweep and the seeds of each arm, and return whether all are finished.
 
-    An arm whose sweep another process is still at is left to a later call.
+    If another process is still working on the sweep of an arm, its seeds are left to a
+    later call.
     """
     finished = [
         train_all(sweep(arm, experiment), experiment)
@@ -306,25 +307,25 @@ def train_arms(arms, experiment, seeds=None):
 
 
 def table(run, experiment, name="metrics.csv"):
-    """Returns the rows of a table of a finished run."""
+    """Return the rows of a table of a finished run."""
     return read_csv(experiment.output / "runs" / run.name / name)
 
 
 def column(run, experiment, name):
-    """Returns a column of the metrics of a finished run, a value an epoch."""
+    """Return a metric of a finished run after each epoch."""
     return [row[name] for row in table(run, experiment)]
 
 
 def last(runs, experiment, name):
-    """Returns a metric of each run after its last epoch."""
+    """Return a metric of each run after its last epoch."""
     return [column(run, experiment, name)[-1] for run in runs]
 
 
 def is_flat(runs, experiment):
-    """Returns whether the training loss had stopped falling at the first rate.
+    """Return whether the training loss had stopped falling at the first learning rate.
 
-    It has if it fell by less than a tenth over the last five epochs before the rate was
-    lowered.
+    That is, whether it fell by less than a tenth over the last five epochs before the
+    rate was lowered.
     """
     epochs = configuration(runs[0], experiment.setting).schedule.epochs[0] - 1
     losses = [column(run, experiment, "loss") for run in runs]
@@ -336,12 +337,12 @@ def is_flat(runs, experiment):
 
 
 def load(run, experiment):
-    """Returns the trained model of a run."""
+    """Return the trained model of a run."""
     path = experiment.workdir / run.name / "model.keras"
     if not path.exists():
         raise ValueError(
-            "`workdir` must be where the run was trained; or remove the folder of its "
-            f"results, and it is trained anew. Received: workdir={experiment.workdir}, "
-            f"without {path}"
+            "Argument `workdir` must be the folder in which the run was trained. To "
+            "train it again, remove the folder of its results. "
+            f"Received: workdir={experiment.workdir}, without {path}"
         )
     return keras.saving.load_model(path, compile=False)

@@ -1,4 +1,4 @@
-"""Ways to test (Table 4): crops, views, dense at several scales, flips, ensembles.
+"""Ways to test (Table 4): crops, views, dense testing, scales, flips and ensembles.
 
     python -m training.experiments.ways_to_test --output=training/results
 
@@ -29,12 +29,12 @@ ALL = "all"
 
 
 def runs(rectifier, experiment):
-    """Returns the runs with a rectifier, one for each seed."""
+    """Return the runs with a rectifier, one for each seed."""
     return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
 def ensembles(experiment):
-    """Returns the sets of runs to average, by name: each alone, by rectifier, all."""
+    """Return the runs of each ensemble by name: single runs, by rectifier, and all."""
     by_rectifier = {name: runs(name, experiment) for name in RECTIFIERS}
     every = [run for several in by_rectifier.values() for run in several]
     alone = {run.name: [run] for run in every}
@@ -43,7 +43,7 @@ def ensembles(experiment):
 
 
 def sides(experiment):
-    """Returns the shorter sides to test at."""
+    """Return the shorter sides at which to test."""
     config = training_runs.configuration(
         runs("relu", experiment)[0], experiment.setting
     )
@@ -51,7 +51,7 @@ def sides(experiment):
 
 
 def evaluations(experiment):
-    """Returns the rows of all evaluations, one for each scale and their average."""
+    """Return the rows of all evaluations: one for each scale, and for all scales."""
     sets = ensembles(experiment)
     _, source = training_runs.sources(experiment.setting)
 
@@ -77,18 +77,18 @@ def evaluations(experiment):
 
 
 def by_seed(rows, experiment, rectifier, way, scale):
-    """Returns the top-1 errors of a rectifier's nets, tested in one way."""
+    """Return the top-1 errors of a rectifier's networks for one way to test."""
     names = [run.name for run in runs(rectifier, experiment)]
-    found = {
+    errors = {
         row["models"]: row["top1_error"]
         for row in rows
         if (row["way"], str(row["scale"])) == (way, str(scale))
     }
-    return [found[name] for name in names]
+    return [errors[name] for name in names]
 
 
 def summary(rows, experiment):
-    """Returns a row for each way to test: single nets by rectifier, and ensembles."""
+    """Return a row for each way to test, with single networks and ensembles."""
     errors = {}
     for row in rows:
         errors.setdefault((row["way"], row["scale"]), {})[row["models"]] = row
@@ -109,7 +109,7 @@ def summary(rows, experiment):
 
 
 def claims(rows, experiment):
-    """Returns what the paper says of ways to test, each with our verdict."""
+    """Return the paper's claims about ways to test, each with our verdict."""
     smallest, middle, largest = sides(experiment)
 
     def errors(rectifier, way, scale):
@@ -146,13 +146,13 @@ def claims(rows, experiment):
 
 
 def label(row):
-    """Returns a way to test in words."""
+    """Return a way to test in words."""
     scale = "all scales" if row["scale"] == ALL_SCALES else f"at {row['scale']}"
     return f"{row['way']}, {scale}"
 
 
 def draw(table, experiment):
-    """Draws the top-1 error of each way to test."""
+    """Draw the top-1 error of each way to test."""
     figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
     rows = range(len(table))
     for name, title in RECTIFIERS.items():
@@ -163,7 +163,7 @@ def draw(table, experiment):
             xerr=[100 * row[f"{key}_spread"] for row in table],
             fmt="o",
             capsize=3,
-            label=f"{title}, one net",
+            label=f"{title}, one network",
         )
     for name, title in (*RECTIFIERS.items(), (ALL, "ReLU and PReLU")):
         members = (2 if name == ALL else 1) * len(experiment.seeds)
@@ -171,7 +171,7 @@ def draw(table, experiment):
             [100 * row[f"{name}_ensemble_top1_error"] for row in table],
             rows,
             "d",
-            label=f"{title}, {members} nets",
+            label=f"{title}, {members} networks",
         )
     axis.set_yticks(rows, [label(row) for row in table])
     axis.invert_yaxis()
@@ -182,7 +182,7 @@ def draw(table, experiment):
 
 
 def run(experiment):
-    """Trains, evaluates, writes, draws."""
+    """Train what is missing, evaluate, write the tables and draw the figure."""
     if training_runs.train_arms(list(ARMS.values()), experiment):
         rows = evaluations(experiment)
         table = summary(rows, experiment)

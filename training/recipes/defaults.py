@@ -4,7 +4,7 @@ import ml_collections
 
 
 def get_config():
-    """Returns every key that a recipe may set, with the paper's values."""
+    """Return every key that a recipe may set, with the paper's values."""
     config = ml_collections.ConfigDict()
     config.model = ml_collections.ConfigDict(
         {

@@ -19,7 +19,7 @@ from training.recipes import quickstart
 
 
 def get_config():
-    """Returns the recipe: the quickstart's net, and the settings of `fine_tune`."""
+    """Return the recipe: the quickstart's net, and the settings of `fine_tune`."""
     config = quickstart.get_config()
     with config.unlocked():
         # What `fine_tune` decides for itself: setting it is refused, not passed over.

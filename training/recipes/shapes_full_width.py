@@ -16,7 +16,7 @@ from training.recipes import defaults
 
 
 def get_config():
-    """Returns the recipe."""
+    """Return the recipe."""
     config = defaults.get_config()
     config.data.name = "prelu_shapes"
     config.data.image_size = 112
