@@ -9,18 +9,20 @@ arguments or the run.
 """
 
 import json
-import os
 import pathlib
 import sys
 
 if not __package__:
     sys.exit("error: start this program by `python -m applications.serving.export`")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 from absl import app, flags
 
+from training import console, errors
+
+with console.quiet_import():
+    import keras  # noqa: F401 (imports TensorFlow)
+
 from keras_prelu.export import saved_model
-from training import errors
 from training.from_recipe import open_source
 from training.workdir import load_model, read_config
 
