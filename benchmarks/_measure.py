@@ -52,8 +52,8 @@ def interleaved(functions, rounds, warmup=1):
 
 
 def print_table(header, rows):
-    """Print a Markdown table."""
-    print("| " + " | ".join(header) + " |")
-    print("|" + "---|" * len(header))
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
+    """Print a table in Markdown, each row as soon as it is measured."""
+    from keras_prelu.tables import markdown_lines
+
+    for line in markdown_lines(header, rows):
+        print(line, flush=True)

@@ -12,6 +12,7 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+from _measure import print_table
 
 from keras_prelu import applications, callbacks
 from keras_prelu.optimizers import SGD
@@ -55,17 +56,18 @@ def measure(width, size, batch_size):
     return megabytes, len(saves), resume.seconds_saving / seconds
 
 
-def main():
-    """Print one row per network."""
-    print("| Network | Checkpoint | Saves per minute | Fraction of the time |")
-    print("|---|---|---|---|")
+def rows():
+    """Yield one row per network."""
     for width, size, batch_size in ((1 / 16, 64, 64), (1 / 4, 64, 32)):
         megabytes, saves, fraction = measure(width, size, batch_size)
-        print(
-            f"| model A, width {width:g}, {size}×{size} | {megabytes:.1f} MB | {saves} "
-            f"| {fraction:.2%} |",
-            flush=True,
-        )
+        net = f"model A, width {width:g}, {size}×{size}"
+        yield net, f"{megabytes:.1f} MB", saves, f"{fraction:.2%}"
+
+
+def main():
+    """Print one row per network."""
+    header = ("Network", "Checkpoint", "Saves per minute", "Fraction of the time")
+    print_table(header, rows())
 
 
 if __name__ == "__main__":

@@ -23,12 +23,12 @@ print(f"keras_prelu {keras_prelu.__version__}: {model.count_params()} parameters
 
 
 def run(*command, **options):
-    """Runs a command and stops at its failure."""
+    """Run a command and stop if it fails."""
     subprocess.run([str(part) for part in command], check=True, **options)
 
 
 def check_contents(wheel):
-    """Stops unless the wheel holds the package, its marker and its data alone."""
+    """Stop unless the wheel holds the package, its `py.typed` and its data only."""
     names = zipfile.ZipFile(wheel).namelist()
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     if packages != {"keras_prelu"}:
@@ -40,7 +40,7 @@ def check_contents(wheel):
 
 
 def main():
-    """Builds, installs and uses the wheel."""
+    """Build, install and use the wheel."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT)

@@ -18,7 +18,17 @@ from PIL import Image
 import keras_prelu
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = ("applications", "benchmarks", "docs", "keras_prelu", "tests", "training")
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md")),
+]
+# Everything that names commands: pages, docstrings and the targets of `make`.
+SOURCES = [
+    *PAGES,
+    ROOT / "Makefile",
+    *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")),
+]
 
 # The namespaces that other backends do without.
 TENSORFLOW_ONLY = (
@@ -31,7 +41,7 @@ TENSORFLOW_ONLY = (
 
 
 def documented_objects():
-    """Yields every object of the package whose docstring has an example."""
+    """Yield every object of the package whose docstring has an example."""
     seen = set()
     for module in pkgutil.walk_packages(keras_prelu.__path__, "keras_prelu."):
         if module.name.endswith("__main__"):
@@ -56,7 +66,7 @@ def documented_objects():
 
 
 def make_photos(folder):
-    """Makes the folder of pictures that the examples read: two classes, four each."""
+    """Make the folder of images that the examples read: four in each of two classes."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)
@@ -85,17 +95,56 @@ def test_only_what_needs_a_prepared_set_has_examples_that_do_not_run():
     }
 
 
+def missing_paths(text):
+    """Return the paths in a text that do not exist, with or without their folder."""
+    text = re.sub(r"/\n\s*", "/", text)  # a line break can cut a path
+    # A path that begins with `..` is relative to its page.
+    paths = re.findall(rf"(?<![\w/.])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]", text)
+    names = re.findall(r"(?<![\w/.*-])\w+\.py\b", text)
+    known = {path.name for path in SOURCES}
+    return sorted(
+        {path for path in paths if not (ROOT / path).exists()}
+        | {name for name in names if name not in known}
+    )
+
+
+def missing_modules(text):
+    """Return the modules of `python -m` commands in a text that do not exist."""
+    modules = re.findall(
+        rf"python -m ((?:{'|'.join(FOLDERS)})\.[\w.]*\w)(?!\w|\.\S)", text
+    )
+    paths = {module: ROOT / module.replace(".", "/") for module in modules}
+    return [
+        module
+        for module, path in paths.items()
+        if not (path.with_suffix(".py").exists() or (path / "__main__.py").exists())
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_paths_named_in_pages_exist(page):
     text = page.read_text()
-    folders = "applications|benchmarks|docs|keras_prelu|tests|training"
-    # The folder ../applications of a worked use is not the package's namespace.
-    named = set(re.findall(rf"(?<![\w/.])(?:{folders})/[\w./-]*[\w/]", text))
-    missing = sorted(path for path in named if not (ROOT / path).exists())
-    assert missing == []
+    assert missing_paths(text) == []
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
     broken = sorted(link for link in links if not (page.parent / link).exists())
     assert broken == []
+
+
+def test_a_missing_path_is_seen_across_a_line_break():
+    assert missing_paths("`tests/data/\n   no_such.py`") == ["tests/data/no_such.py"]
+    assert missing_paths("`docs_test.py` and `no_such.py`") == ["no_such.py"]
+    assert missing_paths("see tests/\ndocs_test.py") == []
+
+
+def test_modules_named_in_commands_exist():
+    missing = {
+        str(path.relative_to(ROOT)): modules
+        for path in SOURCES
+        if path.parts[len(ROOT.parts)] != "tests"
+        and (modules := missing_modules(path.read_text()))
+    }
+    assert missing == {}
+    assert missing_modules("python -m training.no_such --x") == ["training.no_such"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,55 +1,61 @@
-"""Tests trained nets as the paper does, and prints a table like its Table 4.
+"""Test trained models as the paper does, and print a table like its Table 4.
 
     python -m training.evaluate --workdir=DIR --protocol=center,ten_view,dense \\
         --scales=256,384,480
     python -m training.evaluate --ensemble=DIR,DIR,... --output=DIR ...
     python -m training.evaluate --weights=FILE --model=model_a --data=NAME ...
 
-Writes evaluation.json, and in report/ the confusions and the paper's figure 4, the five
-best guesses for some pictures. Exit codes: 0, done; 2, something is wrong with the
-arguments or the data; 74, the results could not be written.
+Writes evaluation.json, and to report/ the confusion matrix and some images with their
+five best guesses, as in the paper's Figure 4. Exit codes: 0, done; 2, an argument or
+the data are wrong; 74, the results could not be written.
 """
 
-import os
 import pathlib
 import sys
 
 if not __package__:
     sys.exit("error: start this program by `python -m training.evaluate`")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 from absl import app, flags
 
+from training import console, errors
+
+with console.quiet_import():
+    import keras  # noqa: F401 (imports TensorFlow)
+
 from keras_prelu import data
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.evaluation import evaluate, table
-from training import errors
-from training.inputs import CONSTRUCTORS, load_model, open_source, read_config
+from training.from_recipe import open_source
 from training.report import write_evaluations
+from training.workdir import load_model, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
-_ENSEMBLE = flags.DEFINE_list("ensemble", None, "Folders of runs, to be averaged.")
+_ENSEMBLE = flags.DEFINE_list("ensemble", None, "Folders of runs to average.")
 _WEIGHTS = flags.DEFINE_string("weights", None, "A file or name of weights.")
-_MODEL = flags.DEFINE_enum("model", None, [*CONSTRUCTORS], "The net of the weights.")
+_MODEL = flags.DEFINE_enum("model", None, [*CONSTRUCTORS], "The model of the weights.")
 _ACTIVATION = flags.DEFINE_string("activation", "prelu", "Its activation.")
 _WIDTH = flags.DEFINE_float("width", 1.0, "Its width.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Its input size.")
 _DATA = flags.DEFINE_string(
-    "data", None, "A TFDS set, or a folder of splits; by default that of the run."
+    "data", None, "A TFDS data set or a folder of splits; the run's by default."
 )
-_SPLIT = flags.DEFINE_string("split", None, "The split; by default the run's.")
+_SPLIT = flags.DEFINE_string("split", None, "The split; the run's by default.")
 _PROTOCOL = flags.DEFINE_list("protocol", ["center"], "center, ten_view, dense.")
-_SCALES = flags.DEFINE_list("scales", None, "Shorter sides; by default the run's.")
+_SCALES = flags.DEFINE_list("scales", None, "Shorter sides; the run's by default.")
 _FLIP = flags.DEFINE_bool(
-    "flip", None, "Average over mirror images too; by default not for center."
+    "flip",
+    None,
+    "Whether to average over mirrored images too; by default except for `center`.",
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "See keras_prelu.evaluation.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per batch.")
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Where to write; by default the workdir, or beside the weights."
+    "output", None, "Folder to write to; by default the run's, or that of the weights."
 )
 
 
 def check_flags():
-    """Refuses flags that say too little, or two things at once."""
+    """Refuse flags that contradict each other or are incomplete."""
     given = [f.name for f in (_WORKDIR, _ENSEMBLE, _WEIGHTS) if f.value]
     if len(given) != 1:
         raise ValueError(
@@ -66,7 +72,7 @@ def check_flags():
 
 
 def read_scales():
-    """Returns the integers of `--scales`, or None."""
+    """Return the integers of `--scales`, or `None`."""
     try:
         return _SCALES.value and tuple(map(int, _SCALES.value))
     except ValueError as error:
@@ -76,10 +82,10 @@ def read_scales():
 
 
 def open_images(run):
-    """Returns the source to test on.
+    """Return the images to test on.
 
     Args:
-        run: Configuration of the data of a run, or None.
+        run: The part `data` of a run's configuration, or `None`.
     """
     config = dict(run or {"path": "", "data_dir": "", "validation": "validation"})
     if _DATA.value:
@@ -90,8 +96,8 @@ def open_images(run):
     return open_source(config, _SPLIT.value or config["validation"])
 
 
-def construct(classes):
-    """Returns the net that `--model` names, with the weights of `--weights`."""
+def build_model(classes):
+    """Return the model of `--model` with the weights of `--weights`."""
     size = _IMAGE_SIZE.value
     return CONSTRUCTORS[_MODEL.value](
         weights=_WEIGHTS.value,
@@ -104,19 +110,19 @@ def construct(classes):
 
 @errors.in_one_line((data.DataError,))
 def main(_):
-    """Evaluates, prints, writes."""
+    """Evaluate, print and write."""
     with errors.in_one_line():
         check_flags()
         workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
         run = read_config(workdirs[0])["data"] if workdirs else None
         source = open_images(run)
         models = [load_model(workdir) for workdir in workdirs]
-        models = models or [construct(len(source.class_names))]
+        models = models or [build_model(len(source.class_names))]
         scales = read_scales() or (run["eval_scale"] if run else 256,)
         beside = _WORKDIR.value or pathlib.Path(_WEIGHTS.value or "").parent
         output = pathlib.Path(_OUTPUT.value or beside)
         output.mkdir(parents=True, exist_ok=True)
-        found = [
+        evaluations = [
             evaluate(
                 models,
                 source,
@@ -124,12 +130,15 @@ def main(_):
                 scales,
                 flip=_FLIP.value,
                 batch_size=_BATCH_SIZE.value,
+                verbose=int(sys.stdout.isatty()),
             )
             for protocol in _PROTOCOL.value
         ]
         with errors.when_not_written("make room, and give the same command again"):
-            write_evaluations(found, output, models[0].input_shape[1])
-    print(f"\n{table(found)}\n\nTop-1 / top-5 error in percent. Written to {output}")
+            write_evaluations(evaluations, output, models[0].input_shape[1])
+    print(
+        f"\n{table(evaluations)}\n\nTop-1 / top-5 error in percent. Written to {output}"
+    )
 
 
 if __name__ == "__main__":

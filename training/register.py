@@ -1,34 +1,36 @@
-"""Registers the weights of a finished run, to be shipped with the library.
+"""Register the weights of a finished run, to ship them with the library.
 
     python -m training.register --workdir=DIR --name=NAME
 
-Writes keras_prelu/applications/NAME.weights.h5 and its entry in weights.json: the net
+Writes keras_prelu/applications/NAME.weights.h5 and its entry in weights.json: the model
 and its arguments, hash, class names, mean, protocol, scores, and the command that
-trained it. A name that is taken is replaced.
+trained it. An existing entry of this name is replaced.
 """
 
 import hashlib
 import json
-import os
 import pathlib
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 from absl import app, flags
 
+from training import console, errors
+
+with console.quiet_import():
+    import keras  # noqa: F401 (imports TensorFlow)
+
 from keras_prelu.files import replacing
-from training import errors
-from training.inputs import load_model, open_source, read_config
+from training.from_recipe import open_source
+from training.workdir import load_model, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a finished run.")
-_NAME = flags.DEFINE_string("name", None, "What `weights=` will be called.")
+_NAME = flags.DEFINE_string("name", None, "The name of the weights, for `weights=`.")
 flags.mark_flags_as_required(["workdir", "name"])
 
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_prelu" / "applications"
 
 
 def entry(workdir, file):
-    """Returns what the registry says of a run's weights.
+    """Return the registry's entry for the weights of a run.
 
     Args:
         workdir: `pathlib.Path` of the run.
@@ -55,7 +57,7 @@ def entry(workdir, file):
 
 
 def main(_):
-    """Writes the file and the entry."""
+    """Write the file and its entry."""
     with errors.in_one_line():
         workdir = pathlib.Path(_WORKDIR.value)
         read_config(workdir)

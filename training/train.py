@@ -1,14 +1,15 @@
-"""Trains a net by a recipe, and goes on where it was when it was stopped.
+"""Train a model by a recipe. The same command continues a run that was stopped.
 
     python -m training.train --config=training/recipes/NAME.py --workdir=DIR \\
         [--config.KEY=VALUE ...]
 
-Exit codes: 0, the run is complete; 2, something is wrong with the arguments, the data
-or the checkpoints; 3, the loss or a weight is no longer a number; 74, the model or the
-report could not be written; 75, the run was stopped, by SIGTERM or because another
-worker has gone or did not start. After 74 and 75 the same command goes on with it.
+Exit codes: 0, the run is complete; 2, an argument, the data or the checkpoints are
+wrong; 3, the loss or a weight is not finite; 74, the model or the report could not be
+written; 75, the run was stopped, by SIGTERM or because another worker has stopped or
+did not start. After 74 and 75 the same command continues the run.
 """
 
+import functools
 import json
 import os
 import sys
@@ -16,26 +17,21 @@ import textwrap
 
 if not __package__:
     sys.exit("error: start this program by `python -m training.train`")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+from absl import app, flags, logging
+
+from training import console, errors
+
+with console.quiet_import():
+    import tensorflow as tf
 
 import keras
-import tensorflow as tf
-from absl import app, flags, logging
 from ml_collections import config_flags
 
 from keras_prelu import analysis, callbacks, data, distribution
 from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
-from training import errors
-from training.fitting import (
-    build,
-    construct,
-    open_data,
-    schedule,
-    steps_per_epoch,
-    training_data,
-    validation_data,
-)
+from training import from_recipe
 from training.report import write_report
 from training.workdir import Workdir
 
@@ -47,12 +43,130 @@ _WAIT = flags.DEFINE_float(
 flags.mark_flags_as_required(["config", "workdir"])
 
 
-def agree(strategy, run):
-    """Refuses workers that would train different runs, on all of them alike.
+def train(config):
+    """Train, save and evaluate the model of a recipe."""
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    is_fine_tuning = "finetune" in config
+
+    # Devices and the folder of the run.
+    strategy = connect(config)
+    workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
+
+    # Data. All workers must have the same.
+    train_data, validation_data = from_recipe.open_sources(config.data)
+    run = {
+        "config": config.to_dict(),
+        "data": {
+            "train": train_data.fingerprint(),
+            "validation": validation_data.fingerprint(),
+        },
+    }
+    refuse_different_workers(strategy, run)
+
+    # Model and optimizer. The seed is set after the data are opened, since preparing a
+    # data set for the first time draws random numbers.
+    keras.utils.set_random_seed(config.seed)
+    classes = len(train_data.class_names)
+    model = trained = from_recipe.build_model(config, classes, strategy)
+    if not is_fine_tuning:  # `fine_tune` compiles the model itself
+        trained = from_recipe.compile_model(model, config, strategy)
+
+    # Callbacks.
+    progress = callbacks.Progress(
+        config.batch_size,
+        config.epochs,
+        workdir.log("speed.csv"),
+        show=workdir.is_chief,
+    )
+    followers = [
+        callbacks.SameRun(run),
+        callbacks.MetricsLog(workdir.log("metrics.csv")),
+        callbacks.SlopesLog(workdir.log("slopes.csv")),
+        progress,
+    ]
+    if workdir.is_chief:
+        followers.append(callbacks.TensorBoardLog(workdir.path / "tensorboard"))
+
+    # Batches and schedule. What is wrong with their arguments must show before the run
+    # is written.
+    if not is_fine_tuning:
+        steps = from_recipe.steps_per_epoch(config, train_data, strategy)
+        rates = from_recipe.schedule(config.schedule, config.optimizer.learning_rate)
+        resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
+
+        @functools.cache  # the first batches are asked for twice
+        def batches_from(step):
+            return from_recipe.train_batches(
+                config, train_data, strategy, step, progress.watch
+            )
+
+        batches_from(0)
+        validation_batches = from_recipe.eval_batches(config, validation_data, strategy)
+
+    # Fit.
+    workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
+    describe(config, strategy, model, trained, train_data, validation_data)
+    if is_fine_tuning:
+        options = {
+            **config.finetune,
+            "epochs": config.epochs,
+            "batch_size": config.batch_size,
+        }
+        model = fine_tune(
+            model,
+            train_data,
+            validation_data,
+            # `fine_tune` chooses the others.
+            **{name: value for name, value in options.items() if value is not None},
+            scale=tuple(config.data.scale),
+            eval_scale=config.data.eval_scale,
+            directory=workdir.checkpoints,
+            callbacks=followers,
+            seed=config.seed,
+        ).model
+    else:
+        callbacks.resumable_fit(
+            trained,
+            batches_from,
+            config.epochs,
+            steps,
+            resume,
+            [rates, *followers],
+            validation_batches,
+        )
+
+    # Save and report.
+    if workdir.is_chief:
+        print("Trained. Writing the model and the report.", flush=True)
+        with errors.when_not_written(
+            "make room, and the same command finishes the run"
+        ):
+            workdir.keep()
+            for follower in followers:
+                if isinstance(follower, callbacks.logs.TableLog):
+                    follower.write()
+            with replacing(workdir.path / "model.keras") as aside:
+                model.save(aside)
+            write_report(workdir.path, config, validation_data)
+
+
+def connect(config):
+    """Return the strategy; end with code 75 if the other workers do not start."""
+    try:
+        return distribution.strategy(config.distribution, _WAIT.value)
+    except distribution.WorkersMissingError as error:
+        errors.end(error, callbacks.PREEMPTED)
+        raise
+
+
+def refuse_different_workers(strategy, run):
+    """Raise the same error on all workers if they would train different runs.
 
     Args:
         strategy: A `tf.distribute.Strategy`.
-        run: Dict that `json` can write, the configuration and the data of this worker.
+        run: The configuration and the data of this worker, a dict that `json` can
+            write.
     """
     texts = distribution.gather_texts(strategy, json.dumps(run))
     first, *others = map(json.loads, texts)
@@ -65,131 +179,28 @@ def agree(strategy, run):
             )
 
 
-def followers(config, run, workdir):
-    """Returns the callbacks of a run, in the order in which they need each other."""
-    chief, folder = workdir.is_chief, workdir.path / "tensorboard"
-    return [
-        callbacks.SameRun(run),
-        callbacks.MetricsLog(workdir.log("metrics.csv")),
-        callbacks.SlopesLog(workdir.log("slopes.csv")),
-        callbacks.Progress(
-            config.batch_size, config.epochs, workdir.log("speed.csv"), show=chief
-        ),
-        *([callbacks.TensorBoardLog(folder)] if chief else []),
-    ]
-
-
-def from_scratch(config, strategy, workdir, followed, train, validation):
-    """Returns the model, the one that takes the batches, and what trains them."""
-    steps = steps_per_epoch(config, train, strategy)
-    model, trained = build(config, len(train.class_names), strategy)
-    [progress] = [f for f in followed if isinstance(f, callbacks.Progress)]
-    rates = schedule(config.schedule, config.optimizer.learning_rate)
-    resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
-    batches = training_data(config, train, strategy, progress.watch)
-    plain = validation_data(config, validation, strategy)
-    batches(0)  # what is wrong with its arguments shows here
-
-    def fit():
-        callbacks.resumable_fit(
-            trained, batches, config.epochs, steps, resume, [rates, *followed], plain
-        )
-        return model
-
-    return model, trained, fit
-
-
-def from_a_trained_net(config, strategy, workdir, followed, train, validation):
-    """Returns the model, twice, and what fine-tunes a copy of it."""
-    model = construct(config, len(train.class_names), strategy)
-    options = {
-        **config.finetune,
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
+def describe(config, strategy, model, trained, train_data, validation_data):
+    """Print what will be trained, on which data and devices."""
+    is_asked_for = config.get("jit", "auto") != "auto"
+    xla = "on" if trained.jit_compile else "off"
+    lines = {
+        "Model": f"{config.model.name}, {model.count_params():,} parameters, "
+        f"{analysis.multiply_adds(model):,} multiply-adds per image",
+        "Devices": f"{', '.join(distribution.devices(strategy))}; "
+        f"{strategy.num_replicas_in_sync} replica(s) on "
+        f"{distribution.worker(strategy)[1]} worker(s)",
+        "Batches": f"{config.batch_size or 'chosen by fine_tune:'} images over all "
+        f"replicas; {config.dtype}; XLA "
+        f"{xla} ({'as configured' if is_asked_for else 'chosen by Keras'})",
+        "Data": f"{len(train_data):,} training images, {len(validation_data):,} "
+        f"validation images, {len(train_data.class_names)} classes",
     }
-    given = {name: value for name, value in options.items() if value is not None}
-
-    def fit():
-        return fine_tune(
-            model,
-            train,
-            validation,
-            **given,
-            scale=tuple(config.data.scale),
-            eval_scale=config.data.eval_scale,
-            directory=workdir.checkpoints,
-            callbacks=followed,
-            seed=config.seed,
-        ).model
-
-    return model, model, fit
-
-
-def describe(config, strategy, model, trained, sources):
-    """Prints what is about to be trained, on what."""
-    replicas = strategy.num_replicas_in_sync
-    workers = distribution.worker(strategy)[1]
-    asked = config.get("jit", "auto") != "auto"
-    why = "asked for" if asked else "Keras's choice (config.jit=auto)"
-    print(
-        f"Devices: {', '.join(distribution.devices(strategy))}; "
-        f"{replicas} replica(s) on {workers} worker(s)\n"
-        f"Batch: {config.batch_size or 'chosen by fine_tune'} over all replicas; "
-        f"dtype {config.dtype}; "
-        f"XLA {'on' if trained.jit_compile else 'off'}, {why}\n"
-        f"Model: {config.model.name}, {model.count_params():,} parameters, "
-        f"{analysis.multiply_adds(model):,} multiply-adds a picture\n"
-        f"Data: {len(sources[0]):,} pictures to train on, {len(sources[1]):,} to "
-        f"validate, {len(sources[0].class_names)} classes",
-        flush=True,
-    )
-
-
-def finish(config, workdir, model, followed, validation):
-    """Writes what a finished run shows; all of it again where some was missing."""
-    print("Trained. Writing the model and the report.", flush=True)
-    with errors.when_not_written("make room, and the same command finishes the run"):
-        workdir.keep()
-        for follower in followed:
-            if isinstance(follower, callbacks.logs.TableLog):
-                follower.write()
-        with replacing(workdir.path / "model.keras") as aside:
-            model.save(aside)
-        write_report(workdir.path, config, validation)
-
-
-def run_all(config):
-    """Trains, saves, evaluates, draws."""
-    if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    try:
-        strategy = distribution.strategy(config.distribution, _WAIT.value)
-    except distribution.WorkersMissingError as error:
-        errors.end(error, callbacks.PREEMPTED)
-        raise
-    workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
-    sources = open_data(config.data)
-    train, validation = (source.fingerprint() for source in sources)
-    run = {
-        "config": config.to_dict(),
-        "data": {"train": train, "validation": validation},
-    }
-    agree(strategy, run)
-    # After the data: to prepare a set for the first time uses random numbers up.
-    keras.utils.set_random_seed(config.seed)
-    followed = followers(config, run, workdir)
-    prepare = from_a_trained_net if "finetune" in config else from_scratch
-    model, trained, fit = prepare(config, strategy, workdir, followed, *sources)
-    workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
-    describe(config, strategy, model, trained, sources)
-    model = fit()
-    if workdir.is_chief:
-        finish(config, workdir, model, followed, sources[1])
+    print("\n".join(f"{k + ':':<9}{v}" for k, v in lines.items()), flush=True)
 
 
 def parse(arguments):
-    """Returns what is left of the arguments when the flags have been read."""
-    # A recipe that does not load shows here, and a key that there is not.
+    """Return the arguments that are left after the flags."""
+    # Reading the value loads the recipe, and refuses keys that do not exist.
     with errors.in_one_line((AttributeError, LookupError, TypeError, ValueError)):
         left = flags.FLAGS(arguments)
         _CONFIG.value  # noqa: B018
@@ -198,24 +209,23 @@ def parse(arguments):
 
 @errors.in_one_line((data.DataError,))
 def main(_):
-    """Trains, and ends with the code that tells how."""
+    """Train, and end with the exit code that tells how."""
     config = _CONFIG.value
     try:
         with errors.in_one_line():
-            run_all(config)
+            train(config)
     except callbacks.NotFiniteError as error:
         logging.error("%s", error)
         sys.exit(errors.NOT_FINITE)
     except tf.errors.OpError as error:
         if config.distribution != "multi_worker":
             raise
-        reason = textwrap.shorten(error.message, 300)
         logging.error(
             "Stopped: another worker has gone, or cannot be reached (%s). Start all "
-            "workers again with the same command to go on.",
-            reason,
+            "workers again with the same command to continue.",
+            textwrap.shorten(error.message, 300),
         )
-        # Not sys.exit, which would wait for the other worker once more.
+        # sys.exit would wait for the other worker once more.
         os._exit(callbacks.PREEMPTED)
 
 

@@ -1,8 +1,10 @@
-"""A run's folder: made, locked against a second process, tied to one configuration."""
+"""The folder of a training run: its lock, its configuration and its model."""
 
 import json
 import pathlib
 import shlex
+
+import keras
 
 from keras_prelu.data import differences
 from keras_prelu.files import replacing
@@ -10,16 +12,16 @@ from keras_prelu.platforms import lock
 
 
 class InUseError(OSError):
-    """Another process is at work in the folder."""
+    """Another process uses the folder."""
 
 
 class Workdir:
-    """The folder of one run.
+    """The folder of one run, locked against other processes.
 
     Args:
-        path: Where it is, or is to be.
-        worker: Integer. This process's number among the workers; the first writes all
-            but the others' checkpoints.
+        path: The folder; it is created if it does not exist.
+        worker: Integer, the number of this process among the workers. Worker 0 writes
+            all files; the others write only their checkpoints.
     """
 
     def __init__(self, path, worker=0):
@@ -31,14 +33,14 @@ class Workdir:
             self._lock = (self.path / f".lock-{worker}").open("a")
         except OSError as error:
             raise OSError(
-                f"`workdir` must be a folder that can be written ({error.strerror}). "
-                f"Received: workdir={path}"
+                "Argument `workdir` must be a folder that can be written "
+                f"({error.strerror}). Received: workdir={path}"
             ) from error
         try:
             lock(self._lock)
         except BlockingIOError as error:
             raise InUseError(
-                "`workdir` must not be in use by another process. "
+                "Argument `workdir` must not be in use by another process. "
                 f"Received: workdir={path}"
             ) from error
 
@@ -49,16 +51,16 @@ class Workdir:
         return folder if self.is_chief else folder / f"worker-{self.worker}"
 
     def log(self, name):
-        """Returns the path of a file that the first worker writes, None for others."""
+        """Return the path of a file that only worker 0 writes, `None` on others."""
         return self.path / name if self.is_chief else None
 
     def claim(self, config, command, data=None):
-        """Keeps what describes a new run; refuses what does not fit an earlier one.
+        """Write what identifies a new run, or refuse what differs from an earlier one.
 
         Args:
-            config: Dict that `json` can write.
-            command: List of strings, the command line; kept in command.txt.
-            data: Dict of fingerprints of the data, or None where nobody compares them.
+            config: The configuration, a dict that `json` can write.
+            command: The command line, a list of strings; it goes to command.txt.
+            data: The fingerprints of the data, a dict; `None` if they are not compared.
         """
         self._files = {"config.json": config} | ({"data.json": data} if data else {})
         for name, present in self._files.items():
@@ -66,10 +68,11 @@ class Workdir:
         self._command = shlex.join(command)
         if not any((self.path / "checkpoints").rglob("step-*.npz")):
             self.keep()
-        # Otherwise what is missing here is in the checkpoints, and is compared there.
+        # If there are checkpoints, they contain the files that are missing here, and
+        # are compared when the run is resumed.
 
     def keep(self):
-        """Writes what describes the run, unless it is there or another worker does."""
+        """Write what identifies the run, except for files that exist."""
         texts = {
             name: json.dumps(content, indent=2, sort_keys=True)
             for name, content in self._files.items()
@@ -80,8 +83,29 @@ class Workdir:
                     aside.write_text(text + "\n")
 
 
-def read_json(path):
-    """Returns the dict in a JSON file of a run."""
+def read_config(workdir):
+    """Return the configuration of a run, as a dict."""
+    path = pathlib.Path(workdir, "config.json")
+    if not path.is_file():
+        raise ValueError(
+            "Argument `workdir` must be the folder of a run, with its config.json in "
+            f"it. Received: workdir={workdir}"
+        )
+    return _read_json(path)
+
+
+def load_model(workdir):
+    """Return the trained model of a run."""
+    path = pathlib.Path(workdir, "model.keras")
+    if not path.is_file():
+        raise ValueError(
+            "Argument `workdir` must be the folder of a finished run, with its "
+            f"model.keras in it. Received: workdir={workdir}"
+        )
+    return keras.saving.load_model(path, compile=False)
+
+
+def _read_json(path):
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
@@ -98,9 +122,9 @@ def read_json(path):
 def _refuse_another(path, present):
     if not path.exists():
         return
-    changed = differences(read_json(path), json.loads(json.dumps(present)))
+    changed = differences(_read_json(path), json.loads(json.dumps(present)))
     if changed:
         raise ValueError(
-            f"The run must go on as it began, by {path}; begin another run in another "
-            f"folder. Received: {'; '.join(changed)}"
+            f"The run must continue as it began, according to {path}; start another "
+            f"run in another folder. Received: {'; '.join(changed)}"
         )

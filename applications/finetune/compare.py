@@ -10,7 +10,6 @@ the table of README.md is printed. Needs `pip install '.[notebook]'`.
 """
 
 import argparse
-import csv
 import pathlib
 import tempfile
 
@@ -21,8 +20,8 @@ from targets import SIDE, as_arrays, load_digits, write_images
 from keras_prelu import data
 from keras_prelu.applications import ModelA
 from keras_prelu.applications.weights import registry
-from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
+from keras_prelu.tables import markdown, read_csv, write_csv
 
 HERE = pathlib.Path(__file__).parent
 SETS = {"shapes": "Unseen shapes", "digits": "Digits"}
@@ -104,18 +103,18 @@ def run(name, method, seed, folder):
 
 def show(rows):
     """Print the table: mean and standard deviation over the seeds."""
-    print("| Top-1 error on test images (%) | " + " | ".join(SETS.values()) + " |")
-    print("|---|" + "---|" * len(SETS))
+    table = []
     for method, title in METHODS.items():
         cells = []
         for name in SETS:
             errors = [
-                float(row["error"])
+                row["error"]
                 for row in rows
                 if (row["set"], row["method"]) == (name, method)
             ]
             cells.append(f"{np.mean(errors):.1f} ± {np.std(errors, ddof=1):.1f}")
-        print(f"| {title} | " + " | ".join(cells) + " |")
+        table.append([title, *cells])
+    print(markdown(["Top-1 error on test images (%)", *SETS.values()], table))
 
 
 def main():
@@ -123,8 +122,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=pathlib.Path, default=HERE / "results.csv")
     path = parser.parse_args().output
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
-    done = {(row["set"], row["method"], int(row["seed"])) for row in rows}
+    rows = read_csv(path) if path.exists() else []
+    done = {(row["set"], row["method"], row["seed"]) for row in rows}
     with tempfile.TemporaryDirectory() as folder:
         for name in SETS:
             for method in METHODS:
@@ -132,13 +131,10 @@ def main():
                     if (name, method, seed) in done:
                         continue
                     key = {"set": name, "method": method, "seed": seed}
-                    result = f"{run(name, method, seed, folder):.2f}"
-                    rows.append({**key, "error": result})
-                    with replacing(path) as aside, aside.open("w", newline="") as file:
-                        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-                        writer.writeheader()
-                        writer.writerows(rows)
-                    print(f"{name}, {method}, seed {seed}: {result} %", flush=True)
+                    percent = run(name, method, seed, folder)
+                    rows.append({**key, "error": percent})
+                    write_csv(path, rows, digits=4)
+                    print(f"{name}, {method}, seed {seed}: {percent:.2f} %", flush=True)
     show(rows)
 
 

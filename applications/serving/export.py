@@ -9,19 +9,22 @@ for success, 2 for an error in the arguments or in the run.
 """
 
 import json
-import os
 import pathlib
 import sys
 
 if not __package__:
     sys.exit("error: start this program by `python -m applications.serving.export`")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 from absl import app, flags
 
+from training import console, errors
+
+with console.quiet_import():
+    import keras  # noqa: F401 (imports TensorFlow)
+
 from keras_prelu.export import saved_model
-from training import errors
-from training.inputs import load_model, open_source, read_config
+from training.from_recipe import open_source
+from training.workdir import load_model, read_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the versions.", required=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_prelu.tables import markdown
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -56,8 +58,7 @@ class LayerTable(collections.abc.Sequence):
 
     def __str__(self) -> str:
         names = self.rows[0]._fields if self.rows else ()
-        lines = [names, ["---"] * len(names), *map(self._cells, self.rows)]
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        return markdown(names, map(self._cells, self.rows))
 
     @staticmethod
     def _cells(row):

@@ -34,7 +34,7 @@ def _within(seconds, function):
 
 @pytest.fixture
 def special(tmp_path, monkeypatch):
-    """A class folder with an image, a pipe, a socket and a link to a device."""
+    """Make a class folder with an image, a pipe, a socket and a link to a device."""
     folder = _image(tmp_path / "set" / "ant" / "1.jpg").parent
     os.mkfifo(folder / "pipe.jpg")
     (folder / "null.jpg").symlink_to("/dev/null")

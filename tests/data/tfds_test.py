@@ -48,7 +48,7 @@ def _train_files():
 
 @pytest.fixture(scope="module", params=["array_record", "tfrecord"])
 def imagenet(request, tmp_path_factory):
-    """A data_dir with a toy `imagenet2012`, prepared by the real builder."""
+    """Prepare a toy `imagenet2012` with the real builder; return its data_dir."""
     data_dir = tmp_path_factory.mktemp(request.param)
     manual = data_dir / "downloads" / "manual"
     manual.mkdir(parents=True)

@@ -10,7 +10,7 @@ from loopback import free_ports
 
 @pytest.fixture
 def command_line(monkeypatch):
-    """Returns a function that does what a command line of training.train would."""
+    """Return a function that does what a command line of training.train does."""
     from training import train
 
     def run(command):
@@ -26,7 +26,7 @@ def command_line(monkeypatch):
 
 @pytest.fixture
 def free_cluster(monkeypatch):
-    """A cluster of two workers with this process as the first; two addresses."""
+    """Set up a cluster with this process as the first of two workers."""
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     task = {"type": "worker", "index": 0}
     cluster = {"cluster": {"worker": addresses}, "task": task}

@@ -27,14 +27,14 @@ def test_a_file_that_vanishes_ends_a_run_in_a_line(
 
     images = make_images(tmp_path / "images")
     gone = images / split / "dark" / "3.png"
-    open_data = train.open_data
+    open_sources = train.from_recipe.open_sources
 
     def open_and_lose(config):
-        sources = open_data(config)
+        sources = open_sources(config)
         gone.unlink()
         return sources
 
-    monkeypatch.setattr(train, "open_data", open_and_lose)
+    monkeypatch.setattr(train.from_recipe, "open_sources", open_and_lose)
     with pytest.raises(SystemExit) as stopped:
         command_line(arguments(images, tmp_path / "run", *more, recipe=recipe))
     assert stopped.value.code == 2

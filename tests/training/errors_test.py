@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_prelu
 from keras_prelu import data
 from keras_prelu.callbacks import SameRun
 from training import errors
@@ -14,6 +15,11 @@ pytestmark = pytest.mark.tensorflow_only
 def bug_in_an_expression():
     # What `keras_prelu.data.split` does to something that is no source.
     data.split(data.Subset(data.Source([]), [1]), fraction="much")
+
+
+def bug_that_raises_a_value_error():
+    # As if the package had this expression, which is no `raise`, in its first line.
+    exec(compile("int('one')", keras_prelu.__file__, "exec"))
 
 
 def error_of_keras():
@@ -28,6 +34,7 @@ def error_of_numpy():
     ("bug", "kind"),
     [
         (bug_in_an_expression, TypeError),
+        (bug_that_raises_a_value_error, ValueError),
         (error_of_keras, ValueError),
         (error_of_numpy, ValueError),
         (lambda: {}["key"], KeyError),

@@ -21,7 +21,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def workdir(tmp_path_factory, pictures):
-    """What a run leaves behind that an evaluation needs."""
+    """Write the files of a run that an evaluation needs."""
     folder = tmp_path_factory.mktemp("run")
     model = ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
     model.save(folder / "model.keras")

@@ -16,57 +16,60 @@ from scipy import stats
 from keras_prelu import data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
+from keras_prelu.tables import write_csv
 from training.experiments import (
-    _program,
-    _runs,
     depth,
     first_try,
+    gpu_scaling,
+    page_tables,
     propagation,
     rectifiers,
     responses,
-    scales,
-    scaling,
+    shapes_difficulty,
     slopes,
+    speed_beside_vgg19,
     tables,
-    vgg,
+    training_runs,
+    ways_to_test,
 )
 from training.experiments import start as first_steps
-from training.experiments._program import SMALL, Place
+from training.experiments.comparison import compare
+from training.experiments.experiment import DIGITS, FULL, SMALL, Experiment, fill
 from training.workdir import Workdir
 
 pytestmark = pytest.mark.tensorflow_only
 
 
 @pytest.fixture
-def place(tmp_path):
+def experiment(tmp_path):
     (tmp_path / "results").mkdir()
-    return Place(tmp_path / "results", tmp_path / "work", SMALL)
+    return Experiment(tmp_path / "results", tmp_path / "work", SMALL)
 
 
-def pretend(run, place, errors, alphas=None):
+def pretend(run, experiment, errors, alphas=None):
     """Leaves what a finished run leaves: two epochs with the given errors."""
-    folder = place.output / "runs" / run.name
+    folder = experiment.output / "runs" / run.name
     folder.mkdir(parents=True)
     names = ("loss", "top1_error", "val_loss", "val_top1_error", "val_top5_error")
-    _program.write(folder / "metrics.csv", [dict.fromkeys(names, e) for e in errors])
+    write_csv(folder / "metrics.csv", [dict.fromkeys(names, e) for e in errors], DIGITS)
     if alphas:
         rows = [
             {"epoch": epoch, "layer": f"prelu{layer}", "mean": alpha}
             for epoch, alpha in enumerate(alphas)
             for layer in slopes.PAPER
         ]
-        _program.write(folder / "slopes.csv", rows)
-    config = _runs.configuration(run, place.setting).to_json()
+        write_csv(folder / "slopes.csv", rows, DIGITS)
+    config = training_runs.configuration(run, experiment.setting).to_json()
     (folder / "config.json").write_text(config)
 
 
-def pretend_arm(arm, place, errors, alphas=None, sweep=(0.5, 0.4)):
+def pretend_arm(arm, experiment, errors, alphas=None, sweep=(0.5, 0.4)):
     """Leaves the runs of an arm: its sweep, then one for each seed."""
-    for run, error in zip(_runs.sweep(arm, place), sweep, strict=True):
-        pretend(run, place, [0.9, error])
-    for seed, run in enumerate(_runs.runs_of(arm, place)):
+    for run, error in zip(training_runs.sweep(arm, experiment), sweep, strict=True):
+        pretend(run, experiment, [0.9, error])
+    for seed, run in enumerate(training_runs.runs_of(arm, experiment)):
         alpha = None if alphas is None else [0.25, alphas + 0.1 * seed]
-        pretend(run, place, [0.9, errors + 0.2 * seed], alpha)
+        pretend(run, experiment, [0.9, errors + 0.2 * seed], alpha)
 
 
 def verdicts(path):
@@ -78,73 +81,76 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_is_trained_once(place, monkeypatch):
-    run = _runs.Run(_runs.Arm("model14", "prelu"), 0.01, 1)
-    assert _runs.train_all([run], place)
-    folder = place.output / "runs" / "model14-prelu-0.01-1"
+def test_a_run_is_trained_once(experiment, monkeypatch):
+    run = training_runs.Run(training_runs.Arm("model14", "prelu"), 0.01, 1)
+    assert training_runs.train_all([run], experiment)
+    folder = experiment.output / "runs" / "model14-prelu-0.01-1"
     assert [row["epoch"] for row in rows_of(folder / "metrics.csv")] == ["1", "2"]
     found = rows_of(folder / "slopes.csv")
     assert [row["layer"] for row in found[13:]] == [f"prelu{x}" for x in slopes.PAPER]
-    model = _runs.load(run, place)
+    model = training_runs.load(run, experiment)
     last = [row["mean"] for row in found[13:]]
     alphas = [w.numpy().mean() for w in model.weights if w.name == "alpha"]
     np.testing.assert_allclose(np.array(last, float), alphas, rtol=1e-5)
     # Equal loss is looked up in the weights of every epoch: the last are the model's.
-    kept, _ = _runs.build(run, SMALL)
-    kept.load_weights(place.workdir / run.name / "epochs" / "02.weights.h5")
+    kept, _ = training_runs.build(run, SMALL)
+    kept.load_weights(experiment.workdir / run.name / "epochs" / "02.weights.h5")
     for one, other in zip(kept.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
-    monkeypatch.setattr(_runs, "train", None)
-    assert _runs.train_all([run], place)
-    other = place._replace(setting=_program.FULL)
+    monkeypatch.setattr(training_runs, "train", None)
+    assert training_runs.train_all([run], experiment)
+    other = experiment._replace(setting=FULL)
     with pytest.raises(ValueError, match="no results of another configuration. Rec"):
-        _runs.train_all([run], other)
+        training_runs.train_all([run], other)
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(place, capsys):
-    run = _runs.Run(_runs.Arm("model14", "relu"), 0.01, 0)
-    lock = Workdir(place.workdir / run.name)
-    assert not _runs.train_all([run], place)
+def test_a_run_that_another_process_is_at_is_left_to_it(experiment, capsys):
+    run = training_runs.Run(training_runs.Arm("model14", "relu"), 0.01, 0)
+    lock = Workdir(experiment.workdir / run.name)
+    assert not training_runs.train_all([run], experiment)
     assert "another process" in capsys.readouterr().out
-    assert not (place.output / "runs").exists()
+    assert not (experiment.output / "runs").exists()
     del lock
 
 
-def test_an_arm_is_trained_at_its_best_rate(place):
-    arm = _runs.Arm("model14", "relu")
-    for run, error in zip(_runs.sweep(arm, place), (0.2, 0.3), strict=True):
-        pretend(run, place, [0.1, error])
-    assert _runs.best_rate(arm, place) == _runs.RATES[0]
-    runs = _runs.runs_of(arm, place)
+def test_an_arm_is_trained_at_its_best_rate(experiment):
+    arm = training_runs.Arm("model14", "relu")
+    for run, error in zip(
+        training_runs.sweep(arm, experiment), (0.2, 0.3), strict=True
+    ):
+        pretend(run, experiment, [0.1, error])
+    assert training_runs.best_rate(arm, experiment) == training_runs.RATES[0]
+    runs = training_runs.runs_of(arm, experiment)
     assert [run.name for run in runs] == [
         "model14-relu-0.005-0",
         "model14-relu-0.005-1",
     ]
     rates = {
-        _runs.configuration(run, place.setting).optimizer.learning_rate for run in runs
+        training_runs.configuration(run, experiment.setting).optimizer.learning_rate
+        for run in runs
     }
     assert rates == {0.005}
-    assert _runs.SWEEP_SEED not in [run.seed for run in runs]
+    assert training_runs.SWEEP_SEED not in [run.seed for run in runs]
 
 
-def test_a_sweep_that_another_process_is_at_is_left_to_it(place, monkeypatch):
-    first, second = (_runs.Arm("model14", name) for name in ("relu", "prelu"))
-    pretend_arm(second, place, 0.3)
-    lock = Workdir(place.workdir / _runs.sweep(first, place)[0].name)
-    pretend(_runs.sweep(first, place)[1], place, [1, 1])
-    assert not _runs.train_arms([first, second], place)
+def test_a_sweep_that_another_process_is_at_is_left_to_it(experiment, monkeypatch):
+    first, second = (training_runs.Arm("model14", name) for name in ("relu", "prelu"))
+    pretend_arm(second, experiment, 0.3)
+    lock = Workdir(experiment.workdir / training_runs.sweep(first, experiment)[0].name)
+    pretend(training_runs.sweep(first, experiment)[1], experiment, [1, 1])
+    assert not training_runs.train_arms([first, second], experiment)
     del lock
-    assert _runs.train_arms([second], place)
+    assert training_runs.train_arms([second], experiment)
 
 
 def test_full_nets_end_in_maps_of_8_by_8_cells_and_clip_nothing():
-    for net in _runs.SIDES:
-        run = _runs.Run(_runs.Arm(net, "relu"), 0.01, 0)
-        model, trained = _runs.build(run, _program.FULL)
+    for net in training_runs.SIDES:
+        run = training_runs.Run(training_runs.Arm(net, "relu"), 0.01, 0)
+        model, trained = training_runs.build(run, FULL)
         assert model.get_layer("spp").input.shape[1:3] == (8, 8)
         assert trained.optimizer.global_clipnorm is None
-        config = _runs.configuration(run, _program.FULL)
+        config = training_runs.configuration(run, FULL)
         paper = {"model_a": (8 / 7, 16 / 7)}.get(net, (8 / 7, 8 / 7))
         jitter = [side / config.data.image_size for side in config.data.scale]
         np.testing.assert_allclose(jitter, paper, atol=0.01)
@@ -152,8 +158,8 @@ def test_full_nets_end_in_maps_of_8_by_8_cells_and_clip_nothing():
 
 def test_runs_differ_in_what_their_names_say():
     def built(*args, **kwargs):
-        run = _runs.Run(_runs.Arm("model14", *args, **kwargs), 0.01, 0)
-        return _runs.build(run, SMALL)[0]
+        run = training_runs.Run(training_runs.Arm("model14", *args, **kwargs), 0.01, 0)
+        return training_runs.build(run, SMALL)[0]
 
     def kernel_of(model):
         return model.get_layer("fc1").kernel.numpy()
@@ -164,7 +170,7 @@ def test_runs_differ_in_what_their_names_say():
     )
     inputs, outputs = he.shape
     assert inputs > 2 * outputs
-    np.testing.assert_allclose(he.std() * math.sqrt(outputs), math.sqrt(2), rtol=0.05)
+    np.testing.assert_allclose(he.std() * math.sqrt(inputs), math.sqrt(2), rtol=0.05)
     np.testing.assert_allclose(fan_out.std() * math.sqrt(outputs), 1, rtol=0.05)
     np.testing.assert_allclose(xavier.std() * math.sqrt(inputs), 1, rtol=0.05)
     one = built("relu", initializer="xavier")
@@ -179,8 +185,8 @@ def test_runs_differ_in_what_their_names_say():
 
 @pytest.mark.parametrize(("case", "decay"), [("learned", 0), ("decayed", 0.0005)])
 def test_slopes_decay_as_kernels_do_if_at_all(case, decay):
-    run = _runs.Run(_runs.Arm("model14", "prelu", slopes=case), 0.01, 0)
-    _, trained = _runs.build(run, SMALL)
+    run = training_runs.Run(training_runs.Arm("model14", "prelu", slopes=case), 0.01, 0)
+    _, trained = training_runs.build(run, SMALL)
     variables = [v for v in trained.trainable_variables if v.name == "alpha"]
     assert len(variables) == 13
     trained.optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
@@ -192,7 +198,7 @@ def test_slopes_decay_as_kernels_do_if_at_all(case, decay):
 
 def test_a_verdict_needs_an_interval_without_zero():
     low, high = [0.10, 0.12, 0.11], [0.20, 0.24, 0.19]
-    row = _program.compare("lower", low, high, -1)
+    row = compare("lower", low, high, -1)
     # Welch's interval by hand.
     variances = [np.var(v, ddof=1) / 3 for v in (low, high)]
     degrees = sum(variances) ** 2 / sum(v**2 / 2 for v in variances)
@@ -200,78 +206,80 @@ def test_a_verdict_needs_an_interval_without_zero():
     assert row["difference"] == pytest.approx(-0.1)
     assert (row["low"], row["high"]) == pytest.approx((-0.1 - half, -0.1 + half))
     assert row["verdict"] == "as in the paper"
-    assert _program.compare("higher", low, high, 1)["verdict"] == "opposite"
+    assert compare("higher", low, high, 1)["verdict"] == "opposite"
     wide = [0.1, 0.3, 0.2]
-    assert _program.compare("lower", wide, high, -1)["verdict"] == "cannot tell"
+    assert compare("lower", wide, high, -1)["verdict"] == "cannot tell"
     # That none was seen does not show that there is no difference.
-    assert _program.compare("equal", wide, high, 0)["verdict"] == "cannot tell"
-    assert _program.compare("equal", low, high, 0)["verdict"] == "opposite"
-    assert _program.compare("lower", [0.1] * 3, [0.2] * 3, -1)["low"] == pytest.approx(
-        -0.1
-    )
+    assert compare("equal", wide, high, 0)["verdict"] == "cannot tell"
+    assert compare("equal", low, high, 0)["verdict"] == "opposite"
+    assert compare("lower", [0.1] * 3, [0.2] * 3, -1)["low"] == pytest.approx(-0.1)
 
 
-def test_rectifiers_are_compared_by_interval(place, monkeypatch):
+def test_rectifiers_are_compared_by_interval(experiment, monkeypatch):
     for number, arm in enumerate(rectifiers.ARMS.values()):
-        pretend_arm(arm, place, 0.4 - 0.1 * number)
-    monkeypatch.setattr(rectifiers, "step_times", lambda place: [{"of_relu": 1}])
-    rectifiers.run(place)
-    found = rows_of(place.output / "rectifiers.csv")
+        pretend_arm(arm, experiment, 0.4 - 0.1 * number)
+    monkeypatch.setattr(rectifiers, "step_times", lambda experiment: [{"of_relu": 1}])
+    rectifiers.run(experiment)
+    found = rows_of(experiment.output / "rectifiers.csv")
     assert [row["rectifier"] for row in found] == list(rectifiers.RECTIFIERS)
     for number, row in enumerate(found):
         assert float(row["val_top1_error"]) == pytest.approx(0.5 - 0.1 * number)
         # Of 0.4 and 0.6 as a sample: sqrt(2) * 0.1
         assert float(row["val_top1_error_spread"]) == pytest.approx(0.14142, abs=1e-5)
-        assert float(row["rate"]) == _runs.RATES[1]  # 0.4 against 0.5 in the sweep
+        assert (
+            float(row["rate"]) == training_runs.RATES[1]
+        )  # 0.4 against 0.5 in the sweep
     # Two seeds that are 0.2 apart cannot tell 0.4 apart.
-    said = verdicts(place.output / "rectifiers_claims.csv")
+    said = verdicts(experiment.output / "rectifiers_claims.csv")
     assert set(said.values()) == {"cannot tell"}
-    assert (place.output / "rectifiers.png").stat().st_size > 5000
+    assert (experiment.output / "rectifiers.png").stat().st_size > 5000
 
 
-def test_steps_are_timed(place, monkeypatch):
+def test_steps_are_timed(experiment, monkeypatch):
     monkeypatch.setattr(rectifiers, "RECTIFIERS", {"ReLU": ("relu", "learned")})
-    (row,) = rectifiers.step_times(place)
+    (row,) = rectifiers.step_times(experiment)
     assert (row["of_relu"], row["batch"]) == (1, 16)
     assert 0 < row["milliseconds"] < 60_000
 
 
-def test_slopes_stand_beside_the_papers(place):
+def test_slopes_stand_beside_the_papers(experiment):
     for form in slopes.FORMS:
-        arm = _runs.Arm("model14", form)
-        pretend_arm(arm, place, 0.3, alphas=0.3)
-        for seed, run in enumerate(slopes.runs(form, "decayed", place)):
-            assert run.rate == _runs.best_rate(arm, place)
-            pretend(run, place, [0.9, 0.3], [0.25, 0.01 + 0.001 * seed])
-    slopes.run(place)
-    found = rows_of(place.output / "slopes.csv")
+        arm = training_runs.Arm("model14", form)
+        pretend_arm(arm, experiment, 0.3, alphas=0.3)
+        for seed, run in enumerate(slopes.runs(form, "decayed", experiment)):
+            assert run.rate == training_runs.best_rate(arm, experiment)
+            pretend(run, experiment, [0.9, 0.3], [0.25, 0.01 + 0.001 * seed])
+    slopes.run(experiment)
+    found = rows_of(experiment.output / "slopes.csv")
     assert [row["layer"] for row in found][:2] == ["conv1", "conv2_1"]
     assert (found[12]["layer"], found[12]["channel-wise, paper"]) == ("fc2", "0.075")
     for row in found:
         assert row["shared, without decay"] == "0.35"
         assert row["channel-wise, with decay"] == "0.0105"
-    for row in rows_of(place.output / "slopes_errors.csv"):
+    for row in rows_of(experiment.output / "slopes_errors.csv"):
         assert (row["without decay"], row["with decay"]) == ("0.4", "0.3")
-    said = verdicts(place.output / "slopes_claims.csv")
+    said = verdicts(experiment.output / "slopes_claims.csv")
     # Two seeds, 0.1 apart, against 0.0105: the interval is 12.7 * 0.05 wide either way.
     assert said["Decay pulls slopes towards 0 (shared)"] == "cannot tell"
     assert len(said) == 6
-    assert (place.output / "slopes.png").stat().st_size > 5000
+    assert (experiment.output / "slopes.png").stat().st_size > 5000
 
 
-def test_slopes_that_fall_with_depth_are_seen(place):
+def test_slopes_that_fall_with_depth_are_seen(experiment):
     for form in slopes.FORMS:
-        pretend_arm(_runs.Arm("model14", form), place, 0.3, alphas=0.3)
-        for run in slopes.runs(form, "learned", place):
+        pretend_arm(training_runs.Arm("model14", form), experiment, 0.3, alphas=0.3)
+        for run in slopes.runs(form, "learned", experiment):
             falling = [
                 {"epoch": 1, "layer": f"prelu{layer}", "mean": 0.5 - 0.03 * depth}
                 for depth, layer in enumerate(slopes.PAPER)
             ]
-            _program.write(place.output / "runs" / run.name / "slopes.csv", falling)
-        for run in slopes.runs(form, "decayed", place):
-            pretend(run, place, [0.9, 0.3], [0.25, 0.1])
-    slopes.run(place)
-    row = rows_of(place.output / "slopes_claims.csv")[0]
+            write_csv(
+                experiment.output / "runs" / run.name / "slopes.csv", falling, DIGITS
+            )
+        for run in slopes.runs(form, "decayed", experiment):
+            pretend(run, experiment, [0.9, 0.3], [0.25, 0.1])
+    slopes.run(experiment)
+    row = rows_of(experiment.output / "slopes_claims.csv")[0]
     assert row["claim"] == "Slopes fall with depth (shared)"
     assert (row["difference"], row["verdict"]) == ("-1", "as in the paper")
 
@@ -298,28 +306,28 @@ def test_a_gaussian_moves_as_far_as_its_rectifier_says():
     assert responses.gaussian_offset(1.0) == 0
 
 
-def test_responses_of_trained_nets_are_those_of_analysis(place, monkeypatch):
+def test_responses_of_trained_nets_are_those_of_analysis(experiment, monkeypatch):
     for arm in responses.ARMS.values():
-        pretend_arm(arm, place, 0.3)
+        pretend_arm(arm, experiment, 0.3)
     built = []
 
-    def fresh(moment, run, place):
+    def fresh(moment, run, experiment):
         built.append((moment, run.name))
-        return _runs.build(run, SMALL)[0]
+        return training_runs.build(run, SMALL)[0]
 
     monkeypatch.setattr(responses, "model_at", fresh)
     monkeypatch.setattr(responses, "IMAGES", 16)
-    responses.run(place)
+    responses.run(experiment)
     assert len(set(built)) == 3 * 4
-    found = rows_of(place.output / "responses.csv")
+    found = rows_of(experiment.output / "responses.csv")
     assert len(found) == 3 * 2 * 13
     assert [row["layer"] for row in found][-2:] == ["fc1", "fc2"]
     # By hand, from the outputs of the same fresh nets.
-    _, source = _runs.sources(SMALL)
+    _, source = training_runs.sources(SMALL)
     x, _ = next(iter(data.eval_batches(source, 16, image_size=32, scale=36)))
     offsets = []
-    for run in responses.runs("prelu", place):
-        model, _ = _runs.build(run, SMALL)
+    for run in responses.runs("prelu", experiment):
+        model, _ = training_runs.build(run, SMALL)
         layer = model.get_layer("prelu3_6").output
         values = keras.Model(model.inputs, layer).predict(x, verbose=0)
         offsets.append(abs(values.mean()) / values.std())
@@ -330,67 +338,67 @@ def test_responses_of_trained_nets_are_those_of_analysis(place, monkeypatch):
     blocks = {row["layer"]: float(row["block"]) for row in found}
     assert math.isnan(blocks["fc1"])
     assert not math.isnan(blocks["conv2_1"])
-    assert len(verdicts(place.output / "responses_claims.csv")) == 9
-    assert (place.output / "responses.png").stat().st_size > 5000
+    assert len(verdicts(experiment.output / "responses_claims.csv")) == 9
+    assert (experiment.output / "responses.png").stat().st_size > 5000
 
 
-def test_nets_are_compared_in_the_first_epoch_of_equal_loss(place, monkeypatch):
+def test_nets_are_compared_in_the_first_epoch_of_equal_loss(experiment, monkeypatch):
     relu, prelu = responses.ARMS.values()
-    pretend_arm(relu, place, 0.5)  # ends at 0.5 and 0.7
-    pretend_arm(prelu, place, 0.1)
-    assert responses.equal_loss(place) == pytest.approx(0.77)
-    run = responses.runs("prelu", place)[0]
-    other, _ = _runs.build(run, SMALL)
+    pretend_arm(relu, experiment, 0.5)  # ends at 0.5 and 0.7
+    pretend_arm(prelu, experiment, 0.1)
+    assert responses.equal_loss(experiment) == pytest.approx(0.77)
+    run = responses.runs("prelu", experiment)[0]
+    other, _ = training_runs.build(run, SMALL)
     other.set_weights([w + 1 for w in other.get_weights()])
-    (place.workdir / run.name / "epochs").mkdir(parents=True)
+    (experiment.workdir / run.name / "epochs").mkdir(parents=True)
     # 0.9, then 0.1: the second epoch.
-    other.save_weights(place.workdir / run.name / "epochs" / "02.weights.h5")
-    model = responses.model_at("at equal loss", run, place)
+    other.save_weights(experiment.workdir / run.name / "epochs" / "02.weights.h5")
+    model = responses.model_at("at equal loss", run, experiment)
     for one, expected in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, expected)
 
 
-def test_depths_are_compared(place):
+def test_depths_are_compared(experiment):
     for number, case in enumerate(depth.CASES):
-        pretend_arm(depth.arm(case), place, number / 10)
-    depth.run(place)
-    found = rows_of(place.output / "depth.csv")
+        pretend_arm(depth.arm(case), experiment, number / 10)
+    depth.run(experiment)
+    found = rows_of(experiment.output / "depth.csv")
     assert [(row["net"], row["initializer"]) for row in found] == depth.CASES
     # The mean over two seeds, which are 0.2 apart.
     losses = [float(row["last_loss"]) for row in found]
     np.testing.assert_allclose(losses, 0.1 + np.arange(9) / 10)
     assert {row["first_loss"] for row in found} == {"0.9"}
     assert {row["flat"] for row in found} == {"True"}
-    assert len(verdicts(place.output / "depth_claims.csv")) == 7
-    assert (place.output / "depth.png").stat().st_size > 5000
+    assert len(verdicts(experiment.output / "depth_claims.csv")) == 7
+    assert (experiment.output / "depth.png").stat().st_size > 5000
 
 
-def test_degradation_is_not_tested_while_the_loss_falls(place, monkeypatch):
+def test_degradation_is_not_tested_while_the_loss_falls(experiment, monkeypatch):
     for case in depth.CASES:
-        pretend_arm(depth.arm(case), place, 0.3)
-    assert depth.claims(place)[0]["verdict"] == "cannot tell"
+        pretend_arm(depth.arm(case), experiment, 0.3)
+    assert depth.claims(experiment)[0]["verdict"] == "cannot tell"
     monkeypatch.setattr(
-        _runs, "is_flat", lambda runs, place: runs[0].arm.net == "model14"
+        training_runs, "is_flat", lambda runs, experiment: runs[0].arm.net == "model14"
     )
-    assert depth.claims(place)[0]["verdict"] == "not tested"
+    assert depth.claims(experiment)[0]["verdict"] == "not tested"
 
 
 @pytest.mark.parametrize(("last", "flat"), [(0.5, False), (0.62, False), (0.68, True)])
 def test_a_loss_is_flat_if_it_falls_by_less_than_a_tenth(
-    place, monkeypatch, last, flat
+    experiment, monkeypatch, last, flat
 ):
-    place = place._replace(setting=_program.FULL)
+    experiment = experiment._replace(setting=FULL)
     losses = [2.7, 2.0, 1.5, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, *[0.7] * 4, last, *[0.1] * 6]
-    monkeypatch.setattr(_runs, "column", lambda run, place, name: losses)
-    run = _runs.Run(_runs.Arm("model14", "relu"), 0.01, 0)
-    assert _runs.is_flat([run], place) is flat
+    monkeypatch.setattr(training_runs, "column", lambda run, experiment, name: losses)
+    run = training_runs.Run(training_runs.Arm("model14", "relu"), 0.01, 0)
+    assert training_runs.is_flat([run], experiment) is flat
 
 
-def test_ways_to_test_are_averaged_by_net_and_by_ensemble(place, monkeypatch):
+def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatch):
     errors = {}
-    for name, arm in scales.ARMS.items():
-        pretend_arm(arm, place, 0.3)
-        for seed, run in enumerate(scales.runs(name, place)):
+    for name, arm in ways_to_test.ARMS.items():
+        pretend_arm(arm, experiment, 0.3)
+        for seed, run in enumerate(ways_to_test.runs(name, experiment)):
             errors[run] = 0.2 + 0.1 * seed + 0.4 * (name == "prelu")
 
     def pretended(models, source, protocol, scales, **arguments):
@@ -399,12 +407,12 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(place, monkeypatch):
         by_scale = dict.fromkeys(scales, (error, error / 2))
         return SimpleNamespace(by_scale=by_scale, top1=0.01, top5=0.02)
 
-    monkeypatch.setattr(scales, "evaluate", pretended)
-    monkeypatch.setattr(_runs, "load", lambda run, place: run)
-    scales.run(place)
-    found = rows_of(place.output / "scales.csv")
+    monkeypatch.setattr(ways_to_test, "evaluate", pretended)
+    monkeypatch.setattr(training_runs, "load", lambda run, experiment: run)
+    ways_to_test.run(experiment)
+    found = rows_of(experiment.output / "scales.csv")
     assert [(row["way"], row["scale"]) for row in found] == [
-        (way, scale) for way in scales.WAYS for scale in ("37", "55", "69", "all")
+        (way, scale) for way in ways_to_test.WAYS for scale in ("37", "55", "69", "all")
     ]
     by_way = {(row["way"], row["scale"]): row for row in found}
     first, flipped = by_way["five views", "37"], by_way["ten views", "37"]
@@ -417,11 +425,21 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(place, monkeypatch):
         "0.01",
         "0.02",
     )
-    claims = {row["claim"]: row for row in rows_of(place.output / "scales_claims.csv")}
+    claims = {
+        row["claim"]: row for row in rows_of(experiment.output / "scales_claims.csv")
+    }
     # Every net has the same 0.01 over all scales, and 0.4 less with ReLU at each.
     row = claims["PReLU has a lower error than ReLU, dense at 55"]
     assert float(row["difference"]) == pytest.approx(0.4)
-    assert (place.output / "scales.png").stat().st_size > 5000
+    assert (experiment.output / "scales.png").stat().st_size > 5000
+
+
+def test_the_difficulty_of_the_shapes_is_measured(experiment):
+    shapes_difficulty.run(experiment)
+    rows = rows_of(experiment.output / "shapes_difficulty.csv")
+    assert [row["classifier"] for row in rows] == list(shapes_difficulty.CLASSIFIERS)
+    assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
+    assert (experiment.output / "shapes.png").stat().st_size > 5000
 
 
 def test_photographs_have_the_statistics_of_photographs():
@@ -440,10 +458,10 @@ def test_photographs_have_the_statistics_of_photographs():
     assert 2.5 < ratio < 6.5
 
 
-def test_a_start_with_inputs_too_large_fails_and_ours_does_not(place):
+def test_a_start_with_inputs_too_large_fails_and_ours_does_not(experiment):
     rows = {
         remedy: first_steps.measure(
-            {"net": "model14", "rectifier": "relu", "remedy": remedy}, place
+            {"net": "model14", "rectifier": "relu", "remedy": remedy}, experiment
         )
         for remedy in first_steps.STEPS
     }
@@ -465,8 +483,8 @@ def test_a_table_is_filled_where_it_has_gaps(tmp_path):
 
     cells = [{"a": "one", "b": b, "c": True} for b in (1, 2, 0.25)]
     path = tmp_path / "table.csv"
-    _program.fill(path, cells[:1], measure)
-    rows = _program.fill(path, cells, measure)
+    fill(path, cells[:1], measure)
+    rows = fill(path, cells, measure)
     assert measured == [1, 2, 0.25]
     assert [row["b"] for row in rows] == [1, 1, 2, 2, 0.25, 0.25]
     assert rows[0]["value"] == pytest.approx(1 / 3, abs=1e-5)
@@ -481,8 +499,8 @@ def test_theory_says_what_a_layer_multiplies_variances_by():
     assert propagation.factors(kernel, 1, "fan_in") == pytest.approx((0.53125, 1.0625))
 
 
-def test_signals_go_as_the_theory_says(place):
-    rows = propagation.measure({"net": "model30", "rule": "Xavier"}, place)
+def test_signals_go_as_the_theory_says(experiment):
+    rows = propagation.measure({"net": "model30", "rule": "Xavier"}, experiment)
     assert (len(rows), rows[0]["layer"], rows[-1]["layer"]) == (29, "conv1", "fc2")
     ratio = rows[-1]["forward"] / rows[0]["forward"]
     theory = rows[-1]["forward_theory"] / rows[0]["forward_theory"]
@@ -491,8 +509,8 @@ def test_signals_go_as_the_theory_says(place):
     assert abs(math.log2(ratio / theory)) < 10
 
 
-def test_a_deviation_of_a_hundredth_loses_the_papers_factor(place):
-    found = propagation.example(place)
+def test_a_deviation_of_a_hundredth_loses_the_papers_factor(experiment):
+    found = propagation.example(experiment)
     paper = 5.9 * 4.2**2 * 2.9**2 * 2.1**4
     assert found["kernels"] == 9
     assert found["theory"] == pytest.approx(paper, rel=0.05)
@@ -500,7 +518,7 @@ def test_a_deviation_of_a_hundredth_loses_the_papers_factor(place):
 
 
 def test_costs_are_those_of_the_nets():
-    net = scaling.all_nets()["model_a"]
+    net = gpu_scaling.all_nets()["model_a"]
     fc = 63 * 512 * 4096 + 4096 * 4096 + 4096 * 1000
     assert net.fc_multiply_adds == fc
     assert net.fc_weights == fc + 4096 + 4096 + 1000
@@ -524,56 +542,58 @@ def simulated_ring(machine, gpus, size):
 
 
 def test_a_ring_takes_as_long_as_its_steps():
-    machine = scaling.P100
+    machine = gpu_scaling.P100
     for gpus in (2, 3, 8):
-        found = scaling.ring(machine, gpus, 700e6)
+        found = gpu_scaling.ring(machine, gpus, 700e6)
         assert found == pytest.approx(simulated_ring(machine, gpus, 700e6))
 
 
 def test_efficiency_falls_as_communication_grows():
-    net, machine = scaling.all_nets()["model_a"], scaling.P100
-    assert scaling.efficiency(net, machine, 1, 64) == pytest.approx(1)
+    net, machine = gpu_scaling.all_nets()["model_a"], gpu_scaling.P100
+    assert gpu_scaling.efficiency(net, machine, 1, 64) == pytest.approx(1)
     # By hand: 64 images on each of 16, gradients over 25 Gbit/s.
     compute = 6 * 64 * net.multiply_adds / machine.flops
     weights = net.convolution_weights + net.fc_weights
     moved = 30 * (weights * 4 / 16 / 3.125e9 + 1e-5)
     by_hand = compute / (compute + moved)
-    assert scaling.efficiency(net, machine, 16, 64) == pytest.approx(by_hand)
-    hidden = scaling.efficiency(net, machine, 16, 64, hidden=1.0)
+    assert gpu_scaling.efficiency(net, machine, 16, 64) == pytest.approx(by_hand)
+    hidden = gpu_scaling.efficiency(net, machine, 16, 64, hidden=1.0)
     by_hand = compute / (compute + max(0, moved - 2 / 3 * compute))
     assert hidden == pytest.approx(by_hand)
-    rest = 1024 * scaling.step(net, machine, 1024, 65536, fc_on_one=True)
+    rest = 1024 * gpu_scaling.step(net, machine, 1024, 65536, fc_on_one=True)
     assert rest > 1024 * 6 * 65536 * net.fc_multiply_adds / machine.flops
 
 
-def test_nets_are_timed_beside_vgg(place, monkeypatch):
+def test_nets_are_timed_beside_vgg(experiment, monkeypatch):
     for name, value in (("POLICIES", ["float32"]), ("PHASES", ["inference"])):
-        monkeypatch.setattr(vgg, name, value)
-    rows = vgg.times({"policy": "float32", "phase": "inference", "batch": 2}, True)
-    vgg.nets.cache_clear()
+        monkeypatch.setattr(speed_beside_vgg19, name, value)
+    rows = speed_beside_vgg19.times(
+        {"policy": "float32", "phase": "inference", "batch": 2}, True
+    )
+    speed_beside_vgg19.nets.cache_clear()
     assert [row["net"] for row in rows] == ["model A, ReLU", "model A, PReLU", "VGG19"]
     for row in rows:
         ratio = row["seconds_per_image"] / rows[-1]["seconds_per_image"]
         assert row["of_vgg19"] == pytest.approx(ratio)
 
 
-def test_what_would_take_too_long_is_left_out(place, monkeypatch, capsys):
+def test_what_would_take_too_long_is_left_out(experiment, monkeypatch, capsys):
     slow = ("mixed_bfloat16", "training")
 
     def times(cell, is_small):
         seconds = 100 if (cell["policy"], cell["phase"]) == slow else 10
         row = {"seconds_per_image": seconds, "of_vgg19": 1, "machine": "two cores"}
-        return [{"net": vgg.REFERENCE, "multiply_adds": 1, **row}]
+        return [{"net": speed_beside_vgg19.REFERENCE, "multiply_adds": 1, **row}]
 
-    monkeypatch.setattr(vgg, "times", times)
-    vgg.run(place)
-    rows = rows_of(place.output / "vgg-tensorflow.csv")
+    monkeypatch.setattr(speed_beside_vgg19, "times", times)
+    speed_beside_vgg19.run(experiment)
+    rows = rows_of(experiment.output / "vgg-tensorflow.csv")
     # A batch of 4 takes 4 * 5 times the seconds an image: 200 and 2000, of 1800.
     assert [row["batch"] for row in rows] == ["1", "4"] * 3 + ["1"]
     assert "training, mixed_bfloat16: left out from a batch of 4" in (
         capsys.readouterr().out
     )
-    assert (place.output / "vgg-tensorflow.png").stat().st_size > 5000
+    assert (experiment.output / "vgg-tensorflow.png").stat().st_size > 5000
 
 
 @pytest.mark.slow
@@ -581,7 +601,7 @@ def test_a_program_writes_tables_and_a_figure(tmp_path):
     code, printed = finish(
         start(
             "-m",
-            "training.experiments.scaling",
+            "training.experiments.gpu_scaling",
             f"--output={tmp_path}",
             "--setting=small",
         )
@@ -596,7 +616,7 @@ def test_tables_of_the_pages_are_those_of_the_results():
     pages = [page.read_text() for page in tables.PAGES]
     for page in pages:
         assert tables.filled(page, tables.RESULTS) == page
-    for name in tables.TABLES:
+    for name in tables.EXPERIMENTS:
         assert sum(f"<!-- {name} -->" in page for page in pages) == 1
 
 
@@ -610,10 +630,10 @@ def test_what_is_said_of_the_tables_stands_in_them():
 
 
 def test_claims_that_were_not_run_say_so(tmp_path):
-    _program.write(
-        tmp_path / "slopes_claims.csv", [_program.compare("x", [1, 2], [5, 6], -1)]
+    write_csv(
+        tmp_path / "slopes_claims.csv", [compare("x", [1, 2], [5, 6], -1)], DIGITS
     )
-    table = tables.claims(tmp_path)
+    table = page_tables.claims(tmp_path)
     assert "| (`depth.py`) | – | not run |" in table
     assert "| x | -4 (-7.04 to -0.958) | as in the paper |" in table
 
@@ -622,14 +642,14 @@ def test_published_runs_are_of_the_present_configuration():
     for folder in (tables.RESULTS / "runs").glob("*"):
         net, rectifier, *cases, rate, seed = folder.name.split("-")
         kwargs = {
-            "initializer" if case in _runs.INITIALIZERS else "slopes": case
+            "initializer" if case in training_runs.INITIALIZERS else "slopes": case
             for case in cases
         }
-        arm = _runs.Arm(net, rectifier, **kwargs)
-        run = _runs.Run(arm, float(rate), int(seed))
+        arm = training_runs.Arm(net, rectifier, **kwargs)
+        run = training_runs.Run(arm, float(rate), int(seed))
         assert run.name == folder.name
         config = json.loads((folder / "config.json").read_text())
-        assert config == json.loads(_runs.configuration(run, _program.FULL).to_json())
+        assert config == json.loads(training_runs.configuration(run, FULL).to_json())
 
 
 def test_a_missing_table_says_so(tmp_path):

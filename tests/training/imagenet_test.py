@@ -64,7 +64,7 @@ def test_an_imagenet_recipe_trains_evaluates_and_draws(
     command_line(
         [
             *PROGRAM,
-            f"--config={ROOT}/training/recipes/imagenet_{recipe}.py",
+            f"--config={ROOT}/training/recipes/imagenet.py:{recipe}",
             f"--workdir={tmp_path}",
             f"--config.data.data_dir={data_dir}",
             "--config.model.width=0.01",

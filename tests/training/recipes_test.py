@@ -5,7 +5,7 @@ import importlib
 import pytest
 from runs import ROOT
 
-from training.recipes import defaults
+from training.recipes import defaults, imagenet
 
 pytestmark = pytest.mark.tensorflow_only
 NAMES = sorted(
@@ -24,6 +24,22 @@ def test_a_recipe_sets_known_keys_and_names_its_command(name):
         assert config.keys() == defaults.get_config().keys()
     assert f"--config=training/recipes/{name}.py" in module.__doc__
     assert "score" in module.__doc__
+
+
+@pytest.mark.parametrize("model", imagenet.MODELS)
+def test_the_imagenet_recipe_trains_each_model_with_the_papers_settings(model):
+    config = imagenet.get_config(model)
+    assert config.model.name == model
+    assert config.keys() == defaults.get_config().keys()
+    is_small = model in ("model14", "model30")
+    assert config.epochs == (75 if is_small else 80)
+    assert tuple(config.data.scale) == (256, 256 if is_small else 512)
+    assert config.model.activation == ("relu" if model == "model30" else "prelu")
+
+
+def test_an_unknown_imagenet_model_is_refused():
+    with pytest.raises(ValueError, match="one of model_a.*Received: imagenet.py:vgg"):
+        imagenet.get_config("vgg")
 
 
 def test_the_defaults_are_those_of_section_3():

@@ -23,22 +23,20 @@ def texts(figure):
 
 
 def test_confusions_are_drawn_with_the_names_as_they_are(tmp_path):
-    figure = report.draw_confusions(np.array([[3, 1], [0, 4]]), NAMES)
+    figure = report.draw_confusion(np.array([[3, 1], [0, 4]]), NAMES)
     assert {r"$\frac{x$ ^", r"caf\udce9"} < {*texts(figure)}
     report.save(figure, tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").stat().st_size > 5000
 
 
 def test_examples_are_drawn_with_the_names_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        report, "_pictures", lambda *args: np.zeros((2, 8, 8, 3), "uint8")
-    )
-    found = SimpleNamespace(
+    monkeypatch.setattr(report, "_crops", lambda *args: np.zeros((2, 8, 8, 3), "uint8"))
+    evaluation = SimpleNamespace(
         class_names=NAMES,
         labels=np.array([0, 1]),
         best=np.array([[0, 1], [1, 0]]),
         best_scores=np.array([[0.7, 0.3], [0.6, 0.4]]),
     )
-    figure = report.draw_examples(found, 8)
+    figure = report.draw_examples(evaluation, 8)
     assert {r"$\frac{x$ ^", r"caf\udce9"} < {*texts(figure)}
     report.save(figure, tmp_path / "examples.png")

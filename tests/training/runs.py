@@ -16,7 +16,7 @@ FINE_TUNING = RECIPE.with_name("finetune_directory.py")
 
 
 def make_images(folder, train=24, validation=10):
-    """A folder of pictures in two classes, told apart by their brightness."""
+    """Make a folder of images in two classes that differ in brightness."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("validation", validation)):
         for label, name in enumerate(("dark", "light")):
@@ -29,7 +29,7 @@ def make_images(folder, train=24, validation=10):
 
 
 def arguments(pictures, workdir, *more, recipe=RECIPE):
-    """The command line of a run of two epochs of four steps."""
+    """Return the command line of a run of two epochs of four steps."""
     return [
         *PROGRAM,
         f"--config={recipe}",
@@ -47,7 +47,7 @@ def arguments(pictures, workdir, *more, recipe=RECIPE):
 
 
 def environment():
-    """The present environment, for a process without accelerators."""
+    """Return the environment for a process without accelerators."""
     return {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "-1",
@@ -56,7 +56,7 @@ def environment():
 
 
 def start(*args, most_bytes=None):
-    """Starts a run; what it prints can be read from its `stdout`.
+    """Start a run; its `stdout` is what it prints.
 
     Args:
         args: The command line.
@@ -77,7 +77,7 @@ def start(*args, most_bytes=None):
 
 
 def finish(process, timeout=120):
-    """Waits for a run; returns its exit code and what it printed."""
+    """Wait for a run; return its exit code and what it printed."""
     try:
         printed, _ = process.communicate(timeout=timeout)
     finally:

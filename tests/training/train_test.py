@@ -14,8 +14,7 @@ from absl.testing import flagsaver
 from runs import FINE_TUNING, RECIPE, arguments, finish, make_images, start
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
-from training.inputs import read_config
-from training.workdir import Workdir
+from training.workdir import Workdir, read_config
 
 pytestmark = pytest.mark.tensorflow_only
 # Saves at every step: the more often, the more kills hit a save.
@@ -32,7 +31,7 @@ def pictures(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, pictures):
-    """A run that nobody interrupted, and what it printed."""
+    """Return the folder of a run that nobody interrupted, and what it printed."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
     code, printed = finish(start(*arguments(pictures, workdir, *SAVING)))
     assert code == 0, printed
@@ -40,7 +39,7 @@ def finished(tmp_path_factory, pictures):
 
 
 def state(workdir):
-    """What must be the same bits: all variables, and the tables but that of speed."""
+    """Return everything that must have the same bits: variables and tables."""
     checkpoints = Checkpoints(workdir / "checkpoints")
     arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
     return {
@@ -66,7 +65,13 @@ def test_a_run_explains_itself(finished, pictures):
     drawn = {path.name for path in (workdir / "report").iterdir()}
     assert drawn == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
     assert list((workdir / "tensorboard" / "validation").iterdir())
-    for told in ("CPU", "1 replica(s)", "XLA off", "multiply-adds", "24 pictures"):
+    for told in (
+        "CPU",
+        "1 replica(s)",
+        "XLA off",
+        "multiply-adds",
+        "24 training images",
+    ):
         assert told in printed
 
 
@@ -99,7 +104,7 @@ def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
 
 @pytest.fixture
 def refused(command_line, capsys):
-    """Runs a command that is refused before the first step; returns what it tells."""
+    """Run a command that is refused before the first step; return what it prints."""
 
     def run(command):
         with pytest.raises(SystemExit) as stopped:
@@ -119,7 +124,7 @@ def refused(command_line, capsys):
         (["--config.epochs=many"], "--config.epochs=many"),
         (["--config.model.name=model_x"], "Received: config.model.name='model_x'"),
         (["--config.schedule.name=never"], "Received: config.schedule.name='never'"),
-        (["--config.batch_size=25"], "at most the 24 training pictures"),
+        (["--config.batch_size=25"], "at most the 24 training images"),
         (["--config.data.path=/nowhere"], "Received: path=/nowhere"),
         (["--config.model.weights=none.h5"], "Received: weights='none.h5'"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
@@ -140,21 +145,21 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
 ):
     from training import train
 
-    open_data, build = train.open_data, train.build
+    open_sources, build = train.from_recipe.open_sources, train.from_recipe.build_model
     starts = []
 
     def remember(*args):
-        starts.append(build(*args)[0].get_weights())
+        starts.append(build(*args).get_weights())
         raise OSError("enough")
 
-    monkeypatch.setattr(train, "build", remember)
+    monkeypatch.setattr(train.from_recipe, "build_model", remember)
     for count in (0, 7):
 
         def prepare(config, count=count):
             [random.random() for _ in range(count)]
-            return open_data(config)
+            return open_sources(config)
 
-        monkeypatch.setattr(train, "open_data", prepare)
+        monkeypatch.setattr(train.from_recipe, "open_sources", prepare)
         refused(arguments(pictures, tmp_path / str(count), NOT_DETERMINISTIC))
     for first, second in zip(*starts, strict=True):
         np.testing.assert_array_equal(first, second)
@@ -273,7 +278,7 @@ def test_workers_that_differ_are_all_refused(monkeypatch):
         lambda strategy, text: [*map(json.dumps, runs)],
     )
     with pytest.raises(ValueError, match="to worker 2: config.seed: 0 before, 2 now"):
-        train.agree(None, runs[0])
+        train.refuse_different_workers(None, runs[0])
 
 
 def test_checkpoints_that_cannot_be_used_are_told_in_a_line(

@@ -1,11 +1,11 @@
-"""He against Xavier on 14, 22 and 30 layers, and 14 against 30 layers (section 2.3).
+"""He's and Xavier's initialization on 14, 22 and 30 layers (section 2.3).
 
     python -m training.experiments.depth --output=training/results
 
-ReLU throughout, each net and initializer at its own best learning rate. Writes
-depth.csv, depth_claims.csv and, with the full setting, docs/images/depth.png. Takes the
-14-layer runs from rectifiers.py if they are there; the full setting takes about six
-hours more on one core.
+All networks have ReLU; each network and initializer has its own best learning rate.
+Also compares 14 with 30 layers. Writes depth.csv, depth_claims.csv and, with the full
+setting, docs/images/depth.png. The 14-layer runs are shared with rectifiers.py; the
+full setting takes about six more hours on one core.
 """
 
 import math
@@ -13,16 +13,9 @@ import statistics
 
 import numpy as np
 
-from training.experiments import _runs
-from training.experiments._program import (
-    NOT_TESTED,
-    band,
-    compare,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import NOT_TESTED, band, compare, mean_and_spread
+from training.experiments.experiment import plt, program
 
 NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
 INITIALIZERS = {
@@ -35,45 +28,48 @@ COLUMNS = ("loss", "top1_error", "val_top1_error")
 
 
 def arm(case):
-    """Returns the arm of a net and an initializer."""
+    """Return the arm of a network and an initializer."""
     net, initializer = case
-    return _runs.Arm(net, "relu", initializer=initializer)
+    return training_runs.Arm(net, "relu", initializer=initializer)
 
 
-def runs(case, place):
-    """Returns the runs of a net and an initializer, one for each seed."""
-    return _runs.runs_of(arm(case), place, place.few_seeds)
+def runs(case, experiment):
+    """Return the runs of a network and an initializer, one for each seed."""
+    return training_runs.runs_of(arm(case), experiment, experiment.few_seeds)
 
 
-def row(case, place):
-    """Returns a case's row: means over the seeds after the first and last epoch."""
+def row(case, experiment):
+    """Return the row of a case: means over the seeds after the first and last epoch."""
     net, initializer = case
     values = {
         "net": net,
         "initializer": initializer,
-        "seeds": len(place.few_seeds),
-        "rate": _runs.best_rate(arm(case), place),
-        "flat": _runs.is_flat(runs(case, place), place),
+        "seeds": len(experiment.few_seeds),
+        "rate": training_runs.best_rate(arm(case), experiment),
+        "flat": training_runs.is_flat(runs(case, experiment), experiment),
     }
     for when, epoch in (("first", 0), ("last", -1)):
         for name in COLUMNS:
             key = f"{when}_{name}"
             values[key], values[f"{key}_spread"] = mean_and_spread(
-                [_runs.column(run, place, name)[epoch] for run in runs(case, place)]
+                [
+                    training_runs.column(run, experiment, name)[epoch]
+                    for run in runs(case, experiment)
+                ]
             )
     return values
 
 
-def claims(place):
-    """Returns what the paper says of depth, each with our verdict."""
+def claims(experiment):
+    """Return the paper's claims about depth, each with our verdict."""
 
     def last(case, name):
-        return _runs.last(runs(case, place), place, name)
+        return training_runs.last(runs(case, experiment), experiment, name)
 
     def mean_loss(case):  # over all epochs: lower where the loss falls earlier
         return [
-            statistics.mean(_runs.column(run, place, "loss"))
-            for run in runs(case, place)
+            statistics.mean(training_runs.column(run, experiment, "loss"))
+            for run in runs(case, experiment)
         ]
 
     deep, shallow = ("model30", "he"), ("model14", "he")
@@ -83,7 +79,10 @@ def claims(place):
         last(shallow, "top1_error"),
         1,
     )
-    if not all(_runs.is_flat(runs(case, place), place) for case in (deep, shallow)):
+    if not all(
+        training_runs.is_flat(runs(case, experiment), experiment)
+        for case in (deep, shallow)
+    ):
         degradation["verdict"] = NOT_TESTED  # the loss was still falling
     table = [degradation]
     for initializer in list(INITIALIZERS)[1:]:
@@ -112,14 +111,17 @@ def claims(place):
     return table
 
 
-def draw(place):
-    """Draws the training loss of each net, and the errors of 14 and 30 layers."""
+def draw(experiment):
+    """Draw the training loss of each network, and the errors of 14 and 30 layers."""
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
 
     def curves(case, name):
-        return [_runs.column(run, place, name) for run in runs(case, place)]
+        return [
+            training_runs.column(run, experiment, name)
+            for run in runs(case, experiment)
+        ]
 
-    # One line for each seed: some of them stall, and a mean would hide that.
+    # One line for each seed, because a mean would hide that some of them stall.
     for axis, net in zip(axes, ("model_b", "model30"), strict=False):
         for (initializer, title), color in zip(
             INITIALIZERS.items(), ("tab:blue", "tab:orange", "tab:red"), strict=True
@@ -128,7 +130,7 @@ def draw(place):
                 label = None if seed else title
                 axis.plot(range(1, len(losses) + 1), losses, color=color, label=label)
         axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
-        axis.set(title=f"{NETS[net]}, ReLU, {len(place.few_seeds)} seeds")
+        axis.set(title=f"{NETS[net]}, ReLU, {len(experiment.few_seeds)} seeds")
         axis.set_ylabel("training loss")
     for net, color in (("model14", "tab:green"), ("model30", "tab:blue")):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
@@ -143,15 +145,17 @@ def draw(place):
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
         axis.legend()
-    place.save(figure, "depth")
+    experiment.save(figure, "depth")
 
 
-def run(place):
-    """Trains what is missing, writes, draws."""
-    if _runs.train_arms([arm(case) for case in CASES], place, place.few_seeds):
-        write(place.output / "depth.csv", [row(case, place) for case in CASES])
-        write(place.output / "depth_claims.csv", claims(place))
-        draw(place)
+def run(experiment):
+    """Train what is missing, write the tables and draw the figure."""
+    if training_runs.train_arms(
+        [arm(case) for case in CASES], experiment, experiment.few_seeds
+    ):
+        experiment.write("depth", [row(case, experiment) for case in CASES])
+        experiment.write("depth_claims", claims(experiment))
+        draw(experiment)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The first thing that people try: a fresh net, `compile("sgd")`, and easy images.
+"""A new user's first try: a new network, `compile("sgd")`, and easy images.
 
     python -m training.experiments.first_try --output=training/results
 
-Model A with the default learning rates of Keras's optimizers, and Adam with a tenth of
-its own, on noise that has one of four colours, which a linear model can tell apart. The
-losses of all epochs go to first_try.csv. A net learns if an epoch ends below half the
-loss of guessing. The full setting takes about an hour on two cores, nearly all of it
-for the full width at 224x224.
+Trains model A with the default learning rates of Keras's optimizers, and with a tenth
+of Adam's, on noise in one of four colours, which a linear model can classify. Writes
+the losses of all epochs to first_try.csv. A network learns if its loss falls below half
+the loss of guessing. The full setting takes about an hour on two cores, nearly all of
+it for the full width at 224x224.
 """
 
 import math
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from keras_prelu.applications import ModelA
-from training.experiments._program import fill, program
+from training.experiments.experiment import fill, program
 
 COLORS = np.array([(200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 60)])
 IMAGES, BATCH = 128, 16
@@ -24,7 +24,7 @@ OPTIMIZERS = {"sgd": (0.01,), "adam": (0.001, 0.0001)}
 
 
 def colored_noise(count, side, seed=0):
-    """Returns noise around one of four colours, uint8, and which of them."""
+    """Return uint8 images of noise around one of four colours, and their labels."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(COLORS)
     noise = rng.normal(0, 30, (count, side, side, 3))
@@ -33,7 +33,7 @@ def colored_noise(count, side, seed=0):
 
 
 def losses(optimizer, rate, width, side, epochs=EPOCHS):
-    """Returns the loss of every epoch of a fresh net."""
+    """Return the loss of each epoch of a new network."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     model = ModelA(classes=len(COLORS), width=width, input_shape=(side, side, 3))
@@ -46,7 +46,7 @@ def losses(optimizer, rate, width, side, epochs=EPOCHS):
 
 
 def verdict(curve):
-    """Returns what became of a first try."""
+    """Return in words how a first try ended."""
     if not all(map(math.isfinite, curve)):
         return "diverges"
     learned = math.log(len(COLORS)) / 2
@@ -55,10 +55,10 @@ def verdict(curve):
     return "learns" if curve[-1] < learned else "learns, then loses it"
 
 
-def run(place):
-    """Trains and writes."""
+def run(experiment):
+    """Train and write the table."""
     widths, sides = (
-        ((1 / 16,), (32,)) if place.is_small else ((1 / 16, 1 / 4, 1), (96, 224))
+        ((1 / 16,), (32,)) if experiment.is_small else ((1 / 16, 1 / 4, 1), (96, 224))
     )
 
     def measure(cell):
@@ -74,7 +74,7 @@ def run(place):
         for optimizer, rates in OPTIMIZERS.items()
         for rate in rates
     ]
-    fill(place.output / "first_try.csv", cells, measure)
+    fill(experiment.output / "first_try.csv", cells, measure)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""Signals through nets that nobody has trained, by depth (section 2.2).
+"""Signals through untrained networks, layer by layer (section 2.2).
 
     python -m training.experiments.propagation --output=training/results
 
-All five nets with PReLU, at full width and 224x224, under five rules for the kernels:
-the variance of every layer's response and gradient. Writes propagation.csv,
-propagation_example.csv (a standard deviation of 0.01) and, with the full setting,
-docs/images/propagation.png. The full setting takes about 10 minutes on two cores.
+Measures the variance of each layer's response and gradient in all five networks with
+PReLU, at full width and 224x224, with five initializers of the kernels. Writes
+propagation.csv, propagation_example.csv (a standard deviation of 0.01) and, with the
+full setting, docs/images/propagation.png. The full setting takes about 10 minutes on
+two cores.
 """
 
 import math
@@ -15,12 +16,12 @@ import numpy as np
 
 from keras_prelu import data
 from keras_prelu.analysis import signal_propagation
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.initializers import HeNormal
-from training.experiments import _runs
-from training.experiments._program import fill, plt, program, write, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments import training_runs
+from training.experiments.experiment import fill, plt, program
 
-PICTURES = 2
+IMAGES = 2
 SEED = 0
 SLOPE = 0.25
 # Arguments of the initializer. A slope of 1 is Xavier's rule.
@@ -31,27 +32,28 @@ RULES = {
     "He, fan out, a = 0": {"slope": 0.0, "mode": "fan_out"},
     "Xavier": {"slope": 1.0, "mode": "fan_in"},
 }
-# Of a VGG net of ten convolutions, as in section 2.2: filters, None for a pooling.
+# A VGG network of ten convolutions as in section 2.2: filters, or None for a pooling.
 EXAMPLE = (64, 64, None, 128, 128, None, 256, 256, None, 512, 512, None, 512, 512)
 
 
-def width(place):
-    """Returns the width of the nets."""
-    return 1 / 16 if place.is_small else 1.0
+def width(experiment):
+    """Return the width of the networks."""
+    return 1 / 16 if experiment.is_small else 1.0
 
 
-def pictures(place):
-    """Returns the pictures that go through, and their side."""
-    side = 64 if place.is_small else 224
-    _, source = _runs.sources(place.setting)
-    batches = data.eval_batches(source, PICTURES, image_size=side, scale=side * 8 // 7)
+def images(experiment):
+    """Return the images to propagate, and their side."""
+    side = 64 if experiment.is_small else 224
+    _, source = training_runs.sources(experiment.setting)
+    batches = data.eval_batches(source, IMAGES, image_size=side, scale=side * 8 // 7)
     return next(iter(batches))[0].numpy(), side
 
 
 def factors(kernel, slope, mode):
-    """Returns what Eqns. 7 and 12 say a layer multiplies variances by.
+    """Return the factors of Eqns. 7 and 12 by which a layer multiplies variances.
 
-    Forward that of the responses before it, and backward that of the gradients.
+    The first is for the responses on the way forward, the second for the gradients on
+    the way backward.
     """
     *window, inputs, outputs = kernel.shape
     fan_in, fan_out = (math.prod(window) * count for count in (inputs, outputs))
@@ -60,30 +62,32 @@ def factors(kernel, slope, mode):
     return gain * fan_in * variance, gain * fan_out * variance
 
 
-def measure(cell, place):
-    """Returns the rows of a net under a rule, measured and by theory.
+def measure(cell, experiment):
+    """Return the rows of a network with an initializer, measured and by theory.
 
-    The theory knows of convolutions and rectifiers, not of pooling nor of padding. It
-    starts from the first layer forward, and from the last backward.
+    The theory covers convolutions and rectifiers, but not pooling and padding. It
+    starts at the first layer forward, and at the last layer backward.
     """
     keras.backend.clear_session()
     keras.utils.set_random_seed(SEED)
-    x, side = pictures(place)
+    x, side = images(experiment)
     model = CONSTRUCTORS[cell["net"]](
         input_shape=(side, side, 3),
-        width=width(place),
+        width=width(experiment),
         classifier_activation=None,
     )
     rule = RULES[cell["rule"]]
-    _runs.initialize(model, HeNormal(**rule))
-    found = [
-        row for row in signal_propagation(model, x) if row.name[:2] in ("co", "fc")
+    training_runs.initialize(model, HeNormal(**rule))
+    layers = [
+        row
+        for row in signal_propagation(model, x)
+        # fc3 has its own initializer.
+        if row.name.startswith(("conv", "fc")) and row.name != "fc3"
     ]
-    found = [row for row in found if row.name != "fc3"]  # has a rule of its own
-    gains = [factors(model.get_layer(r.name).kernel, **rule) for r in found]
-    forward = found[0].forward * np.cumprod([1, *(gain for gain, _ in gains[1:])])
+    gains = [factors(model.get_layer(r.name).kernel, **rule) for r in layers]
+    forward = layers[0].forward * np.cumprod([1, *(gain for gain, _ in gains[1:])])
     back = [gain for _, gain in gains[:0:-1]]
-    backward = (found[-1].backward * np.cumprod([1, *back]))[::-1]
+    backward = (layers[-1].backward * np.cumprod([1, *back]))[::-1]
     return [
         {
             "layer": row.name,
@@ -92,12 +96,12 @@ def measure(cell, place):
             "backward": row.backward,
             "backward_theory": float(backward[i]),
         }
-        for i, row in enumerate(found)
+        for i, row in enumerate(layers)
     ]
 
 
 def example_net(side, std):
-    """Returns the convolutions of the example, by He's rule or with one deviation."""
+    """Return the example's network, with He's rule or one standard deviation."""
     x = inputs = keras.Input((side, side, 3))
     for number, filters in enumerate(EXAMPLE):
         if filters is None:
@@ -115,13 +119,13 @@ def example_net(side, std):
     return keras.Model(inputs, x)
 
 
-def example(place):
-    """Returns by how much 0.01 shrinks the gradient more than He's rule does.
+def example(experiment):
+    """Return how much more 0.01 shrinks the gradient than He's rule does.
 
-    On its way from the last convolution's response to that of the first, through nine
-    kernels.
+    The gradient passes nine kernels, from the response of the last convolution to the
+    response of the first.
     """
-    x, side = pictures(place)
+    x, side = images(experiment)
     shrunk = {}
     for std in (0.01, None):
         keras.utils.set_random_seed(1)
@@ -136,8 +140,8 @@ def example(place):
     }
 
 
-def draw(rows, place):
-    """Draws both variances by depth, a column a net, dotted by theory."""
+def draw(rows, experiment):
+    """Draw both variances by depth, one column per network; dotted lines are theory."""
     figure, axes = plt.subplots(
         2, len(CONSTRUCTORS), figsize=(18, 7.5), layout="constrained", sharey="row"
     )
@@ -158,26 +162,28 @@ def draw(rows, place):
     axes[0, 0].set_ylabel("variance of the response, first = 1")
     axes[1, 0].set_ylabel("variance of the gradient, last = 1")
     axes[0, 0].legend(fontsize=8)
-    figure.suptitle("Fresh nets with PReLU (a = 0.25); dotted: theory, without pooling")
-    place.save(figure, "propagation")
+    figure.suptitle(
+        "Untrained networks with PReLU (a = 0.25); dotted: theory, without pooling"
+    )
+    experiment.save(figure, "propagation")
 
 
-def run(place):
-    """Measures, writes, draws."""
+def run(experiment):
+    """Measure, write the tables and draw the figure."""
     cells = [{"net": net, "rule": rule} for net in CONSTRUCTORS for rule in RULES]
-    path = place.output / "propagation.csv"
-    rows = fill(path, cells, lambda cell: measure(cell, place))
-    write(place.output / "propagation_example.csv", [example(place)])
-    write_config(
-        place.output / "propagation.json",
-        pictures=PICTURES,
-        image_size=pictures(place)[1],
-        width=width(place),
+    path = experiment.output / "propagation.csv"
+    rows = fill(path, cells, lambda cell: measure(cell, experiment))
+    experiment.write("propagation_example", [example(experiment)])
+    experiment.write_config(
+        "propagation",
+        pictures=IMAGES,
+        image_size=images(experiment)[1],
+        width=width(experiment),
         slope=SLOPE,
         seed=SEED,
         rules=RULES,
     )
-    draw(rows, place)
+    draw(rows, experiment)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rectifiers compared (Table 2, Figure 4): the 14-layer net, alike but for them.
+"""The 14-layer network with different rectifiers (Table 2 and Figure 4).
 
     python -m training.experiments.rectifiers --output=training/results
 
@@ -11,17 +11,11 @@ docs/images/rectifiers.png. The full setting takes about four hours on one core.
 import numpy as np
 
 from benchmarks._measure import interleaved, machine
-from training.experiments import _runs
-from training.experiments._program import (
-    band,
-    compare,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import band, compare, mean_and_spread
+from training.experiments.experiment import plt, program
 
-# By the label in tables and figures: the activation, and what becomes of its slopes.
+# For each label in tables and figures: the activation, and how its slopes are learned.
 RECTIFIERS = {
     "ReLU": ("relu", "learned"),
     "Leaky ReLU 0.01": ("leaky_relu", "learned"),
@@ -39,40 +33,47 @@ COLUMNS = {
 
 
 ARMS = {
-    label: _runs.Arm("model14", activation, slopes)
+    label: training_runs.Arm("model14", activation, slopes)
     for label, (activation, slopes) in RECTIFIERS.items()
 }
 
 
-def errors(label, place):
-    """Returns a rectifier's row: means over the seeds after the last epoch."""
-    rate = _runs.best_rate(ARMS[label], place)
-    row = {"rectifier": label, "seeds": len(place.seeds), "rate": rate}
+def errors(label, experiment):
+    """Return the row of a rectifier: means over the seeds after the last epoch."""
+    rate = training_runs.best_rate(ARMS[label], experiment)
+    row = {"rectifier": label, "seeds": len(experiment.seeds), "rate": rate}
     for name in COLUMNS:
         row[name], row[f"{name}_spread"] = mean_and_spread(
-            _runs.last(_runs.runs_of(ARMS[label], place), place, name)
+            training_runs.last(
+                training_runs.runs_of(ARMS[label], experiment), experiment, name
+            )
         )
     return row
 
 
-def sweep(place):
-    """Returns a row for each rectifier and rate: the errors of the sweep's seed."""
+def sweep(experiment):
+    """Return a row for each rectifier and learning rate, with the sweep's seed."""
     return [
         {
             "rectifier": label,
             "rate": run.rate,
-            **{name: _runs.column(run, place, name)[-1] for name in COLUMNS},
+            **{
+                name: training_runs.column(run, experiment, name)[-1]
+                for name in COLUMNS
+            },
         }
         for label, arm in ARMS.items()
-        for run in _runs.sweep(arm, place)
+        for run in training_runs.sweep(arm, experiment)
     ]
 
 
-def claims(place):
-    """Returns what the paper says of rectifiers, each with our verdict."""
-    runs = {label: _runs.runs_of(arm, place) for label, arm in ARMS.items()}
+def claims(experiment):
+    """Return the paper's claims about rectifiers, each with our verdict."""
+    runs = {
+        label: training_runs.runs_of(arm, experiment) for label, arm in ARMS.items()
+    }
     error, loss = (
-        {label: _runs.last(runs[label], place, name) for label in ARMS}
+        {label: training_runs.last(runs[label], experiment, name) for label in ARMS}
         for name in ("val_top1_error", "loss")
     )
     prelu, shared, relu = "PReLU channel-wise", "PReLU shared", "ReLU"
@@ -99,19 +100,19 @@ def claims(place):
     ]
 
 
-def step_times(place):
-    """Returns the seconds of a training step with each rectifier."""
+def step_times(experiment):
+    """Return the time of a training step with each rectifier."""
     rng = np.random.default_rng(0)
     functions, config = {}, None
     for label in RECTIFIERS:
-        run = _runs.sweep(ARMS[label], place)[0]
-        config = _runs.configuration(run, place.setting)
-        _, trained = _runs.build(run, place.setting)
+        run = training_runs.sweep(ARMS[label], experiment)[0]
+        config = training_runs.configuration(run, experiment.setting)
+        _, trained = training_runs.build(run, experiment.setting)
         side, batch = config.data.image_size, config.batch_size
         x = rng.integers(0, 256, (batch, side, side, 3)).astype("float32")
         y = rng.integers(0, 16, batch)
         functions[label] = lambda m=trained, x=x, y=y: m.train_on_batch(x, y)
-    seconds = interleaved(functions, rounds=2 if place.is_small else 100, warmup=3)
+    seconds = interleaved(functions, rounds=2 if experiment.is_small else 100, warmup=3)
     return [
         {
             "rectifier": label,
@@ -124,38 +125,39 @@ def step_times(place):
     ]
 
 
-def draw(place):
-    """Draws the errors by epoch, in training and validation."""
+def draw(experiment):
+    """Draw the training and validation error of each epoch."""
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     for axis, name in zip(axes, ("top1_error", "val_top1_error"), strict=True):
         for label in RECTIFIERS:
             curves = [
-                [100 * error for error in _runs.column(run, place, name)]
-                for run in _runs.runs_of(ARMS[label], place)
+                [100 * error for error in training_runs.column(run, experiment, name)]
+                for run in training_runs.runs_of(ARMS[label], experiment)
             ]
             band(axis, range(1, len(curves[0]) + 1), curves, label=label)
         axis.set(title=COLUMNS[name], xlabel="epoch", ylabel="%")
         axis.grid(alpha=0.3)
     axes[1].legend()
-    seeds = len(place.seeds)
-    figure.suptitle(f"14-layer net on shapes: mean and spread of {seeds} seeds")
-    place.save(figure, "rectifiers")
+    seeds = len(experiment.seeds)
+    figure.suptitle(
+        f"14-layer network on shapes: mean and standard deviation of {seeds} seeds"
+    )
+    experiment.save(figure, "rectifiers")
 
 
-def run(place):
-    """Trains, measures, draws."""
-    if not _runs.train_arms(list(ARMS.values()), place):
+def run(experiment):
+    """Train what is missing, write the tables and draw the figure."""
+    if not training_runs.train_arms(list(ARMS.values()), experiment):
         return
     for name, rows in (
-        ("rectifiers", [errors(label, place) for label in ARMS]),
-        ("rectifiers_sweep", sweep(place)),
-        ("rectifiers_claims", claims(place)),
+        ("rectifiers", [errors(label, experiment) for label in ARMS]),
+        ("rectifiers_sweep", sweep(experiment)),
+        ("rectifiers_claims", claims(experiment)),
     ):
-        write(place.output / f"{name}.csv", rows)
-    times = place.output / "rectifiers_step.csv"
-    if not times.exists():
-        write(times, step_times(place))
-    draw(place)
+        experiment.write(name, rows)
+    if not (experiment.output / "rectifiers_step.csv").exists():
+        experiment.write("rectifiers_step", step_times(experiment))
+    draw(experiment)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,31 @@
-"""Mean responses and Fisher information, ReLU against PReLU (section 2.1).
+"""Mean responses and Fisher information with ReLU and with PReLU (section 2.1).
 
     python -m training.experiments.responses --output=training/results
 
-The 14-layer nets that rectifiers.py has trained, or that are trained here, at three
-moments: before training; at equal loss, in the first epoch in which a net comes within
-a tenth of the worst net's last training loss; and at the end. Writes responses.csv,
-responses_claims.csv and, with the full setting, docs/images/responses.png. Besides the
-training it takes about half an hour on one core.
+Measures the 14-layer networks, whose runs are shared with rectifiers.py, three times:
+before training; at equal loss, after the first epoch in which a network comes within a
+tenth of the worst network's last training loss; and at the end. Writes responses.csv,
+responses_claims.csv and, with the full setting, docs/images/responses.png. In addition
+to the training it takes about half an hour on one core.
 
-Beside the mean response stands what the rectifier alone would give, on responses that
-are Gaussian with mean 0. The Fisher information of a unit is reported only where there
-are more images than it has weights.
+The mean response is compared with the one that the rectifier alone causes on Gaussian
+responses of mean 0. The Fisher information of a unit is reported only if there are more
+images than the unit has weights.
 """
 
 import math
 import statistics
 
 from keras_prelu import analysis, data
-from training.experiments import _runs
-from training.experiments._program import (
-    compare,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-    write_config,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import compare, mean_and_spread
+from training.experiments.experiment import plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: _runs.Arm("model14", name) for name in RECTIFIERS}
-IMAGES = 640  # fc2, 512 inputs and a bias, is the largest layer that is measured
+ARMS = {name: training_runs.Arm("model14", name) for name in RECTIFIERS}
+IMAGES = (
+    640  # more than fc2, the largest layer that is measured, has inputs: 512 and a bias
+)
 MOMENTS = ("at the start", "at equal loss", "at the end")
 COLUMNS = {
     "offset": "mean response over its deviation",
@@ -38,13 +34,13 @@ COLUMNS = {
 }
 
 
-def runs(rectifier, place):
-    """Returns the runs with a rectifier, one for each seed."""
-    return _runs.runs_of(ARMS[rectifier], place)
+def runs(rectifier, experiment):
+    """Return the runs with a rectifier, one for each seed."""
+    return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
 def gaussian_offset(slope):
-    """Returns mean over deviation of a rectified standard Gaussian.
+    """Return the mean of a rectified standard Gaussian over its standard deviation.
 
     With a slope a, the mean is (1 - a) / sqrt(2 pi), the second moment (1 + a**2) / 2.
     """
@@ -52,36 +48,39 @@ def gaussian_offset(slope):
     return abs(mean) / math.sqrt((1 + slope**2) / 2 - mean**2)
 
 
-def equal_loss(place):
-    """Returns the training loss that every net reaches."""
-    last = [_runs.last(runs(name, place), place, "loss") for name in RECTIFIERS]
+def equal_loss(experiment):
+    """Return the training loss that every network reaches."""
+    last = [
+        training_runs.last(runs(name, experiment), experiment, "loss")
+        for name in RECTIFIERS
+    ]
     return 1.1 * max(max(losses) for losses in last)
 
 
-def model_at(moment, run, place):
-    """Returns the net of a run at one of the moments."""
-    model, _ = _runs.build(run, place.setting)
+def model_at(moment, run, experiment):
+    """Return the model of a run at one of the moments."""
+    model, _ = training_runs.build(run, experiment.setting)
     if moment == "at the end":
-        model = _runs.load(run, place)
+        model = training_runs.load(run, experiment)
     if moment == "at equal loss":
-        losses = _runs.column(run, place, "loss")
-        target = equal_loss(place)
+        losses = training_runs.column(run, experiment, "loss")
+        target = equal_loss(experiment)
         epoch = next(i for i, loss in enumerate(losses, 1) if loss <= target)
-        folder = place.workdir / run.name / "epochs"
+        folder = experiment.workdir / run.name / "epochs"
         model.load_weights(folder / f"{epoch:02d}.weights.h5")
     return model
 
 
 def weights_per_unit(layer):
-    """Returns the weights of one unit of a layer, its bias included."""
+    """Return the number of weights of one unit of a layer, including its bias."""
     return math.prod(layer.kernel.shape[:-1]) + 1
 
 
 def measure(model, rectifier, images):
-    """Returns what was measured of each hidden layer, by its name.
+    """Return the measurements of each hidden layer, by its name.
 
-    `offset` is of the rectifier's output, `gaussian` what the rectifier alone gives;
-    the Fisher information is of the weights before it.
+    `offset` is measured at the rectifier's output, and `gaussian` is the value that the
+    rectifier alone causes. The Fisher information is that of the kernel before it.
     """
     answers = {row.name: row for row in analysis.responses(model, images)}
     measured = {}
@@ -103,19 +102,19 @@ def measure(model, rectifier, images):
     return measured
 
 
-def measurements(place):
-    """Returns what was measured, by moment and rectifier: one dict for each seed."""
-    _, source = _runs.sources(place.setting)
+def measurements(experiment):
+    """Return all measurements by moment and rectifier, one dict for each seed."""
+    _, source = training_runs.sources(experiment.setting)
     measured = {}
     for rectifier in RECTIFIERS:
-        for run in runs(rectifier, place):
-            config = _runs.configuration(run, place.setting).data
+        for run in runs(rectifier, experiment):
+            config = training_runs.configuration(run, experiment.setting).data
             batches = data.eval_batches(
                 source, IMAGES, image_size=config.image_size, scale=config.eval_scale
             )
             images = next(iter(batches))[0].numpy()
             for moment in MOMENTS:
-                model = model_at(moment, run, place)
+                model = model_at(moment, run, experiment)
                 measured.setdefault((moment, rectifier), []).append(
                     measure(model, rectifier, images)
                 )
@@ -123,7 +122,7 @@ def measurements(place):
 
 
 def rows(measured):
-    """Returns a row for each moment, rectifier and layer: means over the seeds."""
+    """Return a row for each moment, rectifier and layer: means over the seeds."""
     table = []
     for (moment, rectifier), by_seed in measured.items():
         for layer in by_seed[0]:
@@ -136,10 +135,10 @@ def rows(measured):
 
 
 def claims(measured):
-    """Returns what the paper says of responses, each with our verdict."""
+    """Return the paper's claims about responses, each with our verdict."""
 
     def over_layers(moment, rectifier, name):
-        """One number for each seed: the geometric mean over the layers measured."""
+        """Return the geometric mean over the measured layers for each seed."""
         return [
             statistics.geometric_mean(
                 row[name] for row in by_layer.values() if not math.isnan(row[name])
@@ -164,8 +163,8 @@ def claims(measured):
     ]
 
 
-def draw(table, place):
-    """Draws each figure by depth, at equal loss."""
+def draw(table, experiment):
+    """Draw each measurement by layer, at equal loss."""
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
     for axis, (name, title) in zip(axes, COLUMNS.items(), strict=True):
         for label, color in zip(RECTIFIERS.values(), ("C0", "C1"), strict=True):
@@ -194,20 +193,21 @@ def draw(table, place):
     axes[2].set_yscale("log")
     axes[0].legend()
     figure.suptitle(
-        f"14-layer nets at equal loss: mean and spread of {len(place.seeds)} seeds"
+        "14-layer networks at equal loss: mean and standard deviation of "
+        f"{len(experiment.seeds)} seeds"
     )
-    place.save(figure, "responses")
+    experiment.save(figure, "responses")
 
 
-def run(place):
-    """Trains what is missing, measures, writes, draws."""
-    if _runs.train_arms(list(ARMS.values()), place):
-        measured = measurements(place)
+def run(experiment):
+    """Train what is missing, write the tables and draw the figure."""
+    if training_runs.train_arms(list(ARMS.values()), experiment):
+        measured = measurements(experiment)
         table = rows(measured)
-        write(place.output / "responses.csv", table)
-        write(place.output / "responses_claims.csv", claims(measured))
-        write_config(place.output / "responses.json", images=IMAGES)
-        draw(table, place)
+        experiment.write("responses", table)
+        experiment.write("responses_claims", claims(measured))
+        experiment.write_config("responses", images=IMAGES)
+        draw(table, experiment)
 
 
 if __name__ == "__main__":

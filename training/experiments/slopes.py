@@ -1,21 +1,22 @@
-"""The slopes that are learned (Table 1), and what weight decay makes of them.
+"""The learned slopes (Table 1), with and without weight decay.
 
     python -m training.experiments.slopes --output=training/results
 
 Writes slopes.csv, slopes_errors.csv (validation errors), slopes_claims.csv and, with
-the full setting, docs/images/slopes.png. Takes the runs without decay from
-rectifiers.py if they are there; those with decay have the same learning rate. The full
-setting takes about an hour more on one core.
+the full setting, docs/images/slopes.png. The runs without decay are shared with
+rectifiers.py; those with decay have the same learning rate. The full setting takes
+about one more hour on one core.
 """
 
 import statistics
 
 from scipy import stats
 
-from training.experiments import _runs
-from training.experiments._program import compare, mean_and_spread, plt, program, write
+from training.experiments import training_runs
+from training.experiments.comparison import compare, mean_and_spread
+from training.experiments.experiment import plt, program
 
-# Table 1 of the paper: shared, and the mean over the channels.
+# Table 1 of the paper: the shared slope, and the mean over the channels.
 PAPER = {
     "1": (0.681, 0.596),
     "2_1": (0.103, 0.321),
@@ -35,16 +36,19 @@ FORMS = {"prelu_shared": "shared", "prelu": "channel-wise"}
 CASES = {"learned": "without decay", "decayed": "with decay"}
 
 
-def runs(form, case, place):
-    """Returns the runs of a form of PReLU, one for each seed."""
-    without_decay = _runs.Arm("model14", form)
+def runs(form, case, experiment):
+    """Return the runs of a form of PReLU, one for each seed."""
+    without_decay = training_runs.Arm("model14", form)
     with_decay = without_decay._replace(slopes=case)
-    return [run._replace(arm=with_decay) for run in _runs.runs_of(without_decay, place)]
+    return [
+        run._replace(arm=with_decay)
+        for run in training_runs.runs_of(without_decay, experiment)
+    ]
 
 
-def last_slopes(run, place):
-    """Returns the mean slope of each layer after the last epoch, by its name."""
-    rows = _runs.table(run, place, "slopes.csv")
+def last_slopes(run, experiment):
+    """Return the mean slope of each layer after the last epoch, by the layer's name."""
+    rows = training_runs.table(run, experiment, "slopes.csv")
     return {
         row["layer"].removeprefix("prelu"): row["mean"]
         for row in rows
@@ -52,10 +56,12 @@ def last_slopes(run, place):
     }
 
 
-def rows(place):
-    """Returns a row for each layer: the paper's slopes, and means over our seeds."""
-    found = {
-        (form, case): [last_slopes(run, place) for run in runs(form, case, place)]
+def rows(experiment):
+    """Return a row for each layer, with the paper's slopes and means over our seeds."""
+    slopes_of = {
+        (form, case): [
+            last_slopes(run, experiment) for run in runs(form, case, experiment)
+        ]
         for form in FORMS
         for case in CASES
     }
@@ -65,40 +71,47 @@ def rows(place):
         for form, value in zip(FORMS, published, strict=True):
             row[f"{FORMS[form]}, paper"] = value
             for case in CASES:
-                values = [slopes[layer] for slopes in found[form, case]]
+                values = [slopes[layer] for slopes in slopes_of[form, case]]
                 name = f"{FORMS[form]}, {CASES[case]}"
                 row[name], row[f"{name}, spread"] = mean_and_spread(values)
         table.append(row)
     return table
 
 
-def errors(place):
-    """Returns a row for each form of PReLU: its errors after the last epoch."""
+def errors(experiment):
+    """Return a row for each form of PReLU, with its errors after the last epoch."""
     table = []
     for form, title in FORMS.items():
         row = {"slopes": title}
         for case, name in CASES.items():
             row[name], row[f"{name}_spread"] = mean_and_spread(
-                _runs.last(runs(form, case, place), place, "val_top1_error")
+                training_runs.last(
+                    runs(form, case, experiment), experiment, "val_top1_error"
+                )
             )
         table.append(row)
     return table
 
 
-def claims(place):
-    """Returns what the paper says of slopes, each with our verdict."""
+def claims(experiment):
+    """Return the paper's claims about slopes, each with our verdict."""
     table = []
     for form, title in FORMS.items():
         learned, decayed = (
-            [list(last_slopes(run, place).values()) for run in runs(form, case, place)]
+            [
+                list(last_slopes(run, experiment).values())
+                for run in runs(form, case, experiment)
+            ]
             for case in CASES
         )
-        # Spearman's correlation of slope and depth, for each seed, against none.
+        # Spearman's correlation of slope and depth for each seed is compared with 0.
         trends = [stats.spearmanr(range(len(s)), s).statistic for s in learned]
         zeros = [0.0] * len(trends)
         means = [[statistics.mean(s) for s in slopes] for slopes in (decayed, learned)]
         wrong = [
-            _runs.last(runs(form, case, place), place, "val_top1_error")
+            training_runs.last(
+                runs(form, case, experiment), experiment, "val_top1_error"
+            )
             for case in ("decayed", "learned")
         ]
         table += [
@@ -109,19 +122,21 @@ def claims(place):
     return table
 
 
-def draw(table, place):
-    """Draws the slopes by depth, ours beside the paper's."""
+def draw(table, experiment):
+    """Draw our slopes and the paper's by layer."""
     figure, axes = plt.subplots(
         1, 2, figsize=(12, 4.5), layout="constrained", sharey=True
     )
-    places = range(len(table))
+    positions = range(len(table))
     for axis, form in zip(axes, FORMS.values(), strict=True):
         published = [row[f"{form}, paper"] for row in table]
-        axis.plot(places, published, "k--", marker="x", label="the paper, on ImageNet")
+        axis.plot(
+            positions, published, "k--", marker="x", label="the paper, on ImageNet"
+        )
         for case in CASES.values():
             name = f"{form}, {case}"
             axis.errorbar(
-                places,
+                positions,
                 [row[name] for row in table],
                 [row[f"{name}, spread"] for row in table],
                 fmt="o-",
@@ -129,26 +144,28 @@ def draw(table, place):
                 label=f"ours, on shapes, {case}",
             )
         axis.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
-        axis.set_xticks(places, [row["layer"] for row in table], rotation=60)
+        axis.set_xticks(positions, [row["layer"] for row in table], rotation=60)
         axis.set(title=f"{form} slopes", ylabel="slope")
         axis.grid(axis="y", alpha=0.3)
     axes[0].legend()
     figure.suptitle("Dotted: every slope at the start")
-    place.save(figure, "slopes")
+    experiment.save(figure, "slopes")
 
 
-def run(place):
-    """Trains what is missing, writes, draws."""
-    arms = [_runs.Arm("model14", form) for form in FORMS]
-    if not _runs.train_arms(arms, place):
+def run(experiment):
+    """Train what is missing, write the tables and draw the figure."""
+    arms = [training_runs.Arm("model14", form) for form in FORMS]
+    if not training_runs.train_arms(arms, experiment):
         return
-    needed = [r for form in FORMS for case in CASES for r in runs(form, case, place)]
-    if _runs.train_all(needed, place):
-        table = rows(place)
-        write(place.output / "slopes.csv", table)
-        write(place.output / "slopes_errors.csv", errors(place))
-        write(place.output / "slopes_claims.csv", claims(place))
-        draw(table, place)
+    needed = [
+        r for form in FORMS for case in CASES for r in runs(form, case, experiment)
+    ]
+    if training_runs.train_all(needed, experiment):
+        table = rows(experiment)
+        experiment.write("slopes", table)
+        experiment.write("slopes_errors", errors(experiment))
+        experiment.write("slopes_claims", claims(experiment))
+        draw(table, experiment)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The first steps at full width: which start survives the paper's learning rate.
+"""The first steps at full width: which start survives the paper's learning rate?
 
     python -m training.experiments.start --output=training/results
 
-Every net of the paper, at full width and 224x224, with ReLU and with PReLU, takes its
-first steps on random labels of 1000 classes with the paper's optimizer (rate 0.01,
-momentum 0.9, decay 0.0005, batches of 128, dropout 0.5, nothing clipped). The images
-have the statistics of photographs. The paper names two remedies for the scale of the
-input: to normalize it, and to make the fully connected layers smaller; each net starts
-with one, with both and with neither. A start fails if its loss is not finite, or ends
-above twice that of guessing.
+Trains each network of the paper, at full width and 224x224, with ReLU and with PReLU,
+for a few steps on random labels of 1000 classes with the paper's optimizer (learning
+rate 0.01, momentum 0.9, decay 0.0005, batches of 128, dropout 0.5, no clipping). The
+images have the statistics of photographs. There are two remedies against the scale of
+the input: to normalize it, and to start the fully connected layers smaller. Each
+network starts with one remedy, with both and with neither. A start fails if its loss is
+not finite, or ends above twice the loss of guessing.
 
 Writes start.csv. The full setting takes about six hours on two cores, most of them for
 model C.
@@ -19,22 +19,22 @@ import math
 import keras
 import numpy as np
 
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.layers.subtract_mean import IMAGENET_MEAN
 from keras_prelu.optimizers import SGD
-from training.experiments._program import fill, program, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments.experiment import fill, program
 
 CLASSES = 1000
 BATCH = 128
-MICROBATCH = 32  # gradients of this many images at a time: what fits into memory
+MICROBATCH = 32  # images per gradient, which is what fits into memory
 STEPS = {"input scaled": 20, "both": 6, "small fc layers": 6, "neither": 6}
 RECTIFIERS = ("prelu", "relu")
-# Section 2.2 of the paper, for full width.
+# Standard deviations at full width, from section 2.2 of the paper.
 FC_DEVIATIONS = {"fc1": 0.01, "fc2": 0.01, "fc3": 0.001}
 
 
 def photographs(count, side, rng):
-    """Returns noise with the statistics of photographs, float32 in [0, 255].
+    """Return noise with the statistics of photographs, float32 in [0, 255].
 
     The amplitude falls as one over the frequency, the channels have a correlation of
     0.8, and the standard deviation is 55 before values are clipped.
@@ -50,7 +50,7 @@ def photographs(count, side, rng):
 
 
 def apply_remedy(model, remedy, width):
-    """Changes a fresh net to start with a remedy, or without."""
+    """Change a new network to start with or without the remedies."""
     if remedy in ("small fc layers", "neither"):
         model.get_layer("scale").scale = 1.0
     if remedy in ("small fc layers", "both"):
@@ -61,7 +61,7 @@ def apply_remedy(model, remedy, width):
 
 
 def first_losses(model, batches, accumulate):
-    """Trains on batches, and returns the loss of each up to one that is not finite."""
+    """Train on batches, and return the losses up to the first that is not finite."""
     model.compile(
         SGD(gradient_accumulation_steps=accumulate if accumulate > 1 else None),
         "sparse_categorical_crossentropy",
@@ -75,11 +75,11 @@ def first_losses(model, batches, accumulate):
     return losses
 
 
-def measure(cell, place):
-    """Returns what the first steps of a net gave."""
+def measure(cell, experiment):
+    """Return the losses of a network's first steps, and the verdict."""
     side, width, steps = (224, 1.0, STEPS[cell["remedy"]])
     batch, accumulate = BATCH, BATCH // MICROBATCH
-    if place.is_small:
+    if experiment.is_small:
         side, width, steps, batch, accumulate = 32, 1 / 16, 2, 4, 2
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
@@ -109,22 +109,22 @@ def measure(cell, place):
 
 
 def verdict(losses):
-    """Returns whether a start survives its first steps."""
+    """Return in words whether a start survives its first steps."""
     bounded = math.isfinite(losses[-1]) and losses[-1] < 2 * math.log(CLASSES)
     return "survives" if bounded else "fails"
 
 
-def run(place):
-    """Measures and writes."""
+def run(experiment):
+    """Measure, and write the table."""
     cells = [
         {"net": net, "rectifier": rectifier, "remedy": remedy}
         for net in ("model14", "model30", "model_a", "model_b", "model_c")
         for rectifier in RECTIFIERS
         for remedy in STEPS
     ]
-    fill(place.output / "start.csv", cells, lambda cell: measure(cell, place))
-    write_config(
-        place.output / "start.json",
+    fill(experiment.output / "start.csv", cells, lambda cell: measure(cell, experiment))
+    experiment.write_config(
+        "start",
         classes=CLASSES,
         batch=BATCH,
         microbatch=MICROBATCH,

@@ -1,65 +1,45 @@
-"""Writes the tables of the documentation anew, from the results.
+"""Write the tables of the documentation from the results.
 
     python -m training.experiments.tables
 
-A table stands between `<!-- NAME -->` and `<!-- end -->`; what was not run says so.
+A table stands between `<!-- NAME -->` and `<!-- end -->`. For an experiment that was
+not run, its command stands there instead.
 """
 
 import pathlib
 import re
 
-from training.experiments._tables import (
-    claims,
-    depth,
-    first_try,
-    propagation,
-    propagation_example,
-    rectifiers,
-    responses,
-    scales,
-    scaling,
-    scaling_checks,
-    slopes,
-    slopes_errors,
-    start,
-    vgg,
-)
+from training.experiments import page_tables
+from training.experiments.experiment import ROOT
 
-ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "training" / "results"
 PAGES = [ROOT / "docs" / name for name in ("reproducing.md", "differences.md")]
-
-TABLES = {
-    table.__name__: table
-    for table in (
-        claims,
-        start,
-        first_try,
-        propagation,
-        propagation_example,
-        rectifiers,
-        slopes,
-        slopes_errors,
-        responses,
-        depth,
-        scales,
-        vgg,
-        scaling,
-        scaling_checks,
-    )
+# The experiment that writes the results of each table, or None for all of them.
+EXPERIMENTS = {
+    "claims": None,
+    "start": "start",
+    "first_try": "first_try",
+    "propagation": "propagation",
+    "propagation_example": "propagation",
+    "rectifiers": "rectifiers",
+    "slopes": "slopes",
+    "slopes_errors": "slopes",
+    "responses": "responses",
+    "depth": "depth",
+    "scales": "ways_to_test",
+    "vgg": "speed_beside_vgg19",
+    "scaling": "gpu_scaling",
+    "scaling_checks": "gpu_scaling",
 }
 
 
 def block(name, results):
-    """Returns a table, or that there is none yet; and its figure."""
+    """Return a table and its figures, or how to run the experiment that writes it."""
     try:
-        text = TABLES[name](results)
+        text = getattr(page_tables, name)(results)
     except FileNotFoundError as error:
-        # rectifiers.py writes a table "rectifiers" and others whose names begin so.
-        scripts = [path.stem for path in pathlib.Path(__file__).parent.glob("*.py")]
-        experiment = max(filter(name.startswith, scripts), key=len)
         return (
-            f"Not run: `python -m training.experiments.{experiment} "
+            f"Not run: `python -m training.experiments.{EXPERIMENTS[name]} "
             f"--output=training/results` writes {pathlib.Path(error.filename).name}."
         )
     figures = sorted((ROOT / "docs" / "images").glob(f"{name}*.png"))
@@ -68,7 +48,7 @@ def block(name, results):
 
 
 def filled(page, results):
-    """Returns the text of a page with its tables written anew."""
+    """Return the text of a page with its tables written anew."""
     return re.sub(
         r"(<!-- (\w+) -->\n).*?(<!-- end -->)",
         lambda match: f"{match[1]}\n{block(match[2], results)}\n\n{match[3]}",

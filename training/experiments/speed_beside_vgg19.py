@@ -1,13 +1,13 @@
-"""Model A against keras VGG19, at nearly equal multiply-adds (Table 3).
+"""The speed of model A beside Keras's VGG19, with similar multiply-adds (Table 3).
 
-    python -m training.experiments.vgg --output=training/results
+    python -m training.experiments.speed_beside_vgg19 --output=training/results
 
-Time per image in training and inference, in float32 and bfloat16, for batches of 1 to
-64, at 224x224; both nets are timed in turn. Writes vgg-BACKEND.csv and, with the full
-setting, docs/images/vgg-BACKEND.png: run it with KERAS_BACKEND=jax for JAX. The full
-setting takes about an hour on two cores; each row is kept as soon as it is measured.
-What would take more than half an hour is left out: processors without instructions for
-bfloat16 are that slow in training.
+Measures the time per image in training and inference, in float32 and bfloat16, for
+batches of 1 to 64, at 224x224. The networks take turns. Writes vgg-BACKEND.csv and,
+with the full setting, docs/images/vgg-BACKEND.png; KERAS_BACKEND=jax selects JAX. The
+full setting takes about an hour on two cores, and each row is written immediately.
+Cells that would take more than half an hour are left out, since training in bfloat16 is
+that slow on processors without instructions for it.
 """
 
 import functools
@@ -18,8 +18,9 @@ import numpy as np
 
 from benchmarks._measure import interleaved, machine
 from keras_prelu.analysis import multiply_adds
-from training.experiments._program import fill, plt, program, read, write_config
-from training.inputs import CONSTRUCTORS
+from keras_prelu.applications import CONSTRUCTORS
+from keras_prelu.tables import read_csv
+from training.experiments.experiment import fill, plt, program
 
 BATCHES = (1, 4, 16, 64)
 POLICIES = ("float32", "mixed_bfloat16")
@@ -29,35 +30,35 @@ REFERENCE = "VGG19"
 
 
 def size(is_small):
-    """Returns the side of the images, and the width of model A."""
+    """Return the side of the images and the width of model A."""
     return (48, 1 / 32) if is_small else (224, 1.0)
 
 
-@functools.lru_cache(maxsize=1)  # with the nets of the other policy there is no room
+@functools.lru_cache(maxsize=1)  # the networks of both policies do not fit into memory
 def nets(policy, is_small):
-    """Returns model A with ReLU and with PReLU, and VGG19, compiled."""
+    """Return model A with ReLU and with PReLU, and VGG19, compiled."""
     keras.backend.clear_session()
     keras.config.set_dtype_policy(policy)
     side, width = size(is_small)
     shape = (side, side, 3)
     model_a = CONSTRUCTORS["model_a"]
-    found = {
+    models = {
         "model A, ReLU": model_a(input_shape=shape, width=width, activation="relu"),
         "model A, PReLU": model_a(input_shape=shape, width=width),
         REFERENCE: keras.applications.VGG19(weights=None, input_shape=shape),
     }
-    for model in found.values():
+    for model in models.values():
         model.compile(keras.optimizers.SGD(1e-6), "sparse_categorical_crossentropy")
-    return found
+    return models
 
 
 def rounds(batch):
-    """Returns how often a step is timed: the short ones more often."""
+    """Return how often to time a step; short steps are timed more often."""
     return max(3, 16 // batch)
 
 
 def times(cell, is_small):
-    """Returns a row for each net: its time an image, and that over VGG19's."""
+    """Return a row for each network: its time per image, and relative to VGG19."""
     models = nets(cell["policy"], is_small)
     batch, rng = cell["batch"], np.random.default_rng(0)
     side = models[REFERENCE].input_shape[1]
@@ -84,8 +85,8 @@ def times(cell, is_small):
     ]
 
 
-def draw(rows, place):
-    """Draws the time an image, and how it stands to VGG19's, by batch."""
+def draw(rows, experiment):
+    """Draw the time per image, and relative to VGG19, by batch size."""
     cases = list(dict.fromkeys((row["policy"], row["phase"]) for row in rows))
     figure, axes = plt.subplots(
         2,
@@ -114,32 +115,32 @@ def draw(rows, place):
         column[1].set(xlabel="batch", xscale="log", xticks=BATCHES)
         column[1].set_xticklabels(BATCHES)
         column[1].minorticks_off()
-    axes[0, 0].set_ylabel("seconds an image")
+    axes[0, 0].set_ylabel("seconds per image")
     axes[1, 0].set_ylabel("time, VGG19 = 1")
     axes[0, 0].legend()
     figure.suptitle(f"224x224, {rows[0]['machine']}", fontsize=10)
-    place.save(figure, f"vgg-{keras.backend.backend()}")
+    experiment.save(figure, f"vgg-{keras.backend.backend()}")
 
 
-def run(place):
-    """Measures, writes, draws."""
-    path = place.output / f"vgg-{keras.backend.backend()}.csv"
+def run(experiment):
+    """Measure, write the table and draw the figure."""
+    path = experiment.output / f"vgg-{keras.backend.backend()}.csv"
     for policy, phase in itertools.product(POLICIES, PHASES):
         expected = 0.0
-        for batch in BATCHES[:2] if place.is_small else BATCHES:
+        for batch in BATCHES[:2] if experiment.is_small else BATCHES:
             if expected * batch * (rounds(batch) + 1) > LIMIT:
                 print(f"{phase}, {policy}: left out from a batch of {batch} on")
                 break
             cell = {"policy": policy, "phase": phase, "batch": batch}
-            rows = fill(path, [cell], lambda cell: times(cell, place.is_small))
+            rows = fill(path, [cell], lambda cell: times(cell, experiment.is_small))
             expected = sum(row["seconds_per_image"] for row in rows)
-    write_config(
-        path.with_suffix(".json"),
-        image_size=size(place.is_small)[0],
+    experiment.write_config(
+        path.stem,
+        image_size=size(experiment.is_small)[0],
         optimizer="SGD without momentum",
         median_of="3 steps or more, after one",
     )
-    draw(read(path), place)
+    draw(read_csv(path), experiment)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How training scales to many GPUs, on paper: a model of what a step costs.
+"""How training scales to many GPUs: a model of the cost of a step.
 
-    python -m training.experiments.scaling --output=training/results
+    python -m training.experiments.gpu_scaling --output=training/results
 
-Nothing is trained and nothing is timed here: the speed of one GPU is a published one,
-and the rest is arithmetic. Writes scaling.csv (models A, B and C on 1 to 1,024 GPUs),
+Nothing is trained or timed: the speed of one GPU is published, and the rest is
+arithmetic. Writes scaling.csv (models A, B and C on 1 to 1,024 GPUs),
 scaling_checks.csv (the same model beside published figures) and, with the full setting,
 docs/images/scaling.png. It takes seconds.
 """
@@ -14,9 +14,9 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu.analysis import multiply_adds
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.keras_internals import shapes_only
-from training.experiments._program import plt, program, write, write_config
-from training.inputs import CONSTRUCTORS
+from training.experiments.experiment import plt, program
 
 FLOAT32, BFLOAT16 = 4, 2
 GPUS = tuple(2**i for i in range(11))
@@ -25,37 +25,37 @@ MODELS = ("model_a", "model_b", "model_c")
 
 
 class Net(NamedTuple):
-    """What the cost of a step depends on."""
+    """The numbers of a network on which the cost of a step depends."""
 
     convolution_multiply_adds: int
     fc_multiply_adds: int
     convolution_weights: int
     fc_weights: int
-    fc_inputs: int  # numbers that go from the convolutions to fc1 for an image
+    fc_inputs: int  # activations per image from the convolutions to fc1
 
     @property
     def multiply_adds(self):
-        """Of all layers, for an image."""
+        """The multiply-adds of all layers for one image."""
         return self.convolution_multiply_adds + self.fc_multiply_adds
 
 
 class Machine(NamedTuple):
-    """GPUs and what joins them."""
+    """GPUs and the network between them."""
 
-    flops: float  # of one GPU in training, as the time of a step shows them
-    link: float  # bytes a second between two GPUs of a server, each way
-    network: float  # bytes a second between two servers, each way
+    flops: float  # of one GPU, derived from the time of a training step
+    link: float  # bytes per second between two GPUs of a server, each way
+    network: float  # bytes per second between two servers, each way
     gpus_per_server: int = 8
     latency: float = 10e-6  # of one message
 
     def bandwidth(self, gpus):
-        """Returns the bytes a second of the slowest link of a ring."""
+        """Return the bytes per second of the slowest link of a ring."""
         return self.link if gpus <= self.gpus_per_server else self.network
 
 
-# The speed of one GPU is published: 154 images/s of VGG-16 on a P100; and for the
-# paper's GPUs 2.6 s for 128 images of model A on four of them at a speedup of 3.8. As
-# that speedup went into the speed, it is no check of the prediction.
+# The speed of one GPU is published: a P100 trains VGG-16 at 154 images/s, and four of
+# the paper's GPUs take 2.6 s for 128 images of model A at a speedup of 3.8. Since this
+# speedup went into the speed, it cannot check the prediction.
 P100 = Machine(flops=154 * 6 * 15.47e9, link=20e9, network=25e9 / 8)
 P100_FAST = P100._replace(network=100e9 / 8)
 HOROVOD = P100._replace(gpus_per_server=4)
@@ -63,7 +63,7 @@ PAPERS = Machine(flops=128 * 6 * 1.9e10 / (2.6 * 3.8), link=6e9, network=6e9)
 
 
 def of_model(model):
-    """Returns the costs of a model of this package or of `keras.applications`."""
+    """Return the numbers of a model of this package or of `keras.applications`."""
     dense = [x for x in model.layers if isinstance(x, keras.layers.Dense)]
     weights = sum(layer.count_params() for layer in dense)
     multiply = sum(math.prod(layer.kernel.shape) for layer in dense)
@@ -77,33 +77,33 @@ def of_model(model):
 
 
 def ring(machine, gpus, size):
-    """Returns the seconds in which a ring of GPUs sums `size` bytes of each.
+    """Return the seconds that a ring of n GPUs takes to sum `size` bytes.
 
-    Each GPU sends 2 (n - 1) parts of an n-th of them.
+    Each GPU sends 2 (n - 1) parts, each an n-th of the bytes.
     """
     parts = 2 * (gpus - 1)
     return parts * (size / gpus / machine.bandwidth(gpus) + machine.latency)
 
 
 def step(net, machine, gpus, batch, number=FLOAT32, fc_on_one=False, hidden=0.0):
-    """Returns the seconds of a step.
+    """Return the seconds of a step.
 
     Args:
         net: A `Net`.
         machine: A `Machine`.
-        gpus: How many of them.
-        batch: Images over all of them.
-        number: Bytes of a number of a gradient on its way.
-        fc_on_one: Whether the fully connected layers are on one GPU, as the paper has
-            them: their gradients stay there, activations come and go, and the other
-            GPUs wait.
-        hidden: The fraction of the backward pass, two thirds of the time, that
-            communication can hide behind.
+        gpus: The number of GPUs.
+        batch: Images over all GPUs.
+        number: Bytes per number of a gradient that is sent.
+        fc_on_one: Whether the fully connected layers are on one GPU, as in the paper.
+            Their gradients are not sent, but their activations are, and the other GPUs
+            wait.
+        hidden: The fraction of the backward pass that overlaps with communication. The
+            backward pass takes two thirds of the time.
     """
     per_multiply_add = 6 * batch / machine.flops  # 2 operations, forward and back
     if fc_on_one:
         shared, weights = net.convolution_multiply_adds, net.convolution_weights
-        others = batch * (gpus - 1) / gpus  # images of which activations must move
+        others = batch * (gpus - 1) / gpus  # images whose activations are sent
         waiting = net.fc_multiply_adds * per_multiply_add
         waiting += 2 * others * net.fc_inputs * number / machine.bandwidth(gpus)
     else:
@@ -121,8 +121,8 @@ STRATEGIES = {
 }
 NETWORKS = {"25 Gbit/s": P100, "100 Gbit/s": P100_FAST}
 
-# Published: net, machine, images a GPU, or in all with one GPU as with several; GPUs,
-# efficiency; whether fc layers are on one GPU; and where it is written.
+# Published efficiencies: network, machine, images per GPU, GPUs, efficiency, whether
+# the fully connected layers are on one GPU, and source.
 TF_BENCHMARKS = (
     "[TensorFlow, synthetic data, DGX-1](https://github.com/tensorflow/tensorflow/blob/"
     "5984ffefd320c5d71b801ee06079a51b91ea42c0/tensorflow/docs_src/performance/"
@@ -142,25 +142,25 @@ CHECKS = [
 
 
 def all_nets():
-    """Returns the costs of models A, B and C, and of VGG-16."""
+    """Return the numbers of models A, B and C, and of VGG-16."""
     with shapes_only():
-        found = {name: of_model(CONSTRUCTORS[name]()) for name in MODELS}
-        found["VGG16"] = of_model(keras.applications.VGG16(weights=None))
-    return found
+        nets = {name: of_model(CONSTRUCTORS[name]()) for name in MODELS}
+        nets["VGG16"] = of_model(keras.applications.VGG16(weights=None))
+    return nets
 
 
 def efficiency(net, machine, gpus, per_gpu, **strategy):
-    """Returns the fraction of the GPUs' time that one GPU would need for all of it."""
+    """Return the time of one GPU over the total time of all GPUs for the same work."""
     batch = gpus * per_gpu
     alone = step(net, machine, 1, batch)
     return alone / (gpus * step(net, machine, gpus, batch, **strategy))
 
 
 def bounds(net, machine, gpus, per_gpu, **strategy):
-    """Returns the efficiency without overlap of communication, and with all there is.
+    """Return the efficiency without and with full overlap of communication.
 
-    Software lies in between: it starts to sum the gradients of a layer while those of
-    the layers before it are computed.
+    Real software lies in between: it sums the gradients of a layer while it computes
+    those of the layers before.
     """
     return {
         "not_overlapped": efficiency(net, machine, gpus, per_gpu, **strategy),
@@ -169,7 +169,7 @@ def bounds(net, machine, gpus, per_gpu, **strategy):
 
 
 def predictions(nets):
-    """Returns a row for each net, network, strategy and number of GPUs."""
+    """Return a row for each model, network, strategy and number of GPUs."""
     return [
         {
             "net": name,
@@ -186,7 +186,7 @@ def predictions(nets):
 
 
 def checks(nets):
-    """Returns a row for each published figure, with what the model says."""
+    """Return a row for each published efficiency, with the prediction."""
     return [
         {
             "net": name,
@@ -201,7 +201,7 @@ def checks(nets):
 
 
 def _band(axis, pairs, label, color):
-    """Draws bands of efficiencies, each between its two bounds."""
+    """Draw a band of efficiencies between their two bounds."""
     low, high = (
         [100 * pair[name] for pair in pairs]
         for name in ("not_overlapped", "overlapped")
@@ -211,7 +211,7 @@ def _band(axis, pairs, label, color):
 
 
 def _draw_checks(axis, nets, name, machine, **strategy):
-    """Draws a prediction, and what was published of the same net and GPUs."""
+    """Draw a prediction and the published efficiencies of the same model and GPUs."""
     per_gpu = 64 if name == "VGG16" else 16
     pairs = [bounds(nets[name], machine, n, per_gpu, **strategy) for n in GPUS]
     _band(axis, pairs, "predicted", "grey")
@@ -221,8 +221,8 @@ def _draw_checks(axis, nets, name, machine, **strategy):
     axis.plot(*zip(*published, strict=True), "k*", markersize=10, label="published")
 
 
-def draw(rows, nets, place):
-    """Draws the efficiency by GPUs: published beside predicted, then what follows."""
+def draw(rows, nets, experiment):
+    """Draw the efficiency by GPUs: published beside predicted, then what follows."""
     figure, axes = plt.subplots(
         2, 4, figsize=(16, 7.5), layout="constrained", sharex=True, sharey=True
     )
@@ -253,24 +253,24 @@ def draw(rows, nets, place):
     figure.suptitle(
         "Predicted: from no overlap of communication (line) to full overlap (edge)"
     )
-    place.save(figure, "scaling")
+    experiment.save(figure, "scaling")
 
 
-def run(place):
-    """Computes, writes, draws."""
+def run(experiment):
+    """Compute, write the tables and draw the figure."""
     nets = all_nets()
     rows = predictions(nets)
-    write(place.output / "scaling.csv", rows)
-    write(place.output / "scaling_checks.csv", checks(nets))
+    experiment.write("scaling", rows)
+    experiment.write("scaling_checks", checks(nets))
     machines = {"P100": P100, "Horovod's": HOROVOD, "the paper's": PAPERS}
-    write_config(
-        place.output / "scaling.json",
+    experiment.write_config(
+        "scaling",
         images_per_gpu=BATCH,
         machines={name: machine._asdict() for name, machine in machines.items()},
         networks={name: machine.network for name, machine in NETWORKS.items()},
         strategies=STRATEGIES,
     )
-    draw(rows, nets, place)
+    draw(rows, nets, experiment)
 
 
 if __name__ == "__main__":

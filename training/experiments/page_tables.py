@@ -1,8 +1,15 @@
-"""The tables of the documentation in Markdown, each from its results."""
+"""The documentation's tables in Markdown, made from the results of experiments."""
 
-from training.experiments._program import read
+from keras_prelu.tables import markdown, read_csv
 
-EXPERIMENTS = ("rectifiers", "slopes", "responses", "depth", "scales")
+# The experiments that test claims, by the start of the names of their results.
+CLAIMS = {
+    "rectifiers": "rectifiers",
+    "slopes": "slopes",
+    "responses": "responses",
+    "depth": "depth",
+    "scales": "ways_to_test",
+}
 # Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
 TABLE_2 = {
     "ReLU": "33.82 / 13.34",
@@ -20,31 +27,25 @@ DEPTH = {
 }
 
 
-def markdown(header, rows):
-    """Returns a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
-
-
 def percent(row, name):
-    """Returns a mean and its spread in percent."""
+    """Return a mean and its standard deviation in percent."""
     return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
 
 
 def decimals(row, name, digits=2):
-    """Returns a mean and its spread."""
+    """Return a mean and its standard deviation."""
     return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
 
 
 def claims(results):
-    """Every claim with the difference we measured, its interval and the verdict."""
+    """Return the table of all claims: measured difference, interval and verdict."""
     rows = []
-    for experiment in EXPERIMENTS:
-        path = results / f"{experiment}_claims.csv"
+    for name, experiment in CLAIMS.items():
+        path = results / f"{name}_claims.csv"
         if not path.exists():
             rows.append([f"(`{experiment}.py`)", "–", "not run"])
             continue
-        for row in read(path):
+        for row in read_csv(path):
             numbers = (row["difference"], row["low"], row["high"])
             difference, low, high = (f"{number:+.3g}" for number in numbers)
             interval = f"{difference} ({low} to {high})"
@@ -54,7 +55,7 @@ def claims(results):
 
 
 def start(results):
-    """The first losses at full width from each start."""
+    """Return the table of the first losses at full width from each start."""
     rows = [
         [
             row["net"],
@@ -65,7 +66,7 @@ def start(results):
             row["steps"],
             row["verdict"],
         ]
-        for row in read(results / "start.csv")
+        for row in read_csv(results / "start.csv")
     ]
     return markdown(
         [
@@ -82,7 +83,7 @@ def start(results):
 
 
 def first_try(results):
-    """The losses of a fresh net on easy images, by optimizer, width and size."""
+    """Return the table of a new network's losses on easy images."""
     rows = [
         [
             row["optimizer"],
@@ -92,21 +93,21 @@ def first_try(results):
             row["verdict"],
             ", ".join(str(row["losses"]).split()),
         ]
-        for row in read(results / "first_try.csv")
+        for row in read_csv(results / "first_try.csv")
     ]
     header = ["optimizer", "learning rate", "width", "image size", "verdict"]
     return markdown([*header, "loss of each epoch"], rows)
 
 
 def propagation(results):
-    """Ratios of variances, forward to the last layers and back to the first one."""
+    """Return the table of ratios of variances between the first and last layers."""
     cells = {}
-    for row in read(results / "propagation.csv"):
+    for row in read_csv(results / "propagation.csv"):
         cells.setdefault((row["net"], row["rule"]), []).append(row)
     rows = []
-    for (net, rule), found in cells.items():
-        first, last = found[0], found[-1]
-        convolution = [row for row in found if row["layer"].startswith("conv")][-1]
+    for (net, rule), layers in cells.items():
+        first, last = layers[0], layers[-1]
+        convolution = [row for row in layers if row["layer"].startswith("conv")][-1]
         ratios = [
             to[f"{way}{kind}"] / start[f"{way}{kind}"]
             for way, to, start in (
@@ -123,8 +124,8 @@ def propagation(results):
 
 
 def propagation_example(results):
-    """The example of section 2.2."""
-    (row,) = read(results / "propagation_example.csv")
+    """Return the table of the example of section 2.2."""
+    (row,) = read_csv(results / "propagation_example.csv")
     return markdown(
         ["", "paper", "theory", "measured"],
         [
@@ -138,8 +139,8 @@ def propagation_example(results):
 
 
 def rectifiers(results):
-    """Table 2: error by rectifier, and the time of a step."""
-    times = {row["rectifier"]: row for row in read(results / "rectifiers_step.csv")}
+    """Return Table 2: errors and time of a step for each rectifier."""
+    times = {row["rectifier"]: row for row in read_csv(results / "rectifiers_step.csv")}
     rows = [
         [
             row["rectifier"],
@@ -151,7 +152,7 @@ def rectifiers(results):
             decimals(row, "loss"),
             f"{times[row['rectifier']]['of_relu']:.2f}",
         ]
-        for row in read(results / "rectifiers.csv")
+        for row in read_csv(results / "rectifiers.csv")
     ]
     return markdown(
         [
@@ -169,13 +170,13 @@ def rectifiers(results):
 
 
 def slopes(results):
-    """Table 1: slopes by layer."""
+    """Return Table 1: slopes by layer."""
     forms = ("shared", "channel-wise")
     header = ["layer"]
     for form in forms:
         header += [f"{form}: paper", "ours", "with decay"]
     rows = []
-    for row in read(results / "slopes.csv"):
+    for row in read_csv(results / "slopes.csv"):
         cells = [row["layer"]]
         for form in forms:
             cells.append(f"{row[f'{form}, paper']:.3f}")
@@ -187,19 +188,19 @@ def slopes(results):
 
 
 def slopes_errors(results):
-    """The validation top-1 error with and without decay of the slopes."""
+    """Return the table of errors with and without decay of the slopes."""
     cases = ("without decay", "with decay")
     rows = [
         [row["slopes"], *(percent(row, case) for case in cases)]
-        for row in read(results / "slopes_errors.csv")
+        for row in read_csv(results / "slopes_errors.csv")
     ]
     return markdown(["slopes", *(f"error {case}, %" for case in cases)], rows)
 
 
 def responses(results):
-    """Mean responses and conditioning by layer at equal loss, ReLU beside PReLU."""
+    """Return the table of mean responses and conditioning by layer, at equal loss."""
     by_layer = {}
-    for row in read(results / "responses.csv"):
+    for row in read_csv(results / "responses.csv"):
         if row["moment"] == "at equal loss":
             by_layer.setdefault(row["layer"], {})[row["rectifier"]] = row
     names = {"offset": "mean in deviations", "block": "block", "diagonal": "diagonal"}
@@ -209,16 +210,16 @@ def responses(results):
     rows = [
         [
             layer,
-            *(decimals(found[r], n) for n in names for r in ("ReLU", "PReLU")),
-            *(f"{found[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
+            *(decimals(by_rectifier[r], n) for n in names for r in ("ReLU", "PReLU")),
+            *(f"{by_rectifier[r]['gaussian']:.2f}" for r in ("ReLU", "PReLU")),
         ]
-        for layer, found in by_layer.items()
+        for layer, by_rectifier in by_layer.items()
     ]
     return markdown(header, rows)
 
 
 def depth(results):
-    """Figures 2 and 3: loss and error by net and initializer."""
+    """Return the table for Figures 2 and 3: errors by network and initializer."""
     rows = [
         [
             row["net"],
@@ -231,7 +232,7 @@ def depth(results):
             percent(row, "last_val_top1_error"),
             "yes" if row["flat"] == "True" else "no",
         ]
-        for row in read(results / "depth.csv")
+        for row in read_csv(results / "depth.csv")
     ]
     return markdown(
         [
@@ -250,7 +251,7 @@ def depth(results):
 
 
 def scales(results):
-    """Table 4: top-1 error by way of testing."""
+    """Return Table 4: top-1 error by way to test."""
     rows = [
         [
             row["way"],
@@ -262,7 +263,7 @@ def scales(results):
                 for name in ("relu", "prelu", "all")
             ),
         ]
-        for row in read(results / "scales.csv")
+        for row in read_csv(results / "scales.csv")
     ]
     return markdown(
         [
@@ -279,13 +280,13 @@ def scales(results):
 
 
 def vgg(results):
-    """Section 3.1: the time of model A over that of VGG19."""
-    found = read(results / "vgg-tensorflow.csv")
+    """Return the table of section 3.1: model A's time relative to VGG19."""
+    table = read_csv(results / "vgg-tensorflow.csv")
     ratios = {}
-    for row in found:
+    for row in table:
         case = (row["policy"], row["phase"], row["batch"])
         ratios.setdefault(case, {})[row["net"]] = row
-    nets = list(dict.fromkeys(row["net"] for row in found))  # VGG19 last
+    nets = list(dict.fromkeys(row["net"] for row in table))  # VGG19 last
     rows = [
         [
             *case,
@@ -300,21 +301,21 @@ def vgg(results):
 
 
 def scaling(results):
-    """The efficiencies that the model of costs predicts."""
+    """Return the table of predicted efficiencies."""
     cells = {}
-    for row in read(results / "scaling.csv"):
+    for row in read_csv(results / "scaling.csv"):
         key = (row["net"], row["network"], row["strategy"])
         low, high = (f"{100 * row[n]:.0f}" for n in ("not_overlapped", "overlapped"))
         text = low if low == high else f"{low} to {high}"
         cells.setdefault(key, {})[row["gpus"]] = f"{text} %"
     gpus = (8, 16, 64, 256, 1024)
-    rows = [[*key, *(found[n] for n in gpus)] for key, found in cells.items()]
+    rows = [[*key, *(by_gpus[n] for n in gpus)] for key, by_gpus in cells.items()]
     header = ["net", "network", "gradients", *(f"{n} GPUs" for n in gpus)]
     return markdown(header, rows)
 
 
 def scaling_checks(results):
-    """The model of costs beside published efficiencies."""
+    """Return the table of predicted and published efficiencies."""
     rows = [
         [
             row["net"],
@@ -326,7 +327,7 @@ def scaling_checks(results):
             ),
             row["source"],
         ]
-        for row in read(results / "scaling_checks.csv")
+        for row in read_csv(results / "scaling_checks.csv")
     ]
     return markdown(
         [

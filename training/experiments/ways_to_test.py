@@ -1,6 +1,6 @@
-"""Ways to test (Table 4): crops, views, dense at several scales, flips, ensembles.
+"""Ways to test (Table 4): crops, views, dense testing, scales, flips and ensembles.
 
-    python -m training.experiments.scales --output=training/results
+    python -m training.experiments.ways_to_test --output=training/results
 
 Trains model A with ReLU and with PReLU, each at its own best learning rate and with the
 paper's scale jitter, and tests both at the same scales in every way. Writes scales.csv,
@@ -9,19 +9,12 @@ takes about four hours on one core.
 """
 
 from keras_prelu.evaluation import evaluate
-from training.experiments import _runs
-from training.experiments._program import (
-    compare,
-    fill,
-    mean_and_spread,
-    plt,
-    program,
-    write,
-    write_config,
-)
+from training.experiments import training_runs
+from training.experiments.comparison import compare, mean_and_spread
+from training.experiments.experiment import fill, plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: _runs.Arm("model_a", name) for name in RECTIFIERS}
+ARMS = {name: training_runs.Arm("model_a", name) for name in RECTIFIERS}
 # Name of a way to test: protocol, and whether flipped images are tested too.
 WAYS = {
     "centre crop": ("center", False),
@@ -35,38 +28,40 @@ ALL_SCALES = "all"
 ALL = "all"
 
 
-def runs(rectifier, place):
-    """Returns the runs with a rectifier, one for each seed."""
-    return _runs.runs_of(ARMS[rectifier], place)
+def runs(rectifier, experiment):
+    """Return the runs with a rectifier, one for each seed."""
+    return training_runs.runs_of(ARMS[rectifier], experiment)
 
 
-def ensembles(place):
-    """Returns the sets of runs to average, by name: each alone, by rectifier, all."""
-    by_rectifier = {name: runs(name, place) for name in RECTIFIERS}
+def ensembles(experiment):
+    """Return the runs of each ensemble by name: single runs, by rectifier, and all."""
+    by_rectifier = {name: runs(name, experiment) for name in RECTIFIERS}
     every = [run for several in by_rectifier.values() for run in several]
     alone = {run.name: [run] for run in every}
     together = {f"{name}, ensemble": several for name, several in by_rectifier.items()}
     return {**alone, **together, f"{ALL}, ensemble": every}
 
 
-def sides(place):
-    """Returns the shorter sides to test at."""
-    config = _runs.configuration(runs("relu", place)[0], place.setting)
+def sides(experiment):
+    """Return the shorter sides at which to test."""
+    config = training_runs.configuration(
+        runs("relu", experiment)[0], experiment.setting
+    )
     return tuple(round(config.data.image_size * scale) for scale in SCALES)
 
 
-def evaluations(place):
-    """Returns the rows of all evaluations, one for each scale and their average."""
-    sets = ensembles(place)
-    _, source = _runs.sources(place.setting)
+def evaluations(experiment):
+    """Return the rows of all evaluations: one for each scale, and for all scales."""
+    sets = ensembles(experiment)
+    _, source = training_runs.sources(experiment.setting)
 
     def measure(cell):
         protocol, flip = WAYS[cell["way"]]
         evaluation = evaluate(
-            [_runs.load(run, place) for run in sets[cell["models"]]],
+            [training_runs.load(run, experiment) for run in sets[cell["models"]]],
             source,
             protocol,
-            sides(place),
+            sides(experiment),
             flip=flip,
             batch_size=64,
         )
@@ -78,22 +73,22 @@ def evaluations(place):
         ]
 
     cells = [{"models": name, "way": way} for name in sets for way in WAYS]
-    return fill(place.output / "scales_by_model.csv", cells, measure)
+    return fill(experiment.output / "scales_by_model.csv", cells, measure)
 
 
-def by_seed(rows, place, rectifier, way, scale):
-    """Returns the top-1 errors of a rectifier's nets, tested in one way."""
-    names = [run.name for run in runs(rectifier, place)]
-    found = {
+def by_seed(rows, experiment, rectifier, way, scale):
+    """Return the top-1 errors of a rectifier's networks for one way to test."""
+    names = [run.name for run in runs(rectifier, experiment)]
+    errors = {
         row["models"]: row["top1_error"]
         for row in rows
         if (row["way"], str(row["scale"])) == (way, str(scale))
     }
-    return [found[name] for name in names]
+    return [errors[name] for name in names]
 
 
-def summary(rows, place):
-    """Returns a row for each way to test: single nets by rectifier, and ensembles."""
+def summary(rows, experiment):
+    """Return a row for each way to test, with single networks and ensembles."""
     errors = {}
     for row in rows:
         errors.setdefault((row["way"], row["scale"]), {})[row["models"]] = row
@@ -102,7 +97,7 @@ def summary(rows, place):
         row = {"way": way, "scale": scale}
         for name in RECTIFIERS:
             for kind in ("top1_error", "top5_error"):
-                values = [by_models[run.name][kind] for run in runs(name, place)]
+                values = [by_models[run.name][kind] for run in runs(name, experiment)]
                 key = f"{name}_{kind}"
                 row[key], row[f"{key}_spread"] = mean_and_spread(values)
         for name in (*RECTIFIERS, ALL):
@@ -113,12 +108,12 @@ def summary(rows, place):
     return table
 
 
-def claims(rows, place):
-    """Returns what the paper says of ways to test, each with our verdict."""
-    smallest, middle, largest = sides(place)
+def claims(rows, experiment):
+    """Return the paper's claims about ways to test, each with our verdict."""
+    smallest, middle, largest = sides(experiment)
 
     def errors(rectifier, way, scale):
-        return by_seed(rows, place, rectifier, way, scale)
+        return by_seed(rows, experiment, rectifier, way, scale)
 
     flipped = "dense, flipped too"
     table = [
@@ -151,13 +146,13 @@ def claims(rows, place):
 
 
 def label(row):
-    """Returns a way to test in words."""
+    """Return a way to test in words."""
     scale = "all scales" if row["scale"] == ALL_SCALES else f"at {row['scale']}"
     return f"{row['way']}, {scale}"
 
 
-def draw(table, place):
-    """Draws the top-1 error of each way to test."""
+def draw(table, experiment):
+    """Draw the top-1 error of each way to test."""
     figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
     rows = range(len(table))
     for name, title in RECTIFIERS.items():
@@ -168,33 +163,33 @@ def draw(table, place):
             xerr=[100 * row[f"{key}_spread"] for row in table],
             fmt="o",
             capsize=3,
-            label=f"{title}, one net",
+            label=f"{title}, one network",
         )
     for name, title in (*RECTIFIERS.items(), (ALL, "ReLU and PReLU")):
-        members = (2 if name == ALL else 1) * len(place.seeds)
+        members = (2 if name == ALL else 1) * len(experiment.seeds)
         axis.plot(
             [100 * row[f"{name}_ensemble_top1_error"] for row in table],
             rows,
             "d",
-            label=f"{title}, {members} nets",
+            label=f"{title}, {members} networks",
         )
     axis.set_yticks(rows, [label(row) for row in table])
     axis.invert_yaxis()
     axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way to test")
     axis.grid(alpha=0.3)
     axis.legend()
-    place.save(figure, "scales")
+    experiment.save(figure, "scales")
 
 
-def run(place):
-    """Trains, evaluates, writes, draws."""
-    if _runs.train_arms(list(ARMS.values()), place):
-        rows = evaluations(place)
-        table = summary(rows, place)
-        write(place.output / "scales.csv", table)
-        write(place.output / "scales_claims.csv", claims(rows, place))
-        write_config(place.output / "scales.json", scales_of_input_size=SCALES)
-        draw(table, place)
+def run(experiment):
+    """Train what is missing, evaluate, write the tables and draw the figure."""
+    if training_runs.train_arms(list(ARMS.values()), experiment):
+        rows = evaluations(experiment)
+        table = summary(rows, experiment)
+        experiment.write("scales", table)
+        experiment.write("scales_claims", claims(rows, experiment))
+        experiment.write_config("scales", scales_of_input_size=SCALES)
+        draw(table, experiment)
 
 
 if __name__ == "__main__":

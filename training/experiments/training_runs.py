@@ -1,0 +1,348 @@
+"""The training runs of the experiments: each has a name, a seed and a folder of tables.
+
+A run whose tables are among the results is not trained again. A run that was stopped
+continues from its checkpoint. Several processes can work at the same time: each takes a
+run that no other process is working on. Experiments that need the same run share it.
+"""
+
+import json
+import shutil
+import statistics
+import sys
+from typing import NamedTuple
+
+import keras
+
+from keras_prelu import callbacks, data, distribution
+from keras_prelu.data.shapes_dataset import PreluShapes
+from keras_prelu.data.shapes_renderer import SHAPES, render
+from keras_prelu.files import replacing
+from keras_prelu.initializers import HeNormal
+from keras_prelu.layers import PReLU
+from keras_prelu.optimizers import SGD
+from keras_prelu.tables import read_csv
+from training import from_recipe
+from training.experiments.experiment import SMALL
+from training.recipes import defaults
+from training.workdir import InUseError, Workdir
+
+WIDTHS = {"model_a": 1 / 16, "model_b": 1 / 16, "model14": 1 / 8, "model30": 1 / 8}
+# Sides of the training images. The last feature map has 8x8 cells.
+SIDES = {"model_a": 128, "model_b": 128, "model14": 96, "model30": 96}
+# Each arm of a comparison is trained at each learning rate with a seed that is used for
+# nothing else. It is then compared at its own best rate.
+RATES = (0.005, 0.01, 0.02)
+SWEEP_SEED = 99
+TABLES = ("metrics.csv", "slopes.csv")
+
+
+class DecaysSlopesToo(SGD):
+    """SGD that decays the slopes too, which the paper advises against."""
+
+    def decays(self, variable):
+        """Return whether a variable is a kernel or a slope."""
+        return super().decays(variable) or variable.name == "alpha"
+
+
+class Arm(NamedTuple):
+    """One side of a comparison: the settings that all its runs have in common."""
+
+    net: str
+    rectifier: str  # an `activation` of keras_prelu.applications
+    slopes: str = "learned"  # or "fixed" at their start, or "decayed" like kernels
+    initializer: str = "he"  # or a key of INITIALIZERS
+
+    @property
+    def name(self):
+        """The name of the arm, the first part of its runs' names."""
+        parts = [self.net, self.rectifier]
+        parts += [self.slopes] if self.slopes != "learned" else []
+        parts += [self.initializer] if self.initializer != "he" else []
+        return "-".join(parts)
+
+
+COMPARED_AT_EQUAL_LOSS = (Arm("model14", "relu"), Arm("model14", "prelu"))
+
+
+class Run(NamedTuple):
+    """A training run: an arm, a learning rate and a seed."""
+
+    arm: Arm
+    rate: float
+    seed: int
+
+    @property
+    def name(self):
+        """The name of the run's folder."""
+        return f"{self.arm.name}-{self.rate:g}-{self.seed}"
+
+
+def configuration(run, setting):
+    """Return the configuration of a run: the paper's, except for the keys set here."""
+    arm = run.arm
+    side = SIDES[arm.net]
+    config = defaults.get_config()
+    config.model.name = arm.net
+    config.model.activation = arm.rectifier
+    config.model.width = WIDTHS[arm.net]
+    config.model.dropout = 0.0  # so narrow a network underfits, and stalls with 0.5
+    config.data.name = "prelu_shapes"
+    config.data.image_size = side
+    # Model A is tested at several scales and trained with the paper's scale jitter. The
+    # others are trained and tested at one scale, as in the paper's Table 2.
+    jitter = (8, 16) if arm.net == "model_a" else (8, 8)
+    config.data.scale = tuple(side * sevenths // 7 for sevenths in jitter)
+    config.data.eval_scale = side * (12 if arm.net == "model_a" else 8) // 7
+    config.optimizer.learning_rate = run.rate
+    config.schedule.name = "fixed"
+    config.schedule.epochs = (15, 19)
+    config.batch_size = 32
+    config.epochs = 20
+    config.seed = run.seed
+    with config.unlocked():
+        config.slopes = arm.slopes
+        config.initializer = arm.initializer
+        config.data.version = str(PreluShapes.VERSION)  # its images may change
+    if setting == SMALL:
+        config.model.width = 1 / 32
+        config.data.image_size = 32
+        config.data.scale = (32, 40)
+        config.data.eval_scale = 36
+        config.schedule.epochs = (2,)
+        config.batch_size = 16
+        config.epochs = 2
+    return config
+
+
+class _FewShapes(data.Source):
+    """The first images of a split of the built-in data set."""
+
+    def __init__(self, split, count):
+        super().__init__(SHAPES)
+        names = (self.class_names * -(-count // len(SHAPES)))[:count]
+        self._images = [render(name, (split, i)) for i, name in enumerate(names)]
+
+    def __len__(self):
+        return len(self._images)
+
+    def __getitem__(self, index):
+        return self._images[index], index % len(SHAPES)
+
+
+def sources(setting):
+    """Return the training and the validation data."""
+    if setting == SMALL:
+        return _FewShapes(0, 32), _FewShapes(1, 16)
+    return data.shapes("train"), data.shapes("validation")
+
+
+# Xavier's rule has no factor for the rectifier, as Eqn. 15 with a = 1. The paper counts
+# the inputs of a unit; the convolutions of our models count the outputs.
+INITIALIZERS = {
+    "xavier": {"slope": 1.0, "mode": "fan_in"},
+    "xavier_fan_out": {"slope": 1.0, "mode": "fan_out"},
+}
+
+
+def initialize(model, initializer):
+    """Initialize all kernels again, except for the classifier's."""
+    for layer in model.layers:
+        if hasattr(layer, "kernel") and layer.name != "fc3":
+            layer.kernel.assign(initializer(layer.kernel.shape))
+
+
+def vary(model, trained, arm):
+    """Change what recipes cannot: how kernels and slopes start and learn."""
+    if arm.slopes == "fixed":
+        for layer in model.layers:
+            layer.trainable = not isinstance(layer, PReLU)
+    if arm.slopes == "decayed":
+        settings = trained.optimizer.get_config()
+        trained.optimizer = DecaysSlopesToo.from_config(settings)
+    if arm.initializer != "he":
+        initialize(model, HeNormal(**INITIALIZERS[arm.initializer]))
+
+
+def build(run, setting):
+    """Return the model of a run, and the compiled model around it."""
+    config = configuration(run, setting)
+    keras.utils.set_random_seed(config.seed)
+    strategy = distribution.strategy("one_device")
+    model = from_recipe.build_model(config, len(SHAPES), strategy)
+    trained = from_recipe.compile_model(model, config, strategy)
+    vary(model, trained, run.arm)
+    return model, trained
+
+
+def train(run, experiment):
+    """Train a run from its checkpoint, and copy its tables to the results.
+
+    Raises:
+        InUseError: If another process is working on the run.
+    """
+    config = configuration(run, experiment.setting)
+    workdir = Workdir(experiment.workdir / run.name)
+    workdir.claim(config.to_dict(), ["python", *sys.orig_argv[1:]])
+    print(f"{run.name}: {config.epochs} epochs", flush=True)
+    keras.backend.clear_session()
+    model, trained = build(run, experiment.setting)
+    train, validation = sources(experiment.setting)
+    strategy = distribution.strategy("one_device")
+    callbacks.resumable_fit(
+        trained,
+        lambda step: from_recipe.train_batches(config, train, strategy, step),
+        config.epochs,
+        from_recipe.steps_per_epoch(config, train, strategy),
+        callbacks.ExactResume(workdir.checkpoints),
+        [
+            from_recipe.schedule(config.schedule, config.optimizer.learning_rate),
+            *(
+                log(workdir.path / table)
+                for log, table in zip(
+                    (callbacks.MetricsLog, callbacks.SlopesLog), TABLES, strict=True
+                )
+            ),
+            callbacks.Progress(config.batch_size, config.epochs),
+            *_weights_by_epoch(run, model, workdir),
+        ],
+        validation_data=from_recipe.eval_batches(config, validation, strategy),
+    )
+    workdir.keep()
+    with replacing(workdir.path / "model.keras") as aside:
+        model.save(aside)
+    _publish(run, experiment)
+
+
+def _weights_by_epoch(run, model, workdir):
+    """Return a list of the callback that keeps the weights of each epoch, if needed.
+
+    responses.py needs them to compare networks at equal loss.
+    """
+    if run.arm not in COMPARED_AT_EQUAL_LOSS:
+        return []
+    folder = workdir.path / "epochs"
+    folder.mkdir(exist_ok=True)
+
+    def save(epoch, logs):
+        model.save_weights(folder / f"{epoch + 1:02d}.weights.h5")
+
+    return [keras.callbacks.LambdaCallback(on_epoch_end=save)]
+
+
+def _publish(run, experiment):
+    """Copy the tables of a run to the results, and its configuration last."""
+    folder = experiment.output / "runs" / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*TABLES, "config.json"):
+        source = experiment.workdir / run.name / name
+        if source.exists():  # a model without PReLU has no slopes.csv
+            with replacing(folder / name) as aside:
+                shutil.copyfile(source, aside)
+
+
+def is_finished(run, experiment):
+    """Return whether the results contain the tables of a run as configured now."""
+    path = experiment.output / "runs" / run.name / "config.json"
+    if not path.exists():
+        return False
+    config = configuration(run, experiment.setting).to_json()
+    if json.loads(path.read_text()) != json.loads(config):
+        raise ValueError(
+            "Argument `output` must hold no results of another configuration. "
+            f"Received: output={experiment.output}, with {path}"
+        )
+    return True
+
+
+def train_all(runs, experiment):
+    """Train the missing runs, and return whether all runs are finished.
+
+    The result is false if another process is still working on one of them.
+    """
+    for run in runs:
+        if not is_finished(run, experiment):
+            try:
+                train(run, experiment)
+            except InUseError:
+                print(f"{run.name}: another process is working on it", flush=True)
+    left = [run.name for run in runs if not is_finished(run, experiment)]
+    if left:
+        print(
+            f"To be finished by another process: {', '.join(left)}. After that the "
+            "same command writes the table and draws."
+        )
+    return not left
+
+
+def sweep(arm, experiment):
+    """Return the runs that choose the learning rate of an arm."""
+    rates = RATES[:2] if experiment.is_small else RATES
+    return [Run(arm, rate, SWEEP_SEED) for rate in rates]
+
+
+def best_rate(arm, experiment):
+    """Return the learning rate with the lowest validation error in a finished sweep."""
+    runs = sweep(arm, experiment)
+    return min(runs, key=lambda r: column(r, experiment, "val_top1_error")[-1]).rate
+
+
+def runs_of(arm, experiment, seeds=None):
+    """Return the runs of an arm at its best rate, one for each seed."""
+    rate = best_rate(arm, experiment)
+    return [Run(arm, rate, seed) for seed in seeds or experiment.seeds]
+
+
+def train_arms(arms, experiment, seeds=None):
+    """Train the sweep and the seeds of each arm, and return whether all are finished.
+
+    If another process is still working on the sweep of an arm, its seeds are left to a
+    later call.
+    """
+    finished = [
+        train_all(sweep(arm, experiment), experiment)
+        and train_all(runs_of(arm, experiment, seeds), experiment)
+        for arm in arms
+    ]
+    return all(finished)
+
+
+def table(run, experiment, name="metrics.csv"):
+    """Return the rows of a table of a finished run."""
+    return read_csv(experiment.output / "runs" / run.name / name)
+
+
+def column(run, experiment, name):
+    """Return a metric of a finished run after each epoch."""
+    return [row[name] for row in table(run, experiment)]
+
+
+def last(runs, experiment, name):
+    """Return a metric of each run after its last epoch."""
+    return [column(run, experiment, name)[-1] for run in runs]
+
+
+def is_flat(runs, experiment):
+    """Return whether the training loss had stopped falling at the first learning rate.
+
+    That is, whether it fell by less than a tenth over the last five epochs before the
+    rate was lowered.
+    """
+    epochs = configuration(runs[0], experiment.setting).schedule.epochs[0] - 1
+    losses = [column(run, experiment, "loss") for run in runs]
+    before, after = (
+        statistics.mean(loss[max(0, epoch)] for loss in losses)
+        for epoch in (epochs - 6, epochs - 1)
+    )
+    return after > 0.9 * before
+
+
+def load(run, experiment):
+    """Return the trained model of a run."""
+    path = experiment.workdir / run.name / "model.keras"
+    if not path.exists():
+        raise ValueError(
+            "Argument `workdir` must be the folder in which the run was trained. To "
+            "train it again, remove the folder of its results. "
+            f"Received: workdir={experiment.workdir}, without {path}"
+        )
+    return keras.saving.load_model(path, compile=False)
