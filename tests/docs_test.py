@@ -1,4 +1,4 @@
-"""What the documentation says holds: examples run, paths exist, imports are light."""
+"""The documentation is correct: examples run, and paths and commands exist."""
 
 import doctest
 import importlib
@@ -30,7 +30,7 @@ SOURCES = [
     *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")),
 ]
 
-# The namespaces that other backends do without.
+# The namespaces that need TensorFlow.
 TENSORFLOW_ONLY = (
     "keras_prelu.callbacks",
     "keras_prelu.data",
@@ -41,7 +41,7 @@ TENSORFLOW_ONLY = (
 
 
 def documented_objects():
-    """Yields every object of the package whose docstring has an example."""
+    """Yield every object of the package whose docstring has an example."""
     seen = set()
     for module in pkgutil.walk_packages(keras_prelu.__path__, "keras_prelu."):
         if module.name.endswith("__main__"):
@@ -66,7 +66,7 @@ def documented_objects():
 
 
 def make_photos(folder):
-    """Makes the folder of pictures that the examples read: two classes, four each."""
+    """Make the folder of images that the examples read: two classes of four images."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_examples_run(home, text, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-def test_only_what_needs_a_prepared_set_has_examples_that_do_not_run():
+def test_only_examples_with_a_prepared_data_set_do_not_run():
     skipped = [case.id for case in documented_objects() if "+SKIP" in case.values[1]]
     assert set(skipped) <= {
         "keras_prelu.data.shapes_dataset.shapes",
@@ -96,7 +96,7 @@ def test_only_what_needs_a_prepared_set_has_examples_that_do_not_run():
 
 
 def missing_paths(text):
-    """Returns the paths in a text that do not exist, with or without their folder."""
+    """Return the paths in a text that do not exist, with or without their folder."""
     text = re.sub(r"/\n\s*", "/", text)  # a line break can cut a path
     # A path that begins with `..` is relative to its page.
     paths = re.findall(rf"(?<![\w/.])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]", text)
@@ -109,7 +109,7 @@ def missing_paths(text):
 
 
 def missing_modules(text):
-    """Returns the modules of `python -m` commands in a text that do not exist."""
+    """Return the modules of `python -m` commands in a text that do not exist."""
     modules = re.findall(
         rf"python -m ((?:{'|'.join(FOLDERS)})\.[\w.]*\w)(?!\w|\.\S)", text
     )

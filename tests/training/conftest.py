@@ -1,4 +1,4 @@
-"""The program of training/ within the process of the tests."""
+"""training.train within the process of the tests."""
 
 import json
 import sys
@@ -10,12 +10,12 @@ from loopback import free_ports
 
 @pytest.fixture
 def command_line(monkeypatch):
-    """Returns a function that does what a command line of training.train would."""
+    """Return a function that runs a command line of training.train."""
     from training import train
 
     def run(command):
         for name in list(flags.FLAGS):
-            if name.startswith("config."):  # of the overrides of an earlier command
+            if name.startswith("config."):  # an override of an earlier command
                 delattr(flags.FLAGS, name)
         monkeypatch.setattr(sys, "argv", command)
         train.parse(command[1:])  # without `-m`
@@ -26,7 +26,7 @@ def command_line(monkeypatch):
 
 @pytest.fixture
 def free_cluster(monkeypatch):
-    """A cluster of two workers with this process as the first; two addresses."""
+    """The addresses of a cluster of two workers, of which this process is the first."""
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     task = {"type": "worker", "index": 0}
     cluster = {"cluster": {"worker": addresses}, "task": task}

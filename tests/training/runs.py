@@ -1,4 +1,4 @@
-"""Runs of training.train on a few small pictures, as a user would start them."""
+"""Runs of training.train on a few small images, as a user would start them."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ FINE_TUNING = RECIPE.with_name("finetune_directory.py")
 
 
 def make_images(folder, train=24, validation=10):
-    """A folder of pictures in two classes, told apart by their brightness."""
+    """Make a folder of images in two classes that differ in brightness."""
     rng = np.random.default_rng(0)
     for split, count in (("train", train), ("validation", validation)):
         for label, name in enumerate(("dark", "light")):
@@ -28,13 +28,13 @@ def make_images(folder, train=24, validation=10):
     return folder
 
 
-def arguments(pictures, workdir, *more, recipe=RECIPE):
-    """The command line of a run of two epochs of four steps."""
+def arguments(images, workdir, *more, recipe=RECIPE):
+    """Return the command line of a run of two epochs with four steps each."""
     return [
         *PROGRAM,
         f"--config={recipe}",
         f"--workdir={workdir}",
-        f"--config.data.path={pictures}",
+        f"--config.data.path={images}",
         "--config.data.image_size=32",
         "--config.data.scale=(32, 40)",
         "--config.data.eval_scale=36",
@@ -47,7 +47,7 @@ def arguments(pictures, workdir, *more, recipe=RECIPE):
 
 
 def environment():
-    """The present environment, for a process without accelerators."""
+    """Return the current environment, for a process without accelerators."""
     return {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "-1",
@@ -56,11 +56,11 @@ def environment():
 
 
 def start(*args, most_bytes=None):
-    """Starts a run; what it prints can be read from its `stdout`.
+    """Start a run, whose output can be read from its `stdout`.
 
     Args:
         args: The command line.
-        most_bytes: What each of its files may hold, as if the disk were full then.
+        most_bytes: Size limit of each of its files, to simulate a full disk.
     """
 
     def limit():
@@ -77,7 +77,7 @@ def start(*args, most_bytes=None):
 
 
 def finish(process, timeout=120):
-    """Waits for a run; returns its exit code and what it printed."""
+    """Wait for a run, and return its exit code and its output."""
     try:
         printed, _ = process.communicate(timeout=timeout)
     finally:
