@@ -1,7 +1,6 @@
 """What a run writes while it trains: tables of metrics and slopes, TensorBoard."""
 
 import contextlib
-import csv
 import pathlib
 
 import keras
@@ -9,7 +8,7 @@ from absl import logging
 
 from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
-from keras_prelu.files import replacing
+from keras_prelu.tables import write_csv
 
 
 class TableLog(keras.callbacks.Callback):
@@ -56,16 +55,7 @@ class TableLog(keras.callbacks.Callback):
         """Writes the file anew."""
         if self.path is None or not self.rows:
             return
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with replacing(self.path) as aside, aside.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names, lineterminator="\n")
-            writer.writeheader()
-            for row in self.rows:
-                writer.writerow({name: _shown(value) for name, value in row.items()})
-
-
-def _shown(value):
-    return f"{value:.7g}" if isinstance(value, float) else value
+        write_csv(self.path, self.rows, digits=7)
 
 
 def _learning_rate(logs, model):

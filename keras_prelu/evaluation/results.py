@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_prelu.tables import markdown
+
 TOP = 5
 
 
@@ -146,19 +148,18 @@ def table(evaluations):
         >>> found = SimpleNamespace(protocol="dense", by_scale={256: (0.2581, 0.0808)})
         >>> print(keras_prelu.evaluation.table([found]))
         | scale | dense |
-        |---|---|
+        | --- | --- |
         | 256 | 25.81 / 8.08 |
     """
-    rows = [["scale", *(found.protocol for found in evaluations)]]
+    rows = []
     for scale in evaluations[0].by_scale:
         rows.append(
             [str(scale), *(_pair(found.by_scale[scale]) for found in evaluations)]
         )
-    if len(rows) > 2:
+    if len(rows) > 1:
         pairs = [_pair((found.top1, found.top5)) for found in evaluations]
         rows.append(["multi-scale", *pairs])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    return markdown(["scale", *(found.protocol for found in evaluations)], rows)
 
 
 def _pair(pair):

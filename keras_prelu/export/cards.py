@@ -2,7 +2,7 @@
 
 import json
 
-from keras_prelu import model_surgery
+from keras_prelu import model_surgery, tables
 from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu.files import replacing
 
@@ -70,7 +70,7 @@ def _cell(value):
         return "; ".join(f"{key}: {_cell(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_cell, value))
-    return str(value).replace("|", r"\|").replace("\n", " ")
+    return str(value)
 
 
 def markdown(card):
@@ -80,16 +80,15 @@ def markdown(card):
         >>> print(markdown({"net": "model_a", "intended_use": "not stated"}))
         # Model card: model_a
         <BLANKLINE>
-        | | |
-        |---|---|
+        |  |  |
+        | --- | --- |
         | net | model_a |
         | intended use | not stated |
         <BLANKLINE>
     """
-    rows = [f"| {key.replace('_', ' ')} | {_cell(card[key])} |" for key in card]
-    return "\n".join(
-        [f"# Model card: {card['net']}", "", "| | |", "|---|---|", *rows, ""]
-    )
+    rows = [(key.replace("_", " "), _cell(card[key])) for key in card]
+    table = tables.markdown(("", ""), rows)
+    return f"# Model card: {card['net']}\n\n{table}\n"
 
 
 def write(card, stem):
