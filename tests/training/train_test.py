@@ -129,6 +129,10 @@ def refused(command_line, capsys):
         (["--config.model.weights=none.h5"], "Received: weights='none.h5'"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
         ([f"--config={RECIPE}x"], "No such file"),
+        (
+            [f"--config={RECIPE.with_name('imagenet.py')}:model_x"],
+            "error: ValueError: The recipe's model must be one of model_a, ",
+        ),
     ],
 )
 def test_bad_input_is_reported_in_one_line_before_the_first_step(
@@ -163,6 +167,22 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
         refused(arguments(images, tmp_path / str(count), NOT_DETERMINISTIC))
     for first, second in zip(*starts, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_the_training_pipeline_is_built_once_at_a_fresh_start(
+    tmp_path, images, command_line, monkeypatch
+):
+    from training import train
+
+    build, starts = train.from_recipe.train_batches, []
+
+    def count(config, source, strategy, start_step, watch):
+        starts.append(start_step)
+        return build(config, source, strategy, start_step, watch)
+
+    monkeypatch.setattr(train.from_recipe, "train_batches", count)
+    command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
+    assert starts == [0]
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(
