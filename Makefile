@@ -19,11 +19,11 @@ demo: .make/train .make/serving
 	  --workdir=runs/quickstart
 	$(BIN)/python -m applications.serving.export --workdir=runs/quickstart \
 	  --output=runs/served/prelu
-	@echo "Pictures of the run: runs/quickstart/report/; its tables beside them"
+	@echo "Figures of the run: runs/quickstart/report/; its tables beside them"
 	@echo "Test it as the paper does: $(BIN)/python -m training.evaluate" \
 	  "--workdir=runs/quickstart --protocol=center,ten_view,dense --scales=54"
 	@echo "Serve it: applications/serving/README.md"
-	@echo "Fine-tune it on your pictures: applications/finetune/README.md"
+	@echo "Fine-tune it on your images: applications/finetune/README.md"
 
 # Runs the notebook from top to bottom, as CI does.
 notebook: .make/notebook

@@ -59,7 +59,7 @@ def read_csv(path: PathLike) -> list[dict[str, Any]]:
     Returns:
         One dict per row. Cells that hold a number are integers or floats.
     """
-    with pathlib.Path(path).open(newline="") as file:
+    with pathlib.Path(path).open(newline="", encoding="utf-8") as file:
         return [
             {name: _parsed(cell) for name, cell in row.items()}
             for row in csv.DictReader(file)
@@ -84,7 +84,10 @@ def write_csv(path: PathLike, rows: Sequence[Mapping[str, Any]], digits: int) ->
         digits: Number of significant digits of floats.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    with replacing(path) as aside, aside.open("w", newline="") as file:
+    with (
+        replacing(path) as aside,
+        aside.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         for row in rows:

@@ -1,4 +1,4 @@
-"""What the documentation says holds: examples run, paths exist, imports are light."""
+"""The documentation is correct: examples run, and paths and commands exist."""
 
 import doctest
 import importlib
@@ -30,7 +30,7 @@ SOURCES = [
     *sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")),
 ]
 
-# The namespaces that other backends do without.
+# The namespaces that need TensorFlow.
 TENSORFLOW_ONLY = (
     "keras_prelu.callbacks",
     "keras_prelu.data",
@@ -87,7 +87,7 @@ def test_examples_run(home, text, tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-def test_only_what_needs_a_prepared_set_has_examples_that_do_not_run():
+def test_only_examples_with_a_prepared_data_set_do_not_run():
     skipped = [case.id for case in documented_objects() if "+SKIP" in case.values[1]]
     assert set(skipped) <= {
         "keras_prelu.data.shapes_dataset.shapes",

@@ -30,6 +30,7 @@ def quiet_import():
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     absl_logging.get_absl_handler().addFilter(_is_shown)
+    logging.getLogger("tensorflow").addFilter(_is_shown)
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)

@@ -63,6 +63,8 @@ def end(error, code, advice=""):
         return
     is_key = isinstance(error, KeyError)  # its text is only the key
     text = f"unknown key {error.args[0]}" if is_key else str(error)
+    if isinstance(error, flags.Error) and "Traceback" in text:
+        text = text.splitlines()[-1]  # the error of a recipe, without its traceback
     text = textwrap.shorten(text, 1000) + advice
     print(f"error: {text} (--traceback shows where)", file=sys.stderr)
     sys.exit(code)

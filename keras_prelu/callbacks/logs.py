@@ -1,7 +1,6 @@
 """The files that a run writes while it trains: CSV tables and TensorBoard events."""
 
 import contextlib
-import csv
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from absl import logging
 
 from keras_prelu import on_use
 from keras_prelu.analysis.slopes import layer_slopes, slopes
-from keras_prelu.files import replacing
+from keras_prelu.tables import write_csv
 from keras_prelu.types import PathLike
 
 __all__ = ["MetricsLog", "SlopesLog", "TableLog", "TensorBoardLog"]
@@ -70,16 +69,7 @@ class TableLog(keras.callbacks.Callback):
         """Write the file."""
         if self.path is None or not self.rows:
             return
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        with replacing(self.path) as aside, aside.open("w", newline="") as file:
-            writer = csv.DictWriter(file, names, lineterminator="\n")
-            writer.writeheader()
-            for row in self.rows:
-                writer.writerow({name: _shown(value) for name, value in row.items()})
-
-
-def _shown(value):
-    return f"{value:.7g}" if isinstance(value, float) else value
+        write_csv(self.path, self.rows, digits=7)
 
 
 def _learning_rate(logs, model):

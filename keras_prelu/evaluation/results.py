@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prelu.evaluation.ranking import TOP, errors
+from keras_prelu.tables import markdown
 
 if TYPE_CHECKING:
     from keras_prelu.data.sources import Source
@@ -145,16 +146,16 @@ def table(evaluations: Sequence[Evaluation]) -> str:
         ... )
         >>> print(keras_prelu.evaluation.table([evaluation]))
         | scale | dense |
-        |---|---|
+        | --- | --- |
         | 256 | 25.81 / 8.08 |
     """
-    rows = [["scale", *(evaluation.protocol for evaluation in evaluations)]]
-    for scale in evaluations[0].by_scale:
-        rows.append([str(scale), *(_cell(x, *x.by_scale[scale]) for x in evaluations)])
-    if len(rows) > 2:
+    rows = [
+        [str(scale), *(_cell(x, *x.by_scale[scale]) for x in evaluations)]
+        for scale in evaluations[0].by_scale
+    ]
+    if len(rows) > 1:
         rows.append(["multi-scale", *(_cell(x, x.top1, x.top5) for x in evaluations)])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+    return markdown(["scale", *(x.protocol for x in evaluations)], rows)
 
 
 def _cell(evaluation, top1, top5):

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_prelu import model_surgery
+from keras_prelu import model_surgery, tables
 from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu.files import replacing
 
@@ -87,7 +87,7 @@ def _cell(value):
         return ", ".join(map(_cell, value))
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).replace("|", r"\|").replace("\n", " ")
+    return str(value)
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -97,16 +97,15 @@ def markdown(card: Mapping[str, Any]) -> str:
         >>> print(markdown({"net": "model_a", "scores": {"top1_error": 0.0210000002}}))
         # Model card: model_a
         <BLANKLINE>
-        | | |
-        |---|---|
+        |  |  |
+        | --- | --- |
         | net | model_a |
         | scores | top1_error: 0.021 |
         <BLANKLINE>
     """
-    rows = [f"| {key.replace('_', ' ')} | {_cell(card[key])} |" for key in card]
-    return "\n".join(
-        [f"# Model card: {card['net']}", "", "| | |", "|---|---|", *rows, ""]
-    )
+    rows = [(key.replace("_", " "), _cell(card[key])) for key in card]
+    table = tables.markdown(("", ""), rows)
+    return f"# Model card: {card['net']}\n\n{table}\n"
 
 
 def write(card: Mapping[str, Any], stem: pathlib.Path) -> None:

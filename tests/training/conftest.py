@@ -1,4 +1,4 @@
-"""The program of training/ within the process of the tests."""
+"""training.train within the process of the tests."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ def command_line(monkeypatch):
 
     def run(command):
         for name in list(flags.FLAGS):
-            if name.startswith("config."):  # of the overrides of an earlier command
+            if name.startswith("config."):  # an override of an earlier command
                 delattr(flags.FLAGS, name)
         monkeypatch.setattr(sys, "argv", command)
         train.parse(command[1:])  # without `-m`

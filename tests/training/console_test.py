@@ -15,13 +15,14 @@ from training import console
 with console.quiet_import():
     os.write(2, b"I0000 00:00:1795574425.940717 1481 port.cc:153] oneDNN is on\\n")
     os.write(2, b"something else\\n")
-    import keras
+    import tensorflow as tf
 from absl import app, logging
 
 def main(_):
     logging.set_verbosity(logging.INFO)
     print("level", os.environ.get("TF_CPP_MIN_LOG_LEVEL"))
     logging.info("INFO of another library")
+    tf.get_logger().info("INFO of another logger")
     logging.warning("WARNING of another library")
     raise KeyError("bug")
 

@@ -1,4 +1,4 @@
-"""What is wrong with the images themselves ends the programs in one line."""
+"""Errors in the images end the programs in one line."""
 
 import os
 
@@ -8,7 +8,7 @@ from runs import FINE_TUNING, RECIPE, arguments, make_images
 from keras_prelu import applications, data, evaluation
 
 pytestmark = pytest.mark.tensorflow_only
-# It could not be taken back within the process of the tests.
+# TensorFlow cannot leave its deterministic mode within a process.
 SCRATCH = ["--config.deterministic=False"]
 FINE = ["--config.model.weights=", "--config.finetune.head_epochs=1"]
 
@@ -20,7 +20,7 @@ FINE = ["--config.model.weights=", "--config.finetune.head_epochs=1"]
     ids=["from scratch", "fine-tuning"],
 )
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_file_that_vanishes_ends_a_run_in_a_line(
+def test_a_file_that_vanishes_ends_a_run_in_one_line(
     recipe, more, split, tmp_path, command_line, monkeypatch, capsys
 ):
     from training import train
@@ -45,7 +45,7 @@ def test_a_file_that_vanishes_ends_a_run_in_a_line(
     )
 
 
-def test_an_evaluation_raises_what_is_wrong_with_the_data(tmp_path):
+def test_an_evaluation_raises_data_errors(tmp_path):
     source = data.from_directory(make_images(tmp_path) / "validation")
     os.remove(source.paths[4])  # noqa: PTH107
     model = applications.Model14(width=1 / 64, classes=2, input_shape=(32, 32, 3))

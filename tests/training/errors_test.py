@@ -1,4 +1,4 @@
-"""A user's mistake ends in one line; a bug of ours is never called one."""
+"""A user's mistake ends in one line, and a bug of the project does not."""
 
 import keras
 import numpy as np
@@ -63,7 +63,7 @@ def refused_checkpoint():
 
 
 @pytest.mark.parametrize(
-    ("mistake", "told"),
+    ("mistake", "text"),
     [
         (refused_path, "Received: path=/nowhere"),
         (refused_fraction, "Received: fraction=2.0"),
@@ -71,10 +71,10 @@ def refused_checkpoint():
         (refused_checkpoint, "seed: 0 before, 1 now"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(mistake, told, capsys):
+def test_a_mistake_is_reported_in_one_line(mistake, text, capsys):
     with pytest.raises(SystemExit) as stopped, errors.in_one_line():
         mistake()
     assert stopped.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
-    assert told in line
+    assert text in line

@@ -1,4 +1,4 @@
-"""training.evaluate as its users start it."""
+"""training.evaluate, started by its users."""
 
 import json
 
@@ -15,29 +15,29 @@ EVALUATE = ("-m", "training.evaluate")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return make_images(tmp_path_factory.mktemp("pictures") / "set")
+def images(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("images") / "set")
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory, pictures):
+def workdir(tmp_path_factory, images):
     """Write the files of a run that an evaluation needs."""
     folder = tmp_path_factory.mktemp("run")
     model = ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
     model.save(folder / "model.keras")
-    config = {"path": str(pictures), "validation": "validation", "eval_scale": 36}
+    config = {"path": str(images), "validation": "validation", "eval_scale": 36}
     (folder / "config.json").write_text(json.dumps({"data": config}))
     return folder
 
 
-def expected(workdir, pictures, protocol, scales):
-    source = data.from_directory(pictures / "validation")
+def expected(workdir, images, protocol, scales):
+    source = data.from_directory(images / "validation")
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
-    found = evaluate(model, source, protocol, scales, flip=False, verbose=0)
-    return json.loads(json.dumps(found.summary()))
+    evaluation = evaluate(model, source, protocol, scales, flip=False, verbose=0)
+    return json.loads(json.dumps(evaluation.summary()))
 
 
-def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
+def test_a_run_is_evaluated_by_all_protocols(workdir, images):
     code, printed = finish(
         start(
             *EVALUATE,
@@ -48,10 +48,10 @@ def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
         )
     )
     assert code == 0, printed
-    found = json.loads((workdir / "evaluation.json").read_text())
-    assert list(found) == ["center", "ten_view", "dense"]
-    for protocol, summary in found.items():
-        assert summary == expected(workdir, pictures, protocol, (36, 44))
+    written = json.loads((workdir / "evaluation.json").read_text())
+    assert list(written) == ["center", "ten_view", "dense"]
+    for protocol, summary in written.items():
+        assert summary == expected(workdir, images, protocol, (36, 44))
     table = [line for line in printed.splitlines() if line.startswith("|")]
     assert table[0] == "| scale | center | ten_view | dense |"
     assert [line.split(" | ")[0] for line in table[2:]] == [
@@ -60,24 +60,24 @@ def test_a_run_is_evaluated_by_all_protocols(workdir, pictures):
         "| multi-scale",
     ]
     assert table[4].split(" | ")[3] == (
-        f"{100 * found['dense']['top1_error']:.2f} / n/a |"
+        f"{100 * written['dense']['top1_error']:.2f} / n/a |"
     )
     assert (workdir / "report" / "examples.png").stat().st_size > 5000
 
 
-def test_an_ensemble_of_equal_runs_is_the_run(workdir, pictures, tmp_path):
+def test_an_ensemble_of_equal_runs_is_the_run(workdir, images, tmp_path):
     ensemble = f"--ensemble={workdir},{workdir}"
     code, printed = finish(
         start(*EVALUATE, ensemble, "--noflip", f"--output={tmp_path}")
     )
     assert code == 0, printed
     two = json.loads((tmp_path / "evaluation.json").read_text())["center"]
-    one = expected(workdir, pictures, "center", (36,))
+    one = expected(workdir, images, "center", (36,))
     assert (one.pop("models"), two.pop("models")) == (1, 2)
     assert one == two
 
 
-def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
+def test_weights_of_a_run_are_evaluated_alike(workdir, images, tmp_path):
     """Without mirror images by default, as in the report of a run."""
     code, printed = finish(
         start(
@@ -86,14 +86,14 @@ def test_weights_of_a_run_are_evaluated_alike(workdir, pictures, tmp_path):
             "--model=model_a",
             "--width=0.03125",
             "--image_size=32",
-            f"--data={pictures}",
+            f"--data={images}",
             "--scales=36",
             f"--output={tmp_path}",
         )
     )
     assert code == 0, printed
-    found = json.loads((tmp_path / "evaluation.json").read_text())["center"]
-    assert found == expected(workdir, pictures, "center", (36,))
+    written = json.loads((tmp_path / "evaluation.json").read_text())["center"]
+    assert written == expected(workdir, images, "center", (36,))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The experiments, at a size of seconds, and what they compute from their runs."""
+"""The experiments at a size of seconds, and their computations."""
 
 import csv
 import inspect
@@ -47,7 +47,7 @@ def experiment(tmp_path):
 
 
 def pretend(run, experiment, errors, alphas=None):
-    """Leaves what a finished run leaves: two epochs with the given errors."""
+    """Write the files of a finished run: two epochs with the given errors."""
     folder = experiment.output / "runs" / run.name
     folder.mkdir(parents=True)
     names = ("loss", "top1_error", "val_loss", "val_top1_error", "val_top5_error")
@@ -64,7 +64,7 @@ def pretend(run, experiment, errors, alphas=None):
 
 
 def pretend_arm(arm, experiment, errors, alphas=None, sweep=(0.5, 0.4)):
-    """Leaves the runs of an arm: its sweep, then one for each seed."""
+    """Write the runs of an arm: its sweep, and one for each seed."""
     for run, error in zip(training_runs.sweep(arm, experiment), sweep, strict=True):
         pretend(run, experiment, [0.9, error])
     for seed, run in enumerate(training_runs.runs_of(arm, experiment)):
@@ -86,13 +86,13 @@ def test_a_run_is_trained_once(experiment, monkeypatch):
     assert training_runs.train_all([run], experiment)
     folder = experiment.output / "runs" / "model14-prelu-0.01-1"
     assert [row["epoch"] for row in rows_of(folder / "metrics.csv")] == ["1", "2"]
-    found = rows_of(folder / "slopes.csv")
-    assert [row["layer"] for row in found[13:]] == [f"prelu{x}" for x in slopes.PAPER]
+    rows = rows_of(folder / "slopes.csv")
+    assert [row["layer"] for row in rows[13:]] == [f"prelu{x}" for x in slopes.PAPER]
     model = training_runs.load(run, experiment)
-    last = [row["mean"] for row in found[13:]]
+    last = [row["mean"] for row in rows[13:]]
     alphas = [w.numpy().mean() for w in model.weights if w.name == "alpha"]
     np.testing.assert_allclose(np.array(last, float), alphas, rtol=1e-5)
-    # Equal loss is looked up in the weights of every epoch: the last are the model's.
+    # The weights of the last epoch are those of the model.
     kept, _ = training_runs.build(run, SMALL)
     kept.load_weights(experiment.workdir / run.name / "epochs" / "02.weights.h5")
     for one, other in zip(kept.get_weights(), model.get_weights(), strict=True):
@@ -105,7 +105,7 @@ def test_a_run_is_trained_once(experiment, monkeypatch):
         training_runs.train_all([run], other)
 
 
-def test_a_run_that_another_process_is_at_is_left_to_it(experiment, capsys):
+def test_a_run_of_another_process_is_left_to_it(experiment, capsys):
     run = training_runs.Run(training_runs.Arm("model14", "relu"), 0.01, 0)
     lock = Workdir(experiment.workdir / run.name)
     assert not training_runs.train_all([run], experiment)
@@ -134,7 +134,7 @@ def test_an_arm_is_trained_at_its_best_rate(experiment):
     assert training_runs.SWEEP_SEED not in [run.seed for run in runs]
 
 
-def test_a_sweep_that_another_process_is_at_is_left_to_it(experiment, monkeypatch):
+def test_a_sweep_of_another_process_is_left_to_it(experiment, monkeypatch):
     first, second = (training_runs.Arm("model14", name) for name in ("relu", "prelu"))
     pretend_arm(second, experiment, 0.3)
     lock = Workdir(experiment.workdir / training_runs.sweep(first, experiment)[0].name)
@@ -144,7 +144,7 @@ def test_a_sweep_that_another_process_is_at_is_left_to_it(experiment, monkeypatc
     assert training_runs.train_arms([second], experiment)
 
 
-def test_full_nets_end_in_maps_of_8_by_8_cells_and_clip_nothing():
+def test_full_models_end_in_8_by_8_cells_and_clip_no_gradient():
     for net in training_runs.SIDES:
         run = training_runs.Run(training_runs.Arm(net, "relu"), 0.01, 0)
         model, trained = training_runs.build(run, FULL)
@@ -184,14 +184,14 @@ def test_runs_differ_in_what_their_names_say():
 
 
 @pytest.mark.parametrize(("case", "decay"), [("learned", 0), ("decayed", 0.0005)])
-def test_slopes_decay_as_kernels_do_if_at_all(case, decay):
+def test_slopes_decay_like_kernels_or_not_at_all(case, decay):
     run = training_runs.Run(training_runs.Arm("model14", "prelu", slopes=case), 0.01, 0)
     _, trained = training_runs.build(run, SMALL)
     variables = [v for v in trained.trainable_variables if v.name == "alpha"]
     assert len(variables) == 13
     trained.optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
     for variable in variables:
-        # One step of 0.01 from 0.25, and nothing but the decay: 2 or 0 roundings.
+        # One step of 0.01 from 0.25 by decay alone, with at most two roundings.
         moved = 0.25 - variable.numpy().astype("float64")
         np.testing.assert_allclose(moved, 0.01 * decay * 0.25, rtol=0, atol=6e-8)
 
@@ -209,7 +209,7 @@ def test_a_verdict_needs_an_interval_without_zero():
     assert compare("higher", low, high, 1)["verdict"] == "opposite"
     wide = [0.1, 0.3, 0.2]
     assert compare("lower", wide, high, -1)["verdict"] == "cannot tell"
-    # That none was seen does not show that there is no difference.
+    # Not seeing a difference does not show that there is none.
     assert compare("equal", wide, high, 0)["verdict"] == "cannot tell"
     assert compare("equal", low, high, 0)["verdict"] == "opposite"
     assert compare("lower", [0.1] * 3, [0.2] * 3, -1)["low"] == pytest.approx(-0.1)
@@ -220,9 +220,9 @@ def test_rectifiers_are_compared_by_interval(experiment, monkeypatch):
         pretend_arm(arm, experiment, 0.4 - 0.1 * number)
     monkeypatch.setattr(rectifiers, "step_times", lambda experiment: [{"of_relu": 1}])
     rectifiers.run(experiment)
-    found = rows_of(experiment.output / "rectifiers.csv")
-    assert [row["rectifier"] for row in found] == list(rectifiers.RECTIFIERS)
-    for number, row in enumerate(found):
+    rows = rows_of(experiment.output / "rectifiers.csv")
+    assert [row["rectifier"] for row in rows] == list(rectifiers.RECTIFIERS)
+    for number, row in enumerate(rows):
         assert float(row["val_top1_error"]) == pytest.approx(0.5 - 0.1 * number)
         # Of 0.4 and 0.6 as a sample: sqrt(2) * 0.1
         assert float(row["val_top1_error_spread"]) == pytest.approx(0.14142, abs=1e-5)
@@ -242,7 +242,7 @@ def test_steps_are_timed(experiment, monkeypatch):
     assert 0 < row["milliseconds"] < 60_000
 
 
-def test_slopes_stand_beside_the_papers(experiment):
+def test_slopes_are_compared_with_the_papers(experiment):
     for form in slopes.FORMS:
         arm = training_runs.Arm("model14", form)
         pretend_arm(arm, experiment, 0.3, alphas=0.3)
@@ -250,10 +250,10 @@ def test_slopes_stand_beside_the_papers(experiment):
             assert run.rate == training_runs.best_rate(arm, experiment)
             pretend(run, experiment, [0.9, 0.3], [0.25, 0.01 + 0.001 * seed])
     slopes.run(experiment)
-    found = rows_of(experiment.output / "slopes.csv")
-    assert [row["layer"] for row in found][:2] == ["conv1", "conv2_1"]
-    assert (found[12]["layer"], found[12]["channel-wise, paper"]) == ("fc2", "0.075")
-    for row in found:
+    rows = rows_of(experiment.output / "slopes.csv")
+    assert [row["layer"] for row in rows][:2] == ["conv1", "conv2_1"]
+    assert (rows[12]["layer"], rows[12]["channel-wise, paper"]) == ("fc2", "0.075")
+    for row in rows:
         assert row["shared, without decay"] == "0.35"
         assert row["channel-wise, with decay"] == "0.0105"
     for row in rows_of(experiment.output / "slopes_errors.csv"):
@@ -301,12 +301,12 @@ def test_a_gaussian_moves_as_far_as_its_rectifier_says():
     x = np.random.default_rng(0).normal(size=1_000_000)
     for slope in (0.0, 0.25):
         y = np.where(x > 0, x, slope * x)
-        found = responses.gaussian_offset(slope)
-        assert found == pytest.approx(y.mean() / y.std(), rel=0.01)
+        offset = responses.gaussian_offset(slope)
+        assert offset == pytest.approx(y.mean() / y.std(), rel=0.01)
     assert responses.gaussian_offset(1.0) == 0
 
 
-def test_responses_of_trained_nets_are_those_of_analysis(experiment, monkeypatch):
+def test_responses_of_trained_models_are_those_of_analysis(experiment, monkeypatch):
     for arm in responses.ARMS.values():
         pretend_arm(arm, experiment, 0.3)
     built = []
@@ -319,9 +319,9 @@ def test_responses_of_trained_nets_are_those_of_analysis(experiment, monkeypatch
     monkeypatch.setattr(responses, "IMAGES", 16)
     responses.run(experiment)
     assert len(set(built)) == 3 * 4
-    found = rows_of(experiment.output / "responses.csv")
-    assert len(found) == 3 * 2 * 13
-    assert [row["layer"] for row in found][-2:] == ["fc1", "fc2"]
+    rows = rows_of(experiment.output / "responses.csv")
+    assert len(rows) == 3 * 2 * 13
+    assert [row["layer"] for row in rows][-2:] == ["fc1", "fc2"]
     # By hand, from the outputs of the same fresh nets.
     _, source = training_runs.sources(SMALL)
     x, _ = next(iter(data.eval_batches(source, 16, image_size=32, scale=36)))
@@ -331,18 +331,20 @@ def test_responses_of_trained_nets_are_those_of_analysis(experiment, monkeypatch
         layer = model.get_layer("prelu3_6").output
         values = keras.Model(model.inputs, layer).predict(x, verbose=0)
         offsets.append(abs(values.mean()) / values.std())
-    row = next(r for r in found if (r["rectifier"], r["layer"]) == ("PReLU", "conv3_6"))
+    row = next(r for r in rows if (r["rectifier"], r["layer"]) == ("PReLU", "conv3_6"))
     assert float(row["offset"]) == pytest.approx(np.mean(offsets), rel=1e-3)
     assert float(row["gaussian"]) == pytest.approx(0.4502, abs=1e-3)
-    # A unit of fc1 has more weights than there are images: no rank to speak of.
-    blocks = {row["layer"]: float(row["block"]) for row in found}
+    # A unit of fc1 has more weights than there are images.
+    blocks = {row["layer"]: float(row["block"]) for row in rows}
     assert math.isnan(blocks["fc1"])
     assert not math.isnan(blocks["conv2_1"])
     assert len(verdicts(experiment.output / "responses_claims.csv")) == 9
     assert (experiment.output / "responses.png").stat().st_size > 5000
 
 
-def test_nets_are_compared_in_the_first_epoch_of_equal_loss(experiment, monkeypatch):
+def test_networks_are_compared_in_the_first_epoch_of_equal_loss(
+    experiment, monkeypatch
+):
     relu, prelu = responses.ARMS.values()
     pretend_arm(relu, experiment, 0.5)  # ends at 0.5 and 0.7
     pretend_arm(prelu, experiment, 0.1)
@@ -362,13 +364,13 @@ def test_depths_are_compared(experiment):
     for number, case in enumerate(depth.CASES):
         pretend_arm(depth.arm(case), experiment, number / 10)
     depth.run(experiment)
-    found = rows_of(experiment.output / "depth.csv")
-    assert [(row["net"], row["initializer"]) for row in found] == depth.CASES
+    rows = rows_of(experiment.output / "depth.csv")
+    assert [(row["net"], row["initializer"]) for row in rows] == depth.CASES
     # The mean over two seeds, which are 0.2 apart.
-    losses = [float(row["last_loss"]) for row in found]
+    losses = [float(row["last_loss"]) for row in rows]
     np.testing.assert_allclose(losses, 0.1 + np.arange(9) / 10)
-    assert {row["first_loss"] for row in found} == {"0.9"}
-    assert {row["flat"] for row in found} == {"True"}
+    assert {row["first_loss"] for row in rows} == {"0.9"}
+    assert {row["flat"] for row in rows} == {"True"}
     assert len(verdicts(experiment.output / "depth_claims.csv")) == 7
     assert (experiment.output / "depth.png").stat().st_size > 5000
 
@@ -410,11 +412,11 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
     monkeypatch.setattr(ways_to_test, "evaluate", pretended)
     monkeypatch.setattr(training_runs, "load", lambda run, experiment: run)
     ways_to_test.run(experiment)
-    found = rows_of(experiment.output / "scales.csv")
-    assert [(row["way"], row["scale"]) for row in found] == [
+    rows = rows_of(experiment.output / "scales.csv")
+    assert [(row["way"], row["scale"]) for row in rows] == [
         (way, scale) for way in ways_to_test.WAYS for scale in ("37", "55", "69", "all")
     ]
-    by_way = {(row["way"], row["scale"]): row for row in found}
+    by_way = {(row["way"], row["scale"]): row for row in rows}
     first, flipped = by_way["five views", "37"], by_way["ten views", "37"]
     assert (first["relu_top1_error"], first["prelu_top1_error"]) == ("0.25", "0.65")
     assert flipped["prelu_top5_error"] == "0.275"
@@ -490,7 +492,7 @@ def test_a_table_is_filled_where_it_has_gaps(tmp_path):
     assert rows[0]["value"] == pytest.approx(1 / 3, abs=1e-5)
 
 
-def test_theory_says_what_a_layer_multiplies_variances_by():
+def test_theory_gives_the_factors_of_a_layer():
     kernel = np.zeros((3, 3, 64, 128))
     # The rule that fits keeps the one, and the other changes with the width.
     assert propagation.factors(kernel, 0.25, "fan_in") == pytest.approx((1, 2))
@@ -499,7 +501,7 @@ def test_theory_says_what_a_layer_multiplies_variances_by():
     assert propagation.factors(kernel, 1, "fan_in") == pytest.approx((0.53125, 1.0625))
 
 
-def test_signals_go_as_the_theory_says(experiment):
+def test_signals_follow_the_theory(experiment):
     rows = propagation.measure({"net": "model30", "rule": "Xavier"}, experiment)
     assert (len(rows), rows[0]["layer"], rows[-1]["layer"]) == (29, "conv1", "fc2")
     ratio = rows[-1]["forward"] / rows[0]["forward"]
@@ -510,14 +512,14 @@ def test_signals_go_as_the_theory_says(experiment):
 
 
 def test_a_deviation_of_a_hundredth_loses_the_papers_factor(experiment):
-    found = propagation.example(experiment)
+    example = propagation.example(experiment)
     paper = 5.9 * 4.2**2 * 2.9**2 * 2.1**4
-    assert found["kernels"] == 9
-    assert found["theory"] == pytest.approx(paper, rel=0.05)
-    assert 0.5 < found["measured"] / paper < 2
+    assert example["kernels"] == 9
+    assert example["theory"] == pytest.approx(paper, rel=0.05)
+    assert 0.5 < example["measured"] / paper < 2
 
 
-def test_costs_are_those_of_the_nets():
+def test_costs_are_those_of_the_models():
     net = gpu_scaling.all_nets()["model_a"]
     fc = 63 * 512 * 4096 + 4096 * 4096 + 4096 * 1000
     assert net.fc_multiply_adds == fc
@@ -527,7 +529,7 @@ def test_costs_are_those_of_the_nets():
 
 
 def simulated_ring(machine, gpus, size):
-    """Seconds of a ring, step by step: parts are passed on, then passed round."""
+    """Return the seconds of a ring, which sums parts and then distributes the sums."""
     have = [dict.fromkeys(range(gpus), 1) for _ in range(gpus)]  # sums of how many
     seconds = 0.0
     while any(count < gpus for parts in have for count in parts.values()):
@@ -544,8 +546,8 @@ def simulated_ring(machine, gpus, size):
 def test_a_ring_takes_as_long_as_its_steps():
     machine = gpu_scaling.P100
     for gpus in (2, 3, 8):
-        found = gpu_scaling.ring(machine, gpus, 700e6)
-        assert found == pytest.approx(simulated_ring(machine, gpus, 700e6))
+        seconds = gpu_scaling.ring(machine, gpus, 700e6)
+        assert seconds == pytest.approx(simulated_ring(machine, gpus, 700e6))
 
 
 def test_efficiency_falls_as_communication_grows():
@@ -564,7 +566,7 @@ def test_efficiency_falls_as_communication_grows():
     assert rest > 1024 * 6 * 65536 * net.fc_multiply_adds / machine.flops
 
 
-def test_nets_are_timed_beside_vgg(experiment, monkeypatch):
+def test_networks_are_timed_beside_vgg19(experiment, monkeypatch):
     for name, value in (("POLICIES", ["float32"]), ("PHASES", ["inference"])):
         monkeypatch.setattr(speed_beside_vgg19, name, value)
     rows = speed_beside_vgg19.times(
@@ -577,7 +579,7 @@ def test_nets_are_timed_beside_vgg(experiment, monkeypatch):
         assert row["of_vgg19"] == pytest.approx(ratio)
 
 
-def test_what_would_take_too_long_is_left_out(experiment, monkeypatch, capsys):
+def test_cells_that_would_take_too_long_are_left_out(experiment, monkeypatch, capsys):
     slow = ("mixed_bfloat16", "training")
 
     def times(cell, is_small):
@@ -620,7 +622,7 @@ def test_tables_of_the_pages_are_those_of_the_results():
         assert sum(f"<!-- {name} -->" in page for page in pages) == 1
 
 
-def test_what_is_said_of_the_tables_stands_in_them():
+def test_figures_in_the_text_are_in_the_tables():
     page = re.split(
         r"<!-- \w+ -->(.*?)<!-- end -->", tables.PAGES[0].read_text(), flags=re.S
     )

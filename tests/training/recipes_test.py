@@ -1,4 +1,4 @@
-"""Every recipe loads, has the paper's values, and no key of its own."""
+"""Each recipe loads, and has the keys and the values of the paper."""
 
 import importlib
 

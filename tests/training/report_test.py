@@ -1,4 +1,4 @@
-"""What a finished run draws, whatever its classes are called."""
+"""The figures of a finished run, with difficult names of classes."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from training import report
 
 pytestmark = pytest.mark.tensorflow_only
 
-# Half of a formula, which matplotlib would typeset, and bytes that are no UTF-8.
+# Half a formula, which matplotlib would typeset, and bytes that are not UTF-8.
 NAMES = [r"$\frac{x$ ^", "caf\udce9"]
 
 

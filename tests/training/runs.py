@@ -1,4 +1,4 @@
-"""Runs of training.train on a few small pictures, as a user would start them."""
+"""Runs of training.train on a few small images, as a user would start them."""
 
 import os
 import pathlib
@@ -28,13 +28,13 @@ def make_images(folder, train=24, validation=10):
     return folder
 
 
-def arguments(pictures, workdir, *more, recipe=RECIPE):
+def arguments(images, workdir, *more, recipe=RECIPE):
     """Return the command line of a run of two epochs of four steps."""
     return [
         *PROGRAM,
         f"--config={recipe}",
         f"--workdir={workdir}",
-        f"--config.data.path={pictures}",
+        f"--config.data.path={images}",
         "--config.data.image_size=32",
         "--config.data.scale=(32, 40)",
         "--config.data.eval_scale=36",
@@ -60,7 +60,7 @@ def start(*args, most_bytes=None):
 
     Args:
         args: The command line.
-        most_bytes: What each of its files may hold, as if the disk were full then.
+        most_bytes: Size limit of each of its files, to simulate a full disk.
     """
 
     def limit():

@@ -1,4 +1,4 @@
-"""training.train as its users start it, stop it, and start it wrongly."""
+"""training.train, started, stopped and started with mistakes by its users."""
 
 import csv
 import json
@@ -17,23 +17,23 @@ from keras_prelu.callbacks import PREEMPTED, Checkpoints
 from training.workdir import Workdir, read_config
 
 pytestmark = pytest.mark.tensorflow_only
-# Saves at every step: the more often, the more kills hit a save.
+# Save at every step, so that many kills hit a save.
 SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.fraction=1.0")
-# It could not be taken back within the process of the tests.
+# TensorFlow cannot leave its deterministic mode within a process.
 NOT_DETERMINISTIC = "--config.deterministic=False"
 FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return make_images(tmp_path_factory.mktemp("pictures") / "set")
+def images(tmp_path_factory):
+    return make_images(tmp_path_factory.mktemp("images") / "set")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, pictures):
+def finished(tmp_path_factory, images):
     """Return the folder of a run that nobody interrupted, and what it printed."""
     workdir = tmp_path_factory.mktemp("whole") / "run"
-    code, printed = finish(start(*arguments(pictures, workdir, *SAVING)))
+    code, printed = finish(start(*arguments(images, workdir, *SAVING)))
     assert code == 0, printed
     return workdir, printed
 
@@ -48,38 +48,38 @@ def state(workdir):
     }
 
 
-def test_a_run_explains_itself(finished, pictures):
+def test_a_run_explains_itself(finished, images):
     workdir, printed = finished
     config = json.loads((workdir / "config.json").read_text())
     assert config["model"]["width"] == 0.03
     command = shlex.split((workdir / "command.txt").read_text())
-    assert command == ["python", *arguments(pictures, workdir, *SAVING)]
+    assert command == ["python", *arguments(images, workdir, *SAVING)]
     rows = list(csv.DictReader((workdir / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
     assert evaluation["examples"] == 10
-    # The saved model is the one of the last epoch: both see the same centre crops.
+    # The saved model is that of the last epoch, and both see the same crops.
     assert evaluation["top1_error"] == pytest.approx(float(rows[1]["val_top1_error"]))
     speed = list(csv.DictReader((workdir / "speed.csv").open()))
     assert all(0 <= float(row["input_wait"]) <= 1 for row in speed)
     drawn = {path.name for path in (workdir / "report").iterdir()}
     assert drawn == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
     assert list((workdir / "tensorboard" / "validation").iterdir())
-    for told in (
+    for text in (
         "CPU",
         "1 replica(s)",
         "XLA off",
         "multiply-adds",
         "24 training images",
     ):
-        assert told in printed
+        assert text in printed
 
 
 @pytest.mark.slow
 def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
-    finished, pictures, tmp_path
+    finished, images, tmp_path
 ):
-    command = arguments(pictures, tmp_path, *SAVING)
+    command = arguments(images, tmp_path, *SAVING)
     preempted = start(*command)
     while not list(tmp_path.glob("checkpoints/step-*")):
         time.sleep(0.01)
@@ -92,7 +92,7 @@ def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
     assert before > 0
     for _ in range(2):
         killed = start(*command)
-        # It is about to restore and to train.
+        # Next it restores the checkpoint and trains.
         assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
         time.sleep(draw.uniform(0, 4))
         killed.kill()
@@ -129,19 +129,23 @@ def refused(command_line, capsys):
         (["--config.model.weights=none.h5"], "Received: weights='none.h5'"),
         (["--workdir=/proc/run"], "Received: workdir=/proc/run"),
         ([f"--config={RECIPE}x"], "No such file"),
+        (
+            [f"--config={RECIPE.with_name('imagenet.py')}:model_x"],
+            "error: ValueError: The recipe's model must be one of model_a, ",
+        ),
     ],
 )
-def test_bad_input_is_told_in_a_line_before_the_first_step(
-    more, message, pictures, tmp_path, refused
+def test_bad_input_is_reported_in_one_line_before_the_first_step(
+    more, message, images, tmp_path, refused
 ):
-    command = arguments(pictures, tmp_path / "run", NOT_DETERMINISTIC, *more)
+    command = arguments(images, tmp_path / "run", NOT_DETERMINISTIC, *more)
     line = refused(command)
     assert message in line
     assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_data_that_uses_random_numbers_up_do_not_change_the_start(
-    tmp_path, pictures, refused, monkeypatch
+    tmp_path, images, refused, monkeypatch
 ):
     from training import train
 
@@ -160,9 +164,25 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
             return open_sources(config)
 
         monkeypatch.setattr(train.from_recipe, "open_sources", prepare)
-        refused(arguments(pictures, tmp_path / str(count), NOT_DETERMINISTIC))
+        refused(arguments(images, tmp_path / str(count), NOT_DETERMINISTIC))
     for first, second in zip(*starts, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_the_training_pipeline_is_built_once_at_a_fresh_start(
+    tmp_path, images, command_line, monkeypatch
+):
+    from training import train
+
+    build, starts = train.from_recipe.train_batches, []
+
+    def count(config, source, strategy, start_step, watch):
+        starts.append(start_step)
+        return build(config, source, strategy, start_step, watch)
+
+    monkeypatch.setattr(train.from_recipe, "train_batches", count)
+    command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
+    assert starts == [0]
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(
@@ -180,37 +200,37 @@ def test_another_configuration_is_refused_and_the_difference_shown(
 
 @pytest.fixture
 def copy(finished, tmp_path):
-    """A copy of the finished run, to change something in."""
+    """Return a copy of the finished run, for tests that change it."""
     return shutil.copytree(finished[0], tmp_path / "copy")
 
 
-def test_another_seed_is_refused_by_the_checkpoints_too(copy, pictures, refused):
+def test_another_seed_is_refused_by_the_checkpoints_too(copy, images, refused):
     (copy / "config.json").unlink()
-    line = refused(arguments(pictures, copy, *SAVING, "--config.seed=1"))
+    line = refused(arguments(images, copy, *SAVING, "--config.seed=1"))
     assert "config.seed: 0 before, 1 now" in line
     assert not (copy / "config.json").exists()
 
 
-def rename_class(pictures, before, now):
+def rename_class(images, before, now):
     for split in ("train", "validation"):
-        (pictures / split / before).rename(pictures / split / now)
+        (images / split / before).rename(images / split / now)
 
 
 @pytest.mark.parametrize("kept_in", ["data.json", "checkpoints"])
-def test_a_renamed_class_is_refused(kept_in, copy, pictures, refused):
+def test_a_renamed_class_is_refused(kept_in, copy, images, refused):
     if kept_in == "checkpoints":
         (copy / "data.json").unlink()
-    rename_class(pictures, "dark", "obscure")
+    rename_class(images, "dark", "obscure")
     try:
-        line = refused(arguments(pictures, copy, *SAVING))
+        line = refused(arguments(images, copy, *SAVING))
     finally:
-        rename_class(pictures, "obscure", "dark")
+        rename_class(images, "obscure", "dark")
     assert "train.class_names: without 'dark', with 'obscure'" in line
 
 
 @pytest.mark.parametrize("change", ["renamed", "added", "removed"])
-def test_a_file_that_comes_or_goes_is_refused(change, copy, pictures, refused):
-    folder = pictures / "train" / "light"
+def test_an_added_removed_or_renamed_file_is_refused(change, copy, images, refused):
+    folder = images / "train" / "light"
     first, other = folder / "0.png", folder / "00.png"
     kept = first.read_bytes()
     if change != "added":
@@ -218,7 +238,7 @@ def test_a_file_that_comes_or_goes_is_refused(change, copy, pictures, refused):
     if change != "removed":
         other.write_bytes(kept)
     try:
-        line = refused(arguments(pictures, copy, *SAVING))
+        line = refused(arguments(images, copy, *SAVING))
     finally:
         first.write_bytes(kept)
         other.unlink(missing_ok=True)
@@ -228,23 +248,23 @@ def test_a_file_that_comes_or_goes_is_refused(change, copy, pictures, refused):
 
 
 @pytest.mark.parametrize("content", ['{"seed": ', "[]", "\udcff"])
-def test_a_broken_configuration_is_named(content, copy, pictures, refused):
+def test_a_broken_configuration_is_named(content, copy, images, refused):
     path = copy / "config.json"
     path.write_bytes(content.encode(errors="surrogateescape"))
-    line = refused(arguments(pictures, copy, *SAVING))
+    line = refused(arguments(images, copy, *SAVING))
     assert f"{path} must" in line
     with pytest.raises(ValueError, match="config.json must"):
         read_config(copy)
 
 
 @pytest.mark.slow
-def test_a_full_disk_at_the_end_is_told_and_the_same_command_finishes(
-    copy, pictures, finished
+def test_a_full_disk_at_the_end_is_reported_and_the_same_command_finishes(
+    copy, images, finished
 ):
     for name in ("model.keras", "evaluation.json"):
         (copy / name).unlink()
     shutil.rmtree(copy / "report")
-    command = arguments(pictures, copy, *SAVING)
+    command = arguments(images, copy, *SAVING)
     code, printed = finish(start(*command, most_bytes=10_000))
     assert code == 74, printed
     assert "File too large; make room, and the same command finishes" in printed
@@ -257,13 +277,13 @@ def test_a_full_disk_at_the_end_is_told_and_the_same_command_finishes(
     assert drawn == {"curves.png", "slopes.png", "confusion.png", "examples.png"}
 
 
-def test_a_worker_whose_peer_never_starts_says_so_and_ends(
-    tmp_path, pictures, command_line, capsys, monkeypatch, free_cluster
+def test_a_worker_whose_peer_never_starts_reports_it_and_ends(
+    tmp_path, images, command_line, capsys, monkeypatch, free_cluster
 ):
     mine, other = free_cluster
     more = [NOT_DETERMINISTIC, "--config.distribution=multi_worker", "--wait=0.1"]
     with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
-        command_line(arguments(pictures, tmp_path, *more))
+        command_line(arguments(images, tmp_path, *more))
     assert stopped.value.code == PREEMPTED
     line = capsys.readouterr().err.splitlines()[-1]
     assert f"within 0.1 seconds. Received: nothing from {other}" in line
@@ -281,27 +301,23 @@ def test_workers_that_differ_are_all_refused(monkeypatch):
         train.refuse_different_workers(None, runs[0])
 
 
-def test_checkpoints_that_cannot_be_used_are_told_in_a_line(
-    tmp_path, pictures, refused
-):
+def test_unusable_checkpoints_are_reported_in_one_line(tmp_path, images, refused):
     torn = tmp_path / "checkpoints" / "step-000000004.npz"
     torn.parent.mkdir()
     torn.write_bytes(b"torn")
-    line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
+    line = refused(arguments(images, tmp_path, NOT_DETERMINISTIC))
     assert f"repair or delete them. Received: {torn}" in line
     assert torn.exists()
 
 
-def test_a_second_process_in_the_folder_is_refused(tmp_path, pictures, refused):
+def test_a_second_process_in_the_folder_is_refused(tmp_path, images, refused):
     first = Workdir(tmp_path)
-    line = refused(arguments(pictures, tmp_path, NOT_DETERMINISTIC))
+    line = refused(arguments(images, tmp_path, NOT_DETERMINISTIC))
     assert f"another process. Received: workdir={tmp_path}" in line
     assert first.is_chief
 
 
-def test_a_folder_of_pictures_is_divided_and_fine_tuned(
-    tmp_path, pictures, command_line
-):
+def test_a_folder_of_images_is_divided_and_fine_tuned(tmp_path, images, command_line):
     workdir = tmp_path / "run"
     more = (
         "--config.epochs=3",
@@ -311,7 +327,7 @@ def test_a_folder_of_pictures_is_divided_and_fine_tuned(
         "--config.finetune.class_weight=balanced",
         "--config.finetune.unfreeze_from=fc1",
     )
-    command_line(arguments(pictures / "train", workdir, *more, recipe=FINE_TUNING))
+    command_line(arguments(images / "train", workdir, *more, recipe=FINE_TUNING))
     rows = list(csv.DictReader((workdir / "metrics.csv").open()))
     rates = [float(row["learning_rate"]) for row in rows]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-3])
@@ -321,7 +337,7 @@ def test_a_folder_of_pictures_is_divided_and_fine_tuned(
     assert evaluation["top1_error"] == pytest.approx(best)
 
 
-def test_a_key_that_fine_tuning_does_not_have_is_refused(tmp_path, pictures, refused):
+def test_a_key_that_fine_tuning_does_not_have_is_refused(tmp_path, images, refused):
     wrong = "--config.optimizer.momentum=0.5"
-    line = refused(arguments(pictures, tmp_path, wrong, recipe=FINE_TUNING))
+    line = refused(arguments(images, tmp_path, wrong, recipe=FINE_TUNING))
     assert "unknown key 'optimizer'" in line

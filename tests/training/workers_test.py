@@ -1,4 +1,4 @@
-"""Two processes on this machine train as one does, and stop and go on together."""
+"""Two processes on one machine train like one process, and stop and resume together."""
 
 import shutil
 import time
@@ -11,7 +11,7 @@ from runs import arguments, finish, make_images, start
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
-# 16 training pictures and 8 for validation: whole batches of 4 a worker. 2 × 7 steps:
+# 16 training and 8 validation images: whole batches of 4 per worker. 2 × 7 steps:
 # workers agree every ten on whether to save, so there are checkpoints in mid-run. No
 # dropout, because each replica drops its own units.
 COMMON = (
@@ -28,15 +28,15 @@ SEVERAL = ("--config.distribution=multi_worker",)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures") / "set"
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images") / "set"
     return make_images(folder, train=16, validation=8)
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory, pictures):
+def pair(tmp_path_factory, images):
     workdir = tmp_path_factory.mktemp("pair") / "run"
-    workers = start_workers(arguments(pictures, workdir, *COMMON, *SEVERAL))
+    workers = start_workers(arguments(images, workdir, *COMMON, *SEVERAL))
     printed = outputs(workers)
     assert [worker.returncode for worker in workers] == [0, 0], "\n".join(printed)
     return workdir
@@ -48,8 +48,8 @@ def variables(folder):
     return arrays
 
 
-def test_two_workers_equal_one_process(pair, pictures, tmp_path):
-    code, printed = finish(start(*arguments(pictures, tmp_path, *COMMON)))
+def test_two_workers_train_like_one_process(pair, images, tmp_path):
+    code, printed = finish(start(*arguments(images, tmp_path, *COMMON)))
     assert code == 0, printed
     alone = variables(tmp_path / "checkpoints")
     first = variables(pair / "checkpoints")
@@ -64,8 +64,8 @@ def test_two_workers_equal_one_process(pair, pictures, tmp_path):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
 
 
-def test_a_killed_worker_stops_the_other_and_the_pair_goes_on(pair, pictures, tmp_path):
-    command = arguments(pictures, tmp_path, *COMMON, *SEVERAL)
+def test_a_killed_worker_stops_the_other_and_the_pair_resumes(pair, images, tmp_path):
+    command = arguments(images, tmp_path, *COMMON, *SEVERAL)
     first, second = start_workers(command)
     saved = [tmp_path / folder / "step-000000010.npz" for folder in FOLDERS]
     while not all(path.exists() for path in saved):
@@ -85,8 +85,8 @@ def test_a_killed_worker_stops_the_other_and_the_pair_goes_on(pair, pictures, tm
             np.testing.assert_array_equal(again[name], value, err_msg=name)
 
 
-def test_workers_with_different_seeds_both_end_with_code_2(pictures, tmp_path):
-    command = arguments(pictures, tmp_path, *COMMON, *SEVERAL)
+def test_workers_with_different_seeds_both_end_with_code_2(images, tmp_path):
+    command = arguments(images, tmp_path, *COMMON, *SEVERAL)
     workers = start_workers(command, more=[[], ["--config.seed=1"]])
     for worker, printed in zip(workers, outputs(workers), strict=True):
         assert worker.returncode == 2, printed
@@ -94,10 +94,10 @@ def test_workers_with_different_seeds_both_end_with_code_2(pictures, tmp_path):
     assert not (tmp_path / "config.json").exists()
 
 
-def test_a_worker_that_lost_its_checkpoints_stops_both(pair, pictures, tmp_path):
+def test_a_worker_that_lost_its_checkpoints_stops_both(pair, images, tmp_path):
     workdir = shutil.copytree(pair, tmp_path / "copy")
     shutil.rmtree(workdir / "checkpoints" / "worker-1")
-    workers = start_workers(arguments(pictures, workdir, *COMMON, *SEVERAL))
+    workers = start_workers(arguments(images, workdir, *COMMON, *SEVERAL))
     for worker, printed in zip(workers, outputs(workers), strict=True):
         assert worker.returncode == 2, printed
         assert "worker 0: 10, 14; worker 1: none" in printed
