@@ -19,7 +19,7 @@ _TENSORFLOW_MESSAGE = re.compile(
 
 @contextlib.contextmanager
 def quiet_import():
-    """Hide the messages of TensorFlow, which is to be imported within the block.
+    """Hide the messages of TensorFlow, which should be imported within the block.
 
     TensorFlow prints its first messages before it reads its log level. Its later
     messages and the INFO messages of other libraries stay hidden. Python's tracebacks

@@ -58,7 +58,7 @@ def test_a_run_explains_itself(finished, images):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
     assert evaluation["examples"] == 10
-    # The saved model is that of the last epoch, and both see the same crops.
+    # The model of the last epoch is saved, and both see the same crops.
     assert evaluation["top1_error"] == pytest.approx(float(rows[1]["val_top1_error"]))
     speed = list(csv.DictReader((workdir / "speed.csv").open()))
     assert all(0 <= float(row["input_wait"]) <= 1 for row in speed)

@@ -90,12 +90,13 @@ def first_try(results):
             row["rate"],
             row["width"],
             row["side"],
+            row["seed"],
             row["verdict"],
             ", ".join(str(row["losses"]).split()),
         ]
         for row in read_csv(results / "first_try.csv")
     ]
-    header = ["optimizer", "learning rate", "width", "image size", "verdict"]
+    header = ["optimizer", "learning rate", "width", "image size", "seed", "verdict"]
     return markdown([*header, "loss of each epoch"], rows)
 
 

@@ -50,7 +50,7 @@ def images(experiment):
 
 
 def factors(kernel, slope, mode):
-    """Return the factors of Eqns. 7 and 12 by which a layer multiplies variances.
+    """Return the factors with which a layer multiplies variances, by Eqns. 7 and 12.
 
     The first is for the responses on the way forward, the second for the gradients on
     the way backward.
@@ -176,7 +176,7 @@ def run(experiment):
     experiment.write("propagation_example", [example(experiment)])
     experiment.write_config(
         "propagation",
-        pictures=IMAGES,
+        images=IMAGES,
         image_size=images(experiment)[1],
         width=width(experiment),
         slope=SLOPE,

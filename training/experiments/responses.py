@@ -80,7 +80,7 @@ def measure(model, rectifier, images):
     """Return the measurements of each hidden layer, by its name.
 
     `offset` is measured at the rectifier's output, and `gaussian` is the value that the
-    rectifier alone causes. The Fisher information is that of the kernel before it.
+    rectifier alone causes. The Fisher information belongs to the kernel before it.
     """
     answers = {row.name: row for row in analysis.responses(model, images)}
     measured = {}
