@@ -50,7 +50,7 @@ _FLIP = flags.DEFINE_bool(
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images per batch.")
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write to; by default the folder of the run or of the weights."
+    "output", None, "Folder to write to; the folder of the run or weights by default."
 )
 
 
