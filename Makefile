@@ -51,6 +51,8 @@ lint: .make/dev
 
 docs: .make/docs
 	$(BIN)/zensical build --strict --clean
+	@! grep -rlE '<(script|link)[^>]* (src|href)="?https?:' site --include=*.html || \
+	  { echo "error: these pages load files from elsewhere"; exit 1; }
 
 package: .make/dev
 	$(BIN)/python tests/check_wheel.py
