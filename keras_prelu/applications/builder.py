@@ -92,7 +92,7 @@ class Architecture(NamedTuple):
         x = SpatialPyramidPooling(self.net.levels, name="spp")(x)
         for i in (1, 2):
             # fc1 has eight times as many inputs as outputs, so "fan_out" would amplify
-            # its responses, and a full-width net would not learn at a rate of 0.01.
+            # its responses and make training less stable.
             x = layers.Dense(
                 self.units(4096),
                 kernel_initializer=self.kernel_initializer("fan_in"),
