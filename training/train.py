@@ -101,7 +101,8 @@ def train(config):
                 config, train_data, strategy, step, progress.watch
             )
 
-        batches_from(0)
+        if workdir.is_new:
+            batches_from(0)
         validation_batches = from_recipe.eval_batches(config, validation_data, strategy)
 
     # Fit.
@@ -192,8 +193,8 @@ def describe(config, strategy, model, trained, train_data, validation_data):
         "Batches": f"{config.batch_size or 'chosen by fine_tune:'} images over all "
         f"replicas; {config.dtype}; XLA "
         f"{xla} ({'as configured' if is_asked_for else 'chosen by Keras'})",
-        "Data": f"{len(train_data):,} training images, {len(validation_data):,} "
-        f"validation images, {len(train_data.class_names)} classes",
+        "Data": f"{len(train_data):,} training images and {len(validation_data):,} "
+        f"validation images, bad ones included; {len(train_data.class_names)} classes",
     }
     print("\n".join(f"{k + ':':<9}{v}" for k, v in lines.items()), flush=True)
 

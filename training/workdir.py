@@ -50,6 +50,11 @@ class Workdir:
         folder = self.path / "checkpoints"
         return folder if self.is_chief else folder / f"worker-{self.worker}"
 
+    @property
+    def is_new(self):
+        """Whether no run has claimed the folder yet."""
+        return not (self.path / "config.json").exists()
+
     def log(self, name):
         """Return the path of a file that only worker 0 writes, `None` on others."""
         return self.path / name if self.is_chief else None

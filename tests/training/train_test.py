@@ -169,7 +169,7 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
         np.testing.assert_array_equal(first, second)
 
 
-def test_the_training_pipeline_is_built_once_at_a_fresh_start(
+def test_the_training_pipeline_is_built_once_at_each_start(
     tmp_path, images, command_line, monkeypatch
 ):
     from training import train
@@ -183,6 +183,8 @@ def test_the_training_pipeline_is_built_once_at_a_fresh_start(
     monkeypatch.setattr(train.from_recipe, "train_batches", count)
     command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
     assert starts == [0]
+    command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))  # resumes at the end
+    assert starts == [0, 8]
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(
