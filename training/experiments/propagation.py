@@ -161,7 +161,8 @@ def draw(rows, experiment):
         column[0].set_title(net)
     axes[0, 0].set_ylabel("variance of the response, first = 1")
     axes[1, 0].set_ylabel("variance of the gradient, last = 1")
-    axes[0, 0].legend(fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=12)
     figure.suptitle(
         "Untrained networks with PReLU (a = 0.25); dotted: theory, without pooling"
     )
