@@ -121,17 +121,12 @@ def build_from_specification(model: keras.Model, specification: Any) -> None:
         model: A compiled `keras.Model`.
         specification: The `element_spec` of its training data.
     """
-    if not hasattr(model, "_symbolic_build"):
-        raise AttributeError(
-            "Exact resume uses `keras.Model._symbolic_build`, which Keras "
-            f"{keras.version()} does not have. Install a version that keras_prelu was "
-            "tested with: pip install 'keras>=3.15,<3.17'"
-        )
+    build = internal(model, "_symbolic_build", "Exact resume")
     of_one_replica = keras.tree.map_structure(
         lambda spec: getattr(spec, "_value_specs", (spec,))[0], specification
     )
     with model.distribute_strategy.scope():
-        model._symbolic_build(data_batch=of_one_replica)
+        build(data_batch=of_one_replica)
 
 
 def _reduce_per_replica(values, strategy, reduction):
