@@ -15,6 +15,7 @@ import tensorflow as tf
 from loopback import outputs, start_workers
 
 from keras_prelu import distribution, keras_repairs
+from keras_prelu.data.pipeline_options import stream_options
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -85,6 +86,8 @@ def test_the_private_parts_of_keras_that_the_repairs_use_exist():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     assert hasattr(model, "_distribute_strategy")
     batches = tf.data.Dataset.from_tensors(tf.ones((2, 4)))
+    # TensorFlow's tuning thread could keep the iterator from ending.
+    batches = batches.with_options(stream_options())
     strategy = distribution.strategy("mirrored")
     iterator = trainer.TFEpochIterator(strategy, x=batches)
     assert hasattr(iterator._distributed_dataset, "element_spec")

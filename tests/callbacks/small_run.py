@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu import callbacks
+from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.optimizers import SGD
 
 EPOCHS, STEPS, BATCH = 4, 5, 8
@@ -76,14 +77,16 @@ def batches_from(step):
         y = tf.cast(tf.reduce_sum(x, axis=1) > 0, tf.int32)
         return x, y
 
-    return tf.data.Dataset.counter(start=step).map(batch)
+    # TensorFlow's tuning thread could keep an iterator from ending.
+    endless = tf.data.Dataset.counter(start=step).map(batch)
+    return endless.with_options(stream_options())
 
 
 def make_validation():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(20, 6)).astype("float32")
     data = tf.data.Dataset.from_tensor_slices((x, (x.sum(1) > 0).astype("int32")))
-    return data.batch(BATCH)
+    return data.batch(BATCH).with_options(stream_options())
 
 
 def run(workdir, extra=(), model=None, **resume):

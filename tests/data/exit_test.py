@@ -83,7 +83,7 @@ def test_a_process_ends_while_an_iterator_is_alive(images, mode, code):
 def test_fine_tuning_on_too_many_bad_files_ends_with_one_line(torn, tmp_path):
     codes, printed = _exits(
         "program",
-        ROOT / "training" / "train.py",
+        "training.train",
         f"--config={ROOT / 'training' / 'recipes' / 'finetune_directory.py'}",
         f"--workdir={tmp_path}",
         f"--config.data.path={torn}",
@@ -103,7 +103,7 @@ def test_evaluation_of_too_many_bad_files_ends_with_one_line(torn, tmp_path):
     model.save_weights(tmp_path / "some.weights.h5")
     codes, printed = _exits(
         "program",
-        ROOT / "training" / "evaluate.py",
+        "training.evaluate",
         f"--weights={tmp_path / 'some.weights.h5'}",
         "--model=model_a",
         f"--width={1 / 32}",

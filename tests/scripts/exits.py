@@ -52,11 +52,10 @@ def exception(folder):
     raise LookupError("of this test")
 
 
-def program(path, *arguments):
-    """Run a program."""
-    sys.path.insert(0, os.path.dirname(path))  # noqa: PTH120
-    sys.argv = [path, *arguments]
-    runpy.run_path(path, run_name="__main__")
+def program(module, *arguments):
+    """Run a program, as `python -m` does."""
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def wait(child, exiting):

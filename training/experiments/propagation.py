@@ -162,7 +162,7 @@ def draw(rows, experiment):
     axes[0, 0].set_ylabel("variance of the response, first = 1")
     axes[1, 0].set_ylabel("variance of the gradient, last = 1")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=12)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=12)
     figure.suptitle(
         "Untrained networks with PReLU (a = 0.25); dotted: theory, without pooling"
     )
