@@ -100,10 +100,15 @@ def first_try(results):
     return markdown([*header, "loss of each epoch"], rows)
 
 
-def propagation(results):
+def propagation_trained(results):
+    """Return the table of `propagation` for networks as the experiments train them."""
+    return propagation(results, "propagation_trained.csv")
+
+
+def propagation(results, file="propagation.csv"):
     """Return the table of ratios of variances between the first and last layers."""
     cells = {}
-    for row in read_csv(results / "propagation.csv"):
+    for row in read_csv(results / file):
         cells.setdefault((row["net"], row["rule"]), []).append(row)
     rows = []
     for (net, rule), layers in cells.items():

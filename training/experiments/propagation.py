@@ -4,9 +4,10 @@
 
 Measures the variance of each layer's response and gradient in all five networks with
 PReLU, at full width and 224x224, with five initializers of the kernels. Writes
-propagation.csv, propagation_example.csv (a standard deviation of 0.01) and, with the
-full setting, docs/images/propagation.png. The full setting takes about 10 minutes on
-two cores.
+propagation.csv, propagation_trained.csv (the widths and image sizes of the other
+experiments, the mean of ten draws of the weights), propagation_example.csv (a standard
+deviation of 0.01) and, with the full setting, docs/images/propagation.png. The full
+setting takes about 15 minutes on two cores.
 """
 
 import math
@@ -23,6 +24,7 @@ from training.experiments.experiment import fill, plt, program
 
 IMAGES = 2
 SEED = 0
+DRAWS = 10  # of the weights of narrow networks, whose variances vary more
 SLOPE = 0.25
 # Arguments of the initializer. A slope of 1 is Xavier's rule.
 RULES = {
@@ -36,17 +38,23 @@ RULES = {
 EXAMPLE = (64, 64, None, 128, 128, None, 256, 256, None, 512, 512, None, 512, 512)
 
 
-def width(experiment):
-    """Return the width of the networks."""
-    return 1 / 16 if experiment.is_small else 1.0
+def full_size(experiment):
+    """Return the width and the image size of the paper's networks."""
+    return (1 / 16, 64) if experiment.is_small else (1.0, 224)
 
 
-def images(experiment):
-    """Return the images to propagate, and their side."""
-    side = 64 if experiment.is_small else 224
+def trained_size(net, experiment):
+    """Return the width and the image size at which the experiments train a network."""
+    if experiment.is_small:
+        return 1 / 32, 32
+    return training_runs.WIDTHS[net], training_runs.SIDES[net]
+
+
+def images(experiment, side):
+    """Return the images to propagate."""
     _, source = training_runs.sources(experiment.setting)
     batches = data.eval_batches(source, IMAGES, image_size=side, scale=side * 8 // 7)
-    return next(iter(batches))[0].numpy(), side
+    return next(iter(batches))[0].numpy()
 
 
 def factors(kernel, slope, mode):
@@ -62,19 +70,31 @@ def factors(kernel, slope, mode):
     return gain * fan_in * variance, gain * fan_out * variance
 
 
-def measure(cell, experiment):
-    """Return the rows of a network with an initializer, measured and by theory.
+def measure(cell, experiment, width, side, draws=1):
+    """Return the rows of a network with an initializer: means over draws of weights."""
+    tables = [
+        measure_draw(cell, images(experiment, side), width, SEED + draw)
+        for draw in range(draws)
+    ]
+    return [
+        {
+            name: value if name == "layer" else float(np.mean([r[name] for r in rows]))
+            for name, value in rows[0].items()
+        }
+        for rows in zip(*tables, strict=True)
+    ]
+
+
+def measure_draw(cell, x, width, seed):
+    """Return the rows of one draw of the weights, measured and by theory.
 
     The theory covers convolutions and rectifiers, but not pooling and padding. It
     starts at the first layer forward, and at the last layer backward.
     """
     keras.backend.clear_session()
-    keras.utils.set_random_seed(SEED)
-    x, side = images(experiment)
+    keras.utils.set_random_seed(seed)
     model = CONSTRUCTORS[cell["net"]](
-        input_shape=(side, side, 3),
-        width=width(experiment),
-        classifier_activation=None,
+        input_shape=x.shape[1:], width=width, classifier_activation=None
     )
     rule = RULES[cell["rule"]]
     training_runs.initialize(model, HeNormal(**rule))
@@ -125,7 +145,8 @@ def example(experiment):
     The gradient passes nine kernels, from the response of the last convolution to the
     response of the first.
     """
-    x, side = images(experiment)
+    _, side = full_size(experiment)
+    x = images(experiment, side)
     shrunk = {}
     for std in (0.01, None):
         keras.utils.set_random_seed(1)
@@ -172,14 +193,26 @@ def draw(rows, experiment):
 def run(experiment):
     """Measure, write the tables and draw the figure."""
     cells = [{"net": net, "rule": rule} for net in CONSTRUCTORS for rule in RULES]
-    path = experiment.output / "propagation.csv"
-    rows = fill(path, cells, lambda cell: measure(cell, experiment))
+    width, side = full_size(experiment)
+    rows = fill(
+        experiment.output / "propagation.csv",
+        cells,
+        lambda cell: measure(cell, experiment, width, side),
+    )
+    fill(
+        experiment.output / "propagation_trained.csv",
+        [cell for cell in cells if cell["net"] in training_runs.WIDTHS],
+        lambda cell: measure(
+            cell, experiment, *trained_size(cell["net"], experiment), draws=DRAWS
+        ),
+    )
     experiment.write("propagation_example", [example(experiment)])
     experiment.write_config(
         "propagation",
         images=IMAGES,
-        image_size=images(experiment)[1],
-        width=width(experiment),
+        image_size=side,
+        width=width,
+        draws_at_trained_size=DRAWS,
         slope=SLOPE,
         seed=SEED,
         rules=RULES,

@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "start": "start",
     "first_try": "first_try",
     "propagation": "propagation",
+    "propagation_trained": "propagation",
     "propagation_example": "propagation",
     "rectifiers": "rectifiers",
     "slopes": "slopes",
