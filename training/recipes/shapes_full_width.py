@@ -9,7 +9,7 @@ are small (112x112, so that the last feature map has 7x7 cells) and the crops ke
 of the shape, since the question is whether the model learns, not how well.
 
 Hardware: two cores of an AMD EPYC server with AVX-512, no GPU. Time: 1.6 s per step.
-The score: 15.8 % top-1 error and a training loss of 1.13 after 1,000 of its 1,500 steps,
+The score: 15.8 % top-1 error and a training loss of 1.13 after 1,000 of 1,500 steps,
 where it was stopped; see docs/benchmarks.md.
 """
 
