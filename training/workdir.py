@@ -90,24 +90,23 @@ class Workdir:
 
 def read_config(workdir):
     """Return the configuration of a run, as a dict."""
-    path = pathlib.Path(workdir, "config.json")
-    if not path.is_file():
-        raise ValueError(
-            "Argument `workdir` must be the folder of a run, with its config.json in "
-            f"it. Received: workdir={workdir}"
-        )
-    return _read_json(path)
+    return _read_json(_file_of("a run", workdir, "config.json"))
 
 
 def load_model(workdir):
     """Return the trained model of a run."""
-    path = pathlib.Path(workdir, "model.keras")
+    path = _file_of("a finished run", workdir, "model.keras")
+    return keras.saving.load_model(path, compile=False)
+
+
+def _file_of(run, workdir, name):
+    path = pathlib.Path(workdir, name)
     if not path.is_file():
         raise ValueError(
-            "Argument `workdir` must be the folder of a finished run, with its "
-            f"model.keras in it. Received: workdir={workdir}"
+            f"Argument `workdir` must be the folder of {run}, with its {name} in it. "
+            f"Received: workdir={workdir}"
         )
-    return keras.saving.load_model(path, compile=False)
+    return path
 
 
 def _read_json(path):
