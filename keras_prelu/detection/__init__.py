@@ -1,0 +1,1 @@
+"""Object detection by Fast R-CNN on the nets of this package."""
