@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["areas", "clip", "decode_deltas", "encode_deltas", "intersections", "iou"]
 
-# The largest factor by which `decode_deltas` enlarges a side. Detectors that have hardly
-# learned return deltas whose exponential would overflow.
+# The largest factor by which `decode_deltas` enlarges a side. The deltas of a detector
+# that has hardly learned would overflow in the exponential.
 _LARGEST_FACTOR = 1000 / 16
 
 
@@ -105,8 +105,8 @@ def decode_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:
 
     Args:
         boxes: Array of shape `(..., 4)`.
-        deltas: Array of the same shape, see `encode_deltas`. No side grows by more than a
-            factor of 62.5.
+        deltas: Array of the same shape, see `encode_deltas`. No side grows by more than
+            a factor of 62.5.
 
     Returns:
         A float64 array of the same shape.
