@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["areas", "clip", "decode_deltas", "encode_deltas", "intersections", "iou"]
 
-# The largest factor by which `decode_deltas` enlarges a side. The deltas of a detector
-# that has hardly learned would overflow in the exponential.
+# `decode_deltas` enlarges a side by at most this factor. The exponential of the deltas of
+# a detector that has hardly learned would overflow.
 _LARGEST_FACTOR = 1000 / 16
 
 
