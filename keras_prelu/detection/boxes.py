@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["areas", "clip", "decode_deltas", "encode_deltas", "intersections", "iou"]
 
-# `decode_deltas` enlarges a side by at most this factor. The exponential of the deltas of
-# a detector that has hardly learned would overflow.
+# `decode_deltas` enlarges a side by at most this factor. A detector that has hardly
+# learned returns deltas whose exponential would overflow.
 _LARGEST_FACTOR = 1000 / 16
 
 
