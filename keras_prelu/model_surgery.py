@@ -9,6 +9,7 @@ from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 __all__ = [
     "ANY_SIZE_SIDE",
     "any_size",
+    "cell_centers",
     "ends_in_softmax",
     "input_size",
     "is_channels_first",
@@ -195,23 +196,82 @@ def margins(trunk: keras.Model) -> tuple[int, int, int] | None:
     """
     stride, before, after = 1, 0, 0
     for layer in trunk.layers:
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D)):
-            is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
-            (kernel, other) = layer.pool_size if is_pooling else layer.kernel_size
-            (step, other_step) = layer.strides
-            if kernel != other or step != other_step or layer.padding == "causal":
-                return None
-            if layer.padding == "same":
-                before += (kernel - 1) // 2 * stride
-                # Where the padding is odd, the end gets one more row than the start.
-                after += (kernel - 1 - max(kernel - step, 0) // 2) * stride
-            else:
-                after += (kernel - 1) * stride
-            stride *= step
-        elif isinstance(layer, keras.layers.ZeroPadding2D):
+        if isinstance(layer, keras.layers.ZeroPadding2D):
             # Padding moves the window of the next layer.
             (top, _), (left, _) = layer.padding
             before += max(top, left) * stride
         elif not _is_pointwise(layer):
-            return None
+            window = _window(layer)
+            if window is None:
+                return None
+            kernel, step, padding = window
+            if layer.padding == "same":
+                before += (kernel - 1) // 2 * stride
+                # Where the padding is odd, the end gets one more row than the start.
+                after += (kernel - 1 - padding) * stride
+            else:
+                after += (kernel - 1) * stride
+            stride *= step
     return stride, math.ceil(before / stride), math.ceil(after / stride)
+
+
+def _window(layer):
+    """Return the side, the step and the rows of padding before a layer's window.
+
+    The padding is that of maps whose sides are multiples of the step. Returns None if
+    the window is not square, or the layer has none.
+    """
+    if not isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D)):
+        return None
+    is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
+    (kernel, other) = layer.pool_size if is_pooling else layer.kernel_size
+    (step, other_step) = layer.strides
+    if kernel != other or step != other_step or layer.padding == "causal":
+        return None
+    padding = max(kernel - step, 0) // 2 if layer.padding == "same" else 0
+    return kernel, step, padding
+
+
+def cell_centers(trunk: keras.Model) -> tuple[int, float]:
+    """Compute where the receptive fields of a trunk's output cells have their centers.
+
+    Args:
+        trunk: A model of convolutions, such as the first result of `split`.
+
+    Returns:
+        A tuple `(stride, offset)`: the center of cell i is at `offset + i * stride`
+        pixels, for images whose sides are multiples of the stride. Positions are those
+        of edges: the center of the first pixel is at 0.5.
+
+    Raises:
+        ValueError: If the trunk has layers other than convolutions, poolings and
+            pointwise functions with square windows.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=2)
+        >>> trunk, *_ = split(model)
+        >>> cell_centers(trunk)
+        (16, 8.5)
+    """
+    stride, offset = 1, 0.5
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.ZeroPadding2D):
+            (top, _), (left, _) = layer.padding
+            if top != left:
+                raise _not_square(layer)
+            offset -= top * stride
+        elif not _is_pointwise(layer):
+            window = _window(layer)
+            if window is None:
+                raise _not_square(layer)
+            kernel, step, padding = window
+            offset += ((kernel - 1) / 2 - padding) * stride
+            stride *= step
+    return stride, offset
+
+
+def _not_square(layer):
+    return ValueError(
+        "Argument `model` must have convolutions and poolings with square windows and "
+        f"equal steps before its pyramid pooling. Received: a model with {layer!r}"
+    )

@@ -1,10 +1,11 @@
 """The questions that other modules ask about a model have one owner."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_prelu import model_surgery
-from keras_prelu.applications import Model14
+from keras_prelu.applications import CONSTRUCTORS, Model14
 from keras_prelu.finetuning import with_new_head
 
 
@@ -47,3 +48,34 @@ def test_a_head_that_ends_in_a_softmax_layer_is_replaced():
     model = keras.Sequential([keras.Input((4, 4, 3)), *layers])
     copy, head = with_new_head(model, 3)
     assert copy.get_layer(head[0]).kernel.shape == (48, 3)
+
+
+@pytest.mark.parametrize("name", sorted(CONSTRUCTORS))
+def test_cell_centers_are_those_of_the_pixels_that_a_cell_depends_on(name):
+    height, width = 48, 720
+    inputs = keras.Input((height, width, 1))
+    model = CONSTRUCTORS[name](
+        input_tensor=inputs,
+        width=1 / 64,
+        activation="relu",
+        include_preprocessing=False,
+    )
+    trunk, *_ = model_surgery.split(model)
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel.assign(np.full(layer.kernel.shape, 0.5))
+    columns = np.eye(width, dtype="float32")  # each image has one bright column
+    images = np.repeat(columns[:, None, :, None], height, axis=1)
+    maps = trunk.predict(images, batch_size=64, verbose=0)
+    stride, offset = model_surgery.cell_centers(trunk)
+    for cell in range(350 // stride, 350 // stride + 2):
+        pixels = np.flatnonzero(maps[:, 1, cell].max(axis=-1))
+        assert pixels[0] > 0 and pixels[-1] < width - 1  # no padding in it
+        assert (pixels[0] + pixels[-1] + 1) / 2 == offset + cell * stride
+
+
+def test_cell_centers_need_square_windows():
+    images = keras.Input((None, None, 3))
+    trunk = keras.Model(images, keras.layers.Conv2D(2, (3, 1))(images))
+    with pytest.raises(ValueError, match="square windows.*Received"):
+        model_surgery.cell_centers(trunk)

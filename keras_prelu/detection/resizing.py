@@ -68,7 +68,7 @@ def resize(
     check_sides(shorter_side, longest_side)
     height, width = image.shape[:2]
     by = factor(height, width, shorter_side, longest_side)
-    size = [max(1, round(side * by)) for side in (height, width)]
-    check_size(*size, when=" after resizing")
-    resized = np.asarray(resampled(image, (0, 0, height, width), size))
-    return resized, np.array([size[1] / width, size[0] / height] * 2)
+    rows, columns = (max(1, round(side * by)) for side in (height, width))
+    check_size(rows, columns, when=" after resizing")
+    resized = np.asarray(resampled(image, (0, 0, height, width), (rows, columns)))
+    return resized, np.array([columns / width, rows / height] * 2)

@@ -198,11 +198,12 @@ class RegionPooling(SpatialPyramidPooling):
                 "Argument `stride` must be a positive number. "
                 f"Received: stride={stride!r}"
             )
-        self.stride = stride
-        self.offset = stride / 2 if offset is None else offset
+        self.stride: float = stride
+        self.offset: float = stride / 2 if offset is None else offset
         self.input_spec = None
         bins = [(n, i, j) for n in self.levels for i in range(n) for j in range(n)]
-        self._grids, self._rows, self._columns = np.array(bins, "int32").T
+        # For each bin, the bins per side at its level, its row and its column.
+        self._grid_of_bins: np.ndarray = np.array(bins, "int32").T
 
     def build(self, maps_shape: Any, boxes_shape: Any) -> None:
         """Check the shapes."""
@@ -224,8 +225,9 @@ class RegionPooling(SpatialPyramidPooling):
             maps = ops.transpose(maps, (0, 2, 3, 1))
         height, width = ops.shape(maps)[1:3]
         boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
-        rows = self._bins(boxes[..., 1], boxes[..., 3], height, self._rows)
-        columns = self._bins(boxes[..., 0], boxes[..., 2], width, self._columns)
+        _, of_rows, of_columns = self._grid_of_bins
+        rows = self._bins(boxes[..., 1], boxes[..., 3], height, of_rows)
+        columns = self._bins(boxes[..., 0], boxes[..., 2], width, of_columns)
         pooled = _Windows(maps).maxima(*rows, *columns)
         shape = (-1, ops.shape(boxes)[1], self.bins * maps.shape[-1])
         return ops.reshape(pooled, shape)
@@ -234,9 +236,9 @@ class RegionPooling(SpatialPyramidPooling):
         """Return where bins start and stop along an axis, for each region."""
         start, stop = self._cells(start, stop, size)
         length = stop - start
-        grids = ops.convert_to_tensor(self._grids)
+        grids = self._grid_of_bins[0]
         first = ops.floor_divide(positions * length, grids)
-        last = ops.floor_divide((positions + 1) * length + (self._grids - 1), grids)
+        last = ops.floor_divide((positions + 1) * length + (grids - 1), grids)
         return start + first, start + last
 
     def _cells(self, start, stop, size):
