@@ -2,7 +2,7 @@
 
 The namespaces mirror those of Keras: `layers`, `initializers`, `optimizers`, `metrics`
 and `applications` hold what `keras.layers`, `keras.initializers` and so on would hold.
-`data`, `evaluation`, `analysis`, `finetuning`, `export`, `callbacks` and
+`data`, `evaluation`, `detection`, `analysis`, `finetuning`, `export`, `callbacks` and
 `distribution` hold the rest.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 # `import keras_prelu` is enough to load every model that this package can save.
 from keras_prelu import (
     data,
+    detection,
     evaluation,
     initializers,
     layers,
@@ -37,6 +38,7 @@ __all__ = [
     "applications",
     "callbacks",
     "data",
+    "detection",
     "distribution",
     "evaluation",
     "export",
