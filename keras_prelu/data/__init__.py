@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
+from keras_prelu.data.annotations import AnnotatedSource, AnnotatedSubset, Objects
 from keras_prelu.data.augmentation import Augmentation, augmented
 from keras_prelu.data.color import (
     IMAGENET_COMPONENTS,
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGENET_COMPONENTS",
+    "AnnotatedSource",
+    "AnnotatedSubset",
     "Augmentation",
     "ColorComponents",
     "DataError",
+    "Objects",
     "Source",
     "Subset",
     "TooManyBadImagesError",
