@@ -1,5 +1,6 @@
 """Datasets that TFDS's own builders prepare from toy files."""
 
+import hashlib
 import io
 import itertools
 import tarfile
@@ -158,6 +159,13 @@ def test_shapes_is_a_tfds_dataset_with_the_same_bits_every_time(few_shapes, tmp_
     assert validation["builder"] == "prelu_shapes/2.0.0"
     rendered = {render(name, (0, i)) for i, name in enumerate([*SHAPES] * 2)}
     assert {content for content, _ in images} == rendered
+
+
+def test_the_bits_of_shapes_do_not_change():
+    images = b"".join(render(name, (5, i)) for i, name in enumerate([*SHAPES] * 4))
+    assert hashlib.sha256(images).hexdigest() == (
+        "9688a7ec5fe7aa5b47879291d55633df3fc12ebe7f4c886768fe54388544b063"
+    ), "The renderer draws other shapes: give the dataset a new version"
 
 
 def test_shapes_vary_in_size_and_differ():
