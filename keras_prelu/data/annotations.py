@@ -18,7 +18,7 @@ __all__ = [
     "digest_of_objects",
 ]
 
-_TOLERANCE = 0.5  # in pixels, by which a box may reach outside the image
+_TOLERANCE = 0.5  # how far a box may reach outside the image, in pixels
 
 
 class Objects(NamedTuple):
@@ -154,7 +154,7 @@ def box_error(
     Args:
         box: Four numbers, `(x1, y1, x2, y2)`.
         size: Width and height of the image, or `None` if they are unknown.
-        tolerance: Number of pixels by which a box may reach outside. Defaults to 0.
+        tolerance: How far the box may reach outside, in pixels. Defaults to 0.
 
     Examples:
         >>> box_error((4, 0, 4, 2), size=(6, 4))
