@@ -93,6 +93,7 @@ def test_only_examples_with_a_prepared_data_set_do_not_run():
         "keras_prelu.data.scenes_dataset.scenes",
         "keras_prelu.data.shapes_dataset.shapes",
         "keras_prelu.data.tfds_source.from_tfds",
+        "keras_prelu.data.voc_dataset.voc",
     }
 
 

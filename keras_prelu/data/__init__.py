@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keras_prelu.data.shapes_dataset import shapes
     from keras_prelu.data.tfds_source import from_tfds
     from keras_prelu.data.training_batches import steps_per_epoch, train_batches
+    from keras_prelu.data.voc_dataset import voc
 
 __all__ = [
     "IMAGENET_COMPONENTS",
@@ -54,6 +55,7 @@ __all__ = [
     "split",
     "steps_per_epoch",
     "train_batches",
+    "voc",
 ]
 
 # The first three modules need TensorFlow, the others TensorFlow Datasets as well.
@@ -66,6 +68,7 @@ __getattr__, __dir__ = on_use.attach(
         "scenes_dataset": ("scenes",),
         "shapes_dataset": ("shapes",),
         "tfds_source": ("from_tfds",),
+        "voc_dataset": ("voc",),
     },
     renamed={"TooManyBadPicturesError": "TooManyBadImagesError"},
 )

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import itertools
-import tarfile
 
 import numpy as np
 import pytest
@@ -12,27 +11,13 @@ from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data.shapes_renderer import SHAPES, render
-from tests.data.conftest import encoded, wavy_image
+from tests.data.conftest import encoded, tar, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
 # Images of ImageNet whose format differs from their names, by class.
 CMYK = ("n02077923", "n02077923_14822.JPEG")
 PNG = ("n02105855", "n02105855_2933.JPEG")
-
-
-def _add(archive, name, content):
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(member, io.BytesIO(content))
-
-
-def _tar(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, content in files.items():
-            _add(archive, name, content)
-    return stream.getvalue()
 
 
 def _train_files():
@@ -55,15 +40,15 @@ def imagenet(request, tmp_path_factory):
     manual.mkdir(parents=True)
     files = _train_files()
     tars = {
-        f"{synset}.tar": _tar({n: c for (s, n), c in files.items() if s == synset})
+        f"{synset}.tar": tar({n: c for (s, n), c in files.items() if s == synset})
         for synset, _ in files
     }
-    (manual / "ILSVRC2012_img_train.tar").write_bytes(_tar(tars))
+    (manual / "ILSVRC2012_img_train.tar").write_bytes(tar(tars))
     validation = {
         f"ILSVRC2012_val_{number:08}.JPEG": encoded(wavy_image(40, 50, number))
         for number in range(1, 5)
     }
-    (manual / "ILSVRC2012_img_val.tar").write_bytes(_tar(validation))
+    (manual / "ILSVRC2012_img_val.tar").write_bytes(tar(validation))
     if request.param == "tfrecord":  # as a user may have prepared it before
         tfds.builder("imagenet2012", data_dir=data_dir).download_and_prepare()
     return data_dir, files
