@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
+from keras_prelu.data.annotations import AnnotatedSource, AnnotatedSubset, Objects
 from keras_prelu.data.augmentation import Augmentation, augmented
 from keras_prelu.data.color import (
     IMAGENET_COMPONENTS,
@@ -22,15 +23,20 @@ from keras_prelu.data.sources import Source, Subset, split
 if TYPE_CHECKING:
     from keras_prelu.data.bad_images import check
     from keras_prelu.data.evaluation_batches import eval_batches
+    from keras_prelu.data.scenes_dataset import scenes
     from keras_prelu.data.shapes_dataset import shapes
     from keras_prelu.data.tfds_source import from_tfds
     from keras_prelu.data.training_batches import steps_per_epoch, train_batches
+    from keras_prelu.data.voc_dataset import voc
 
 __all__ = [
     "IMAGENET_COMPONENTS",
+    "AnnotatedSource",
+    "AnnotatedSubset",
     "Augmentation",
     "ColorComponents",
     "DataError",
+    "Objects",
     "Source",
     "Subset",
     "TooManyBadImagesError",
@@ -44,21 +50,25 @@ __all__ = [
     "from_files",
     "from_tfds",
     "original_errors",
+    "scenes",
     "shapes",
     "split",
     "steps_per_epoch",
     "train_batches",
+    "voc",
 ]
 
-# The first three modules need TensorFlow, the other two TensorFlow Datasets as well.
+# The first three modules need TensorFlow, the others TensorFlow Datasets as well.
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
         "bad_images": ("check",),
         "evaluation_batches": ("eval_batches",),
         "training_batches": ("steps_per_epoch", "train_batches"),
+        "scenes_dataset": ("scenes",),
         "shapes_dataset": ("shapes",),
         "tfds_source": ("from_tfds",),
+        "voc_dataset": ("voc",),
     },
     renamed={"TooManyBadPicturesError": "TooManyBadImagesError"},
 )

@@ -4,10 +4,10 @@ After `import keras_prelu.data.shapes_dataset`, TFDS knows it as `"prelu_shapes"
 """
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow_datasets as tfds
 
+from keras_prelu.data.rendering import in_threads
 from keras_prelu.data.shapes_renderer import SHAPES, render
 from keras_prelu.data.tfds_source import TfdsSource, from_tfds
 from keras_prelu.types import PathLike
@@ -60,10 +60,7 @@ class PreluShapes(tfds.core.GeneratorBasedBuilder):
             image = io.BytesIO(render(name, (split, index)))
             return index, {"image": image, "label": name}
 
-        with ThreadPoolExecutor() as pool:
-            # In parts, so that images do not pile up before they are written.
-            for start in range(0, count, 256):
-                yield from pool.map(example, range(start, min(start + 256, count)))
+        return in_threads(example, count)
 
 
 def shapes(split: str, data_dir: PathLike | None = None) -> TfdsSource:

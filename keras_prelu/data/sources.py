@@ -65,7 +65,7 @@ class Source:
     def __len__(self) -> int:
         raise NotImplementedError
 
-    def __getitem__(self, index: int) -> tuple[bytes, int]:
+    def __getitem__(self, index: int) -> tuple[bytes, Any]:
         """Return `(bytes, label)` of an image."""
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class Source:
                 f"{self.max_bad} of {len(self)}:\n  {listing}"
             )
 
-    def read(self, index: int) -> tuple[bytes, int]:
+    def read(self, index: int) -> tuple[bytes, Any]:
         """Return `(bytes, label)` of an image after checking the label.
 
         Args:
@@ -158,18 +158,22 @@ class Source:
             UnreadableImageError: If the file of the image cannot be read.
             DataError: If the label is not a position in `class_names`.
         """
-        try:
-            data, label = self[index]
-        except OSError as error:
-            raise UnreadableImageError(
-                f"{self.describe(index)} cannot be read: {error.strerror or error}"
-            ) from error
+        data, label = self._read(index)
         if not 0 <= label < len(self.class_names):
             raise DataError(
                 f"Labels must be integers in 0 ... {len(self.class_names) - 1}. "
                 f"Received: label={label} of {self.describe(index)}"
             )
         return data, label
+
+    def _read(self, index):
+        """Return what `self[index]` does. A file that cannot be read is a DataError."""
+        try:
+            return self[index]
+        except OSError as error:
+            raise UnreadableImageError(
+                f"{self.describe(index)} cannot be read: {error.strerror or error}"
+            ) from error
 
 
 class Subset(Source):
@@ -190,6 +194,12 @@ class Subset(Source):
     def __init__(
         self, source: Source, indices: Iterable[int], max_bad: int | None = None
     ) -> None:
+        if hasattr(source, "objects") and not hasattr(self, "objects"):
+            raise TypeError(
+                "Argument `source` must be a source of labeled images. Use "
+                "`AnnotatedSubset` for images with boxes. "
+                f"Received: source={type(source).__name__}"
+            )
         super().__init__(source.class_names, max_bad)
         self._source = source
         self._indices = [int(index) for index in indices]
@@ -197,7 +207,7 @@ class Subset(Source):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> tuple[bytes, int]:
+    def __getitem__(self, index: int) -> tuple[bytes, Any]:
         return self._source[self._indices[index]]
 
     def describe(self, index: int) -> str:

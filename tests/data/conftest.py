@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import tarfile
 
 import numpy as np
 import pytest
@@ -40,6 +41,21 @@ def broken_jpeg(content):
     """Return a JPEG with a valid header and pixels that cannot be decoded."""
     tables = content.index(b"\xff\xc4")  # Huffman tables: claim 255 codes of one bit
     return content[: tables + 5] + b"\xff" + content[tables + 6 :]
+
+
+def tar(files):
+    """Return the bytes of a tar file.
+
+    Args:
+        files: Dict from names to contents.
+    """
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
 
 
 @pytest.fixture

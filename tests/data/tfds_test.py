@@ -1,8 +1,8 @@
 """Datasets that TFDS's own builders prepare from toy files."""
 
+import hashlib
 import io
 import itertools
-import tarfile
 
 import numpy as np
 import pytest
@@ -11,27 +11,13 @@ from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data.shapes_renderer import SHAPES, render
-from tests.data.conftest import encoded, wavy_image
+from tests.data.conftest import encoded, tar, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
 
 # Images of ImageNet whose format differs from their names, by class.
 CMYK = ("n02077923", "n02077923_14822.JPEG")
 PNG = ("n02105855", "n02105855_2933.JPEG")
-
-
-def _add(archive, name, content):
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    archive.addfile(member, io.BytesIO(content))
-
-
-def _tar(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, content in files.items():
-            _add(archive, name, content)
-    return stream.getvalue()
 
 
 def _train_files():
@@ -54,15 +40,15 @@ def imagenet(request, tmp_path_factory):
     manual.mkdir(parents=True)
     files = _train_files()
     tars = {
-        f"{synset}.tar": _tar({n: c for (s, n), c in files.items() if s == synset})
+        f"{synset}.tar": tar({n: c for (s, n), c in files.items() if s == synset})
         for synset, _ in files
     }
-    (manual / "ILSVRC2012_img_train.tar").write_bytes(_tar(tars))
+    (manual / "ILSVRC2012_img_train.tar").write_bytes(tar(tars))
     validation = {
         f"ILSVRC2012_val_{number:08}.JPEG": encoded(wavy_image(40, 50, number))
         for number in range(1, 5)
     }
-    (manual / "ILSVRC2012_img_val.tar").write_bytes(_tar(validation))
+    (manual / "ILSVRC2012_img_val.tar").write_bytes(tar(validation))
     if request.param == "tfrecord":  # as a user may have prepared it before
         tfds.builder("imagenet2012", data_dir=data_dir).download_and_prepare()
     return data_dir, files
@@ -158,6 +144,13 @@ def test_shapes_is_a_tfds_dataset_with_the_same_bits_every_time(few_shapes, tmp_
     assert validation["builder"] == "prelu_shapes/2.0.0"
     rendered = {render(name, (0, i)) for i, name in enumerate([*SHAPES] * 2)}
     assert {content for content, _ in images} == rendered
+
+
+def test_the_bits_of_shapes_do_not_change():
+    images = b"".join(render(name, (5, i)) for i, name in enumerate([*SHAPES] * 4))
+    assert hashlib.sha256(images).hexdigest() == (
+        "9688a7ec5fe7aa5b47879291d55633df3fc12ebe7f4c886768fe54388544b063"
+    ), "The renderer draws other shapes: give the dataset a new version"
 
 
 def test_shapes_vary_in_size_and_differ():
