@@ -1,1 +1,5 @@
 """Object detection by Fast R-CNN on the nets of this package."""
+
+from keras_prelu.detection.region_proposals import Proposals, proposals
+
+__all__ = ["Proposals", "proposals"]
