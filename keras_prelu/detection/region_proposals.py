@@ -126,7 +126,7 @@ def proposals(
         >>> source = keras_prelu.data.from_directory("photos")
         >>> regions = proposals(source, "photos.npz", method="grid", verbose=False)
         >>> len(regions), regions[0].shape, regions[0].dtype
-        (8, (877, 4), dtype('float32'))
+        (8, (878, 4), dtype('float32'))
     """
     _check(method, side)
     path = None if path is None else pathlib.Path(path)
