@@ -1,5 +1,7 @@
 """A source of a few images with objects, in memory."""
 
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
@@ -7,8 +9,16 @@ from keras_prelu.data import Source
 from tests.data.conftest import encoded
 
 
+class Objects(NamedTuple):
+    """The objects of an image."""
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+
+
 class Toy(Source):
-    """Images of squares on noise; `contents` and `objects_of` can be changed.
+    """Images with a square and a disc; the disc of the last image is difficult.
 
     Args:
         sizes: Heights and widths of the images.
@@ -22,7 +32,15 @@ class Toy(Source):
         return len(self.contents)
 
     def __getitem__(self, index):
-        return self.contents[index], 0
+        return self.contents[index], self.objects(index)
+
+    def read(self, index):
+        return self[index]
+
+    def objects(self, index):
+        boxes = np.array([[8, 5, 30, 25], [25, 18, 45, 38]], np.float32)
+        is_last = index == len(self) - 1
+        return Objects(boxes, np.array([0, 1], np.int32), np.array([False, is_last]))
 
 
 def scene(height, width, seed):

@@ -93,7 +93,7 @@ def test_a_computation_that_was_stopped_continues(tmp_path, monkeypatch, counted
     def stop(self, index):
         if index == 5:
             raise KeyboardInterrupt
-        return self.contents[index], 0
+        return self.contents[index], None
 
     with monkeypatch.context() as stopped:
         stopped.setattr(Toy, "__getitem__", stop)
