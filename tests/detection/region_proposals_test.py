@@ -101,7 +101,7 @@ def test_a_computation_that_was_stopped_continues(tmp_path, monkeypatch, counted
             grids(source, tmp_path / "regions.npz")
     counted.clear()
     resumed = grids(source, tmp_path / "regions.npz")
-    assert counted == [(44, 60), (45, 60), (46, 60)]
+    assert sorted(counted) == [(44, 60), (45, 60), (46, 60)]
     assert_equal(resumed, grids(source))
 
 
