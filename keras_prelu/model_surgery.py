@@ -218,8 +218,8 @@ def margins(trunk: keras.Model) -> tuple[int, int, int] | None:
 def _window(layer):
     """Return the side, the step and the rows of padding before a layer's window.
 
-    The padding is that of maps whose sides are multiples of the step. Returns None if
-    the window is not square, or the layer has none.
+    The padding is for maps whose sides are multiples of the step. Returns None if the
+    window is not square, or the layer has none.
     """
     if not isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D)):
         return None
@@ -240,8 +240,8 @@ def cell_centers(trunk: keras.Model) -> tuple[int, float]:
 
     Returns:
         A tuple `(stride, offset)`: the center of cell i is at `offset + i * stride`
-        pixels, for images whose sides are multiples of the stride. Positions are those
-        of edges: the center of the first pixel is at 0.5.
+        pixels, for images whose sides are multiples of the stride. The first pixel
+        reaches from 0 to 1, so its center is at 0.5.
 
     Raises:
         ValueError: If the trunk has layers other than convolutions, poolings and

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-__all__ = ["attach", "imported"]
+__all__ = ["attach", "imported", "require"]
 
 # Optional packages: name for people and name on PyPI, by name of the import.
 _PACKAGES = {
@@ -95,4 +95,29 @@ def imported(module: str, user: str) -> ModuleType:
             f"`{user}` needs {package}, which is not installed: "
             f"pip install {installed_as}",
             name=missing,
+        ) from error
+
+
+def require(extra: str, *modules: str) -> list[ModuleType]:
+    """Import modules that an extra of this package installs.
+
+    Args:
+        extra: Name of the extra in setup.cfg, for the error message.
+        *modules: Full names of the modules.
+
+    Returns:
+        A list of the imported modules. An ImportError that names the extra is raised
+        if a module is missing.
+
+    Examples:
+        >>> require("export", "json")
+        [<module 'json' from ...>]
+    """
+    try:
+        return [importlib.import_module(module) for module in modules]
+    except ImportError as error:
+        raise ImportError(
+            f"This needs {', '.join(modules)}, which cannot be imported "
+            f"({error}). Install it: pip install 'keras-prelu[{extra}]', or in a clone "
+            f"of the repository: pip install '.[{extra}]'"
         ) from error

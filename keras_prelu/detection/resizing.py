@@ -29,7 +29,7 @@ def check_sides(shorter_side: int, longest_side: int) -> None:
 def factor(
     height: int, width: int, shorter_side: int = 600, longest_side: int = 1000
 ) -> float:
-    """Return the factor by which an image is resized for detection.
+    """Return the factor that resizes an image for detection.
 
     Args:
         height: Height of the image.

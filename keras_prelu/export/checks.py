@@ -1,8 +1,6 @@
-"""Checks of what an export is given and needs: models, names, arguments, packages."""
+"""Checks of what an export is given: models, names, arguments."""
 
 import functools
-import importlib
-import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
@@ -17,7 +15,6 @@ __all__ = [
     "check_model",
     "for_its_sizes",
     "once_positional",
-    "require",
 ]
 
 _Parameters = ParamSpec("_Parameters")
@@ -65,31 +62,6 @@ def for_its_sizes(model: keras.Model) -> keras.Model:
     """
     pools = any(isinstance(layer, SpatialPyramidPooling) for layer in model.layers)
     return model_surgery.any_size(model) if pools else model
-
-
-def require(extra: str, *modules: str) -> list[types.ModuleType]:
-    """Import modules that an extra of this package installs.
-
-    Args:
-        extra: Name of the extra in setup.cfg, for the error message.
-        *modules: Full names of the modules.
-
-    Returns:
-        A list of the imported modules. An ImportError that names the extra is raised
-        if a module is missing.
-
-    Examples:
-        >>> require("export", "json")
-        [<module 'json' from ...>]
-    """
-    try:
-        return [importlib.import_module(module) for module in modules]
-    except ImportError as error:
-        raise ImportError(
-            f"This export needs {', '.join(modules)}, which cannot be imported "
-            f"({error}). Install it: pip install 'keras-prelu[{extra}]', or in a clone "
-            f"of the repository: pip install '.[{extra}]'"
-        ) from error
 
 
 def once_positional(

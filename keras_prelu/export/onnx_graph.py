@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_prelu.export.checks import require
 from keras_prelu.export.onnx_layers import CONVERTERS
 from keras_prelu.layers import SubtractMean
+from keras_prelu.on_use import require
 
 __all__ = ["check_layers", "convert", "fixes_size"]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_prelu import model_surgery
+from keras_prelu import model_surgery, on_use
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.export import cards, checks, onnx_graph
 from keras_prelu.files import replacing
@@ -72,7 +72,7 @@ def onnx(
     """
     model = _checked(model, images, class_names, card)
     onnx_graph.check_layers(model)
-    (runtime,) = checks.require("onnx", "onnxruntime")
+    (runtime,) = on_use.require("onnx", "onnxruntime")
     fixed = onnx_graph.fixes_size(model)
     net = model if fixed else checks.for_its_sizes(model)
     content = onnx_graph.convert(net).SerializeToString()
@@ -136,7 +136,7 @@ def litert(
             "Argument `images` must be given with `quantize`: images like those that "
             "the model will see. Received: images=None"
         )
-    (runtime,) = checks.require("export", "ai_edge_litert.interpreter")
+    (runtime,) = on_use.require("export", "ai_edge_litert.interpreter")
     net = checks.for_its_sizes(model)
     content = _to_litert(net, images if quantize else None)
     interpreter = runtime.Interpreter(model_content=content)

@@ -15,10 +15,10 @@ from keras_prelu.export.checks import (
     check_class_names,
     check_model,
     once_positional,
-    require,
 )
 from keras_prelu.export.signatures import Served
 from keras_prelu.files import filling
+from keras_prelu.on_use import require
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_model"]

@@ -53,7 +53,7 @@ def _tables(maps):
 
 
 def _integers(values):
-    """Return a tensor of integers, some of which may be tensors themselves."""
+    """Return a tensor of integers, which may be scalar tensors themselves."""
     if all(isinstance(value, int) for value in values):
         return ops.convert_to_tensor(np.array(values, "int32"))
     return ops.stack([ops.cast(value, "int32") for value in values])
@@ -148,7 +148,7 @@ class RegionPooling(SpatialPyramidPooling):
     the image gets the cells at the border.
 
     The time hardly depends on the number and the size of the regions: the layer first
-    computes the maxima over all windows whose sides are powers of 2, of which four
+    computes the maxima over all windows whose sides are powers of 2. Four of these
     cover any bin.
 
     Args:

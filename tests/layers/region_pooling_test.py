@@ -122,7 +122,7 @@ def test_the_whole_image_gives_spatial_pyramid_pooling(size):
         ([18, 34, 20, 36], 2, 1),  # within a cell, without its center
         ([-90, -50, -10, -5], 0, 0),  # outside, at the top left
         ([500, 20, 600, 30], 1, 4),  # outside, at the right
-        ([8, 8, 24, 24], 0, 0),  # from the center of a cell, to that of the next
+        ([8, 8, 24, 24], 0, 0),  # from the center of a cell to the next center
     ],
 )
 def test_boxes_of_one_cell(box, row, column):

@@ -1,0 +1,110 @@
+"""How well proposed regions cover the objects of a source."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_prelu.detection.boxes import iou
+from keras_prelu.tables import markdown
+
+if TYPE_CHECKING:
+    from keras_prelu.data import AnnotatedSource
+    from keras_prelu.detection.region_proposals import Proposals
+
+__all__ = ["Recall", "recall"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recall:
+    """The result of `keras_prelu.detection.recall`, which prints as a table.
+
+    Attributes:
+        overall: Dict from each threshold to the fraction of all objects.
+        per_class: Dict from each class name to such a dict. The fractions of a class
+            without objects are NaN.
+        objects: Dict from each class name to its number of objects.
+        regions_per_image: Mean number of regions of an image.
+    """
+
+    overall: dict[float, float]
+    per_class: dict[str, dict[float, float]]
+    objects: dict[str, int]
+    regions_per_image: float
+
+    def __str__(self) -> str:
+        header = ["class", "objects", *(f"IoU ≥ {x:g}" for x in self.overall)]
+        rows = [
+            (name, self.objects[name], *map(_percent, fractions.values()))
+            for name, fractions in self.per_class.items()
+        ]
+        total = sum(self.objects.values())
+        rows.append(("all", total, *map(_percent, self.overall.values())))
+        mean = f"{self.regions_per_image:.1f} regions per image"
+        return f"{markdown(header, rows)}\n\n{mean}"
+
+
+def _percent(fraction):
+    return "n/a" if np.isnan(fraction) else f"{fraction:.1%}"
+
+
+def recall(
+    proposals: "Proposals | Sequence[np.ndarray]",
+    source: "AnnotatedSource",
+    thresholds: Sequence[float] = (0.5, 0.7),
+) -> Recall:
+    """Compute the fraction of the objects that proposed regions cover.
+
+    An object is covered if its intersection over union with a region reaches the
+    threshold. Difficult objects do not count. Objects in images without regions are not
+    covered.
+
+    Args:
+        proposals: The regions, one array of shape `(n, 4)` per image.
+        source: A `keras_prelu.data.AnnotatedSource`.
+        thresholds: Values of the intersection over union. Defaults to 0.5 and 0.7.
+
+    Returns:
+        A `Recall`.
+    """
+    labels, best = _best_overlaps(proposals, source)
+    names = source.class_names
+
+    def fractions(overlaps):
+        return {
+            threshold: float((overlaps >= threshold).mean())
+            if len(overlaps)
+            else float("nan")
+            for threshold in thresholds
+        }
+
+    of_class = {name: best[labels == label] for label, name in enumerate(names)}
+    return Recall(
+        fractions(best),
+        {name: fractions(overlaps) for name, overlaps in of_class.items()},
+        {name: len(overlaps) for name, overlaps in of_class.items()},
+        sum(len(regions) for regions in proposals) / max(len(source), 1),
+    )
+
+
+def _pairs(proposals, source):
+    """Yield the regions of each image, and the boxes and labels of its objects."""
+    if len(proposals) != len(source):
+        raise ValueError(
+            "Argument `proposals` must have one array per image of `source`, "
+            f"{len(source)}. Received: proposals of length {len(proposals)}"
+        )
+    for index, regions in enumerate(proposals):
+        objects = source.objects(index)
+        counts = ~objects.difficult
+        yield regions, objects.boxes[counts], objects.labels[counts]
+
+
+def _best_overlaps(proposals, source):
+    """Return the label of each object, and its largest overlap with a region."""
+    labels, best = [np.zeros(0, int)], [np.zeros(0)]
+    for regions, boxes, of_image in _pairs(proposals, source):
+        labels.append(of_image)
+        best.append(iou(boxes, regions).max(axis=1, initial=0))
+    return np.concatenate(labels), np.concatenate(best)
