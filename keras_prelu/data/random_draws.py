@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Draw", "draw", "epoch_order", "epochs_and_indices"]
+__all__ = ["Draw", "draw", "epoch_order", "epochs_and_indices", "region_order"]
 
 # Philox computes a stream from a key and a counter, without a state to carry along. The
 # key is (seed, epoch), and the upper words of the counter tell these streams apart.
-_ORDER, _AUGMENTATION = 0, 1
+_ORDER, _AUGMENTATION, _REGIONS = 0, 1, 2
 
 
 class Draw(NamedTuple):
@@ -93,6 +93,21 @@ def draw(seed: int, epoch: int, index: int, scale: tuple[int, int]) -> Draw:
     low, high = scale
     shorter_side = low + int(side * (high - low + 1))
     return Draw(shorter_side, (down, across), flip < 0.5, (first, second, third))
+
+
+def region_order(seed: int, epoch: int, index: int, count: int) -> np.ndarray:
+    """Return the order in which an image's regions are chosen for training.
+
+    Args:
+        seed: Integer of at least 0.
+        epoch: Integer of at least 0.
+        index: The image's position in the source.
+        count: Number of regions.
+
+    Returns:
+        A permutation of `count` integers.
+    """
+    return _generator(seed, epoch, index, _REGIONS).permutation(count)
 
 
 def _generator(seed, epoch, index, purpose):

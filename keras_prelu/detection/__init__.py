@@ -4,17 +4,33 @@ from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
 from keras_prelu.detection.detector import fast_rcnn
+from keras_prelu.detection.detector_losses import DeltaLoss, losses
 
 if TYPE_CHECKING:
     from keras_prelu.detection.proposal_recall import Recall, recall
+    from keras_prelu.detection.region_batches import eval_batches, train_batches
     from keras_prelu.detection.region_proposals import Proposals, proposals
+    from keras_prelu.detection.sampling import delta_statistics
 
-__all__ = ["Proposals", "Recall", "fast_rcnn", "proposals", "recall"]
+__all__ = [
+    "DeltaLoss",
+    "Proposals",
+    "Recall",
+    "delta_statistics",
+    "eval_batches",
+    "fast_rcnn",
+    "losses",
+    "proposals",
+    "recall",
+    "train_batches",
+]
 
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
         "proposal_recall": ("Recall", "recall"),
+        "region_batches": ("eval_batches", "train_batches"),
         "region_proposals": ("Proposals", "proposals"),
+        "sampling": ("delta_statistics",),
     },
 )

@@ -1,15 +1,19 @@
 """Resizing of images for detection."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_prelu.data.decoding import check_size
 from keras_prelu.data.resizing import resampled
 
-__all__ = ["PADDED_TO", "check_sides", "factor", "resize"]
+__all__ = ["check_sides", "factor", "padded", "resize"]
 
 # The sides of padded images are multiples of this: few different shapes, and even sides
 # up to the last map, so that each cell's receptive field has the same center.
-PADDED_TO = 32
+_MULTIPLE = 32
+# The color of the padding: ImageNet's mean, which the nets subtract.
+_FILL = (124, 117, 104)
 
 
 def check_sides(shorter_side: int, longest_side: int) -> None:
@@ -72,3 +76,26 @@ def resize(
     check_size(rows, columns, when=" after resizing")
     resized = np.asarray(resampled(image, (0, 0, height, width), (rows, columns)))
     return resized, np.array([columns / width, rows / height] * 2)
+
+
+def padded(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Return images in one array, padded at the bottom and right.
+
+    Args:
+        images: uint8 arrays of shape `(height, width, 3)`.
+
+    Returns:
+        A uint8 array of shape `(batch, height, width, 3)`, whose height and width are
+        multiples of 32. The padding has the color of ImageNet's mean.
+
+    Examples:
+        >>> padded([np.zeros((32, 40, 3)), np.zeros((20, 96, 3))]).shape
+        (2, 32, 96, 3)
+    """
+    sides = np.max([image.shape[:2] for image in images], axis=0)
+    height, width = -(-sides // _MULTIPLE) * _MULTIPLE
+    batch = np.empty((len(images), height, width, 3), np.uint8)
+    batch[:] = _FILL
+    for array, image in zip(batch, images, strict=True):
+        array[: image.shape[0], : image.shape[1]] = image
+    return batch

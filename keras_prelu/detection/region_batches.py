@@ -1,0 +1,249 @@
+"""Batches of images with regions, to train and to validate detectors."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu.data import random_draws
+from keras_prelu.data.batch_assembly import CORES
+from keras_prelu.data.decoding import BadImageError, decode_rgb
+from keras_prelu.data.pipeline_options import READY, check_shard, stream_options
+from keras_prelu.data.python_functions import call_python
+from keras_prelu.detection import sampling
+from keras_prelu.detection.boxes import clip
+from keras_prelu.detection.resizing import check_sides, padded, resize
+
+if TYPE_CHECKING:
+    from keras_prelu.data import AnnotatedSource
+
+__all__ = ["eval_batches", "train_batches"]
+
+_DTYPES = [tf.uint8, tf.float32, tf.int32, tf.float32]
+
+
+class _Example(NamedTuple):
+    image: np.ndarray
+    regions: sampling.Sample
+
+
+class _Examples(NamedTuple):
+    """The training examples of a source: functions of an image's index and a draw.
+
+    Attributes:
+        source: The images and their objects.
+        proposals: Their proposals.
+        regions: Number of regions per image.
+        shorter_side: Smallest and largest shorter side.
+        longest_side: Upper limit of the longer side.
+        seed: The seed of the draws.
+    """
+
+    source: "AnnotatedSource"
+    proposals: Sequence[np.ndarray]
+    regions: int
+    shorter_side: tuple[int, int]
+    longest_side: int
+    seed: int
+
+    def drawn(self, epoch, index):
+        """Return the example of an image in an epoch."""
+        draw = random_draws.draw(self.seed, epoch, index, self.shorter_side)
+        return self._example(epoch, index, draw.shorter_side, draw.flip)
+
+    def fixed(self, index):
+        """Return the example of an image for validation, neither scaled nor flipped."""
+        return self._example(0, index, self.shorter_side[1], flip=False)
+
+    def _example(self, epoch, index, shorter_side, flip):
+        index, pixels, objects = self._next_good(index)
+        regions = _inside(self.proposals[index], *pixels.shape[:2])
+        of_image = sampling.candidates(regions, objects)
+        order = random_draws.region_order(self.seed, epoch, index, len(of_image.boxes))
+        image, factors = resize(pixels, shorter_side, self.longest_side)
+        chosen = sampling.sample(of_image, objects, order, self.regions)
+        chosen = chosen._replace(boxes=(chosen.boxes * factors).astype(np.float32))
+        return _flipped(image, chosen) if flip else _Example(image, chosen)
+
+    def _next_good(self, index):
+        """Return the first image from an index on that can be decoded."""
+        for offset in range(len(self.source)):
+            position = (index + offset) % len(self.source)
+            data, objects = self.source.read(position)
+            try:
+                return position, decode_rgb(data), objects
+            except BadImageError as error:
+                self.source.skip(position, str(error))
+        raise ValueError("Argument `source` must have images that can be decoded.")
+
+
+def _inside(boxes, height, width):
+    """Return the parts of boxes inside an image, or else the whole image."""
+    boxes = clip(boxes, height, width)
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+    return boxes if len(boxes) else np.array([[0, 0, width, height]], boxes.dtype)
+
+
+def _flipped(image, regions):
+    boxes, deltas = regions.boxes.copy(), regions.deltas.copy()
+    boxes[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
+    deltas[:, 0] *= -1
+    return _Example(image[:, ::-1], regions._replace(boxes=boxes, deltas=deltas))
+
+
+def _collated(examples):
+    """Return the arrays of a batch."""
+    images = padded([example.image for example in examples])
+    regions = [example.regions for example in examples]
+    boxes, labels, deltas = (np.stack(column) for column in zip(*regions, strict=True))
+    targets = np.concatenate([labels[..., None].astype(np.float32), deltas], axis=-1)
+    return [images, boxes, labels, targets]
+
+
+def train_batches(
+    source: "AnnotatedSource",
+    proposals: Sequence[np.ndarray],
+    batch_size: int = 2,
+    regions: int = 64,
+    shorter_side: int | tuple[int, int] = 600,
+    longest_side: int = 1000,
+    seed: int = 0,
+    start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Return endless batches to train a detector on.
+
+    Half of the images are flipped. Everything random is a function of `(seed, epoch,
+    index)`, and every image occurs once per epoch, as in
+    `keras_prelu.data.train_batches`. So the batches from `start_step` on are bit for
+    bit those of a run that started at step 0. An image that cannot be decoded is
+    skipped and counted (`source.skipped`), and the next good image in the order of the
+    source replaces it.
+
+    Args:
+        source: A `keras_prelu.data.AnnotatedSource`.
+        proposals: Its proposals, one array of shape `(n, 4)` per image.
+        batch_size: Number of images in a global batch. Defaults to 2.
+        regions: Number of regions per image. At most a quarter of them overlap an
+            object by 0.5 or more. Defaults to 64.
+        shorter_side: The shorter side after resizing, or the smallest and the largest
+            to draw from. Defaults to 600.
+        longest_side: Upper limit of the longer side. Defaults to 1000.
+        seed: Integer in 0 ... 2**31 - 1. Defaults to 0.
+        start_step: The step of the first batch. Defaults to 0.
+        shard: `(worker, workers)`: which part of each global batch to return. Defaults
+            to the whole batch.
+
+    Returns:
+        A `tf.data.Dataset` of `(x, y)` for a detector with
+        `keras_prelu.detection.losses`: `x` has `"images"`, a uint8 tensor padded at the
+        bottom and right to multiples of 32, and `"boxes"`, of shape `(batch, regions,
+        4)`. `y` has `"scores"`, the labels (0 for the background, 1 + c for class c),
+        and `"deltas"`, the labels and the four deltas.
+
+    Reference:
+        [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 2.3
+    """
+    examples = _checked(
+        source, proposals, batch_size, regions, shorter_side, longest_side, seed
+    )
+    check_shard(shard)
+    worker, workers = shard
+    if batch_size < workers:
+        raise ValueError(
+            "Argument `batch_size` must be at least the number of workers. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
+    part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
+
+    def batch(step):
+        epochs, indices = random_draws.epochs_and_indices(
+            int(step), batch_size, len(source), seed
+        )
+        pairs = zip(epochs[part].tolist(), indices[part].tolist(), strict=True)
+        return _collated([examples.drawn(*pair) for pair in pairs])
+
+    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    return _batches(steps, batch, regions)
+
+
+def eval_batches(
+    source: "AnnotatedSource",
+    proposals: Sequence[np.ndarray],
+    batch_size: int = 2,
+    regions: int = 64,
+    shorter_side: int | tuple[int, int] = 600,
+    longest_side: int = 1000,
+    shard: tuple[int, int] = (0, 1),
+) -> tf.data.Dataset:
+    """Return batches for the validation loss, with each image once.
+
+    Regions are chosen as in training, but always the same ones, and no image is
+    flipped. The last batch may be smaller.
+
+    Args:
+        source: See `train_batches`.
+        proposals: See `train_batches`.
+        batch_size: See `train_batches`.
+        regions: See `train_batches`.
+        shorter_side: See `train_batches`. Of a range, the largest is used.
+        longest_side: See `train_batches`.
+        shard: `(worker, workers)`. Worker w of W takes images w, w + W, and so on.
+
+    Returns:
+        A `tf.data.Dataset` of `(x, y)`, see `train_batches`.
+    """
+    examples = _checked(
+        source, proposals, batch_size, regions, shorter_side, longest_side, seed=0
+    )
+    check_shard(shard)
+    worker, workers = shard
+    indices = np.arange(worker, len(source), workers)
+
+    def batch(start):
+        chosen = indices[int(start) : int(start) + batch_size]
+        return _collated([examples.fixed(index) for index in chosen.tolist()])
+
+    starts = tf.data.Dataset.range(0, len(indices), batch_size)
+    return _batches(starts, batch, regions)
+
+
+def _batches(numbers, batch, regions):
+    """Return a dataset of `batch(number)` for each number."""
+
+    def load(number):
+        images, boxes, labels, targets = call_python(batch, [number], _DTYPES)
+        images = tf.ensure_shape(images, [None, None, None, 3])
+        boxes = tf.ensure_shape(boxes, [None, regions, 4])
+        labels = tf.ensure_shape(labels, [None, regions])
+        targets = tf.ensure_shape(targets, [None, regions, 5])
+        return {"images": images, "boxes": boxes}, {"scores": labels, "deltas": targets}
+
+    batches = numbers.map(load, num_parallel_calls=CORES)
+    return batches.prefetch(READY).with_options(stream_options())
+
+
+def _checked(source, proposals, batch_size, regions, shorter_side, longest_side, seed):
+    """Return the examples, or raise an error for arguments that do not fit."""
+    for name, value in (("batch_size", batch_size), ("regions", regions)):
+        if value < 1:
+            raise ValueError(
+                f"Argument `{name}` must be at least 1. Received: {name}={value}"
+            )
+    if not 0 < len(source) == len(proposals):
+        raise ValueError(
+            "Arguments `source` and `proposals` must have the same length of at least "
+            f"1. Received: lengths {len(source)} and {len(proposals)}"
+        )
+    if isinstance(shorter_side, int):
+        shorter_side = (shorter_side, shorter_side)
+    low, high = shorter_side
+    if low > high:
+        raise ValueError(
+            "Argument `shorter_side` must be an integer or a range. "
+            f"Received: shorter_side={shorter_side}"
+        )
+    check_sides(low, longest_side)
+    check_sides(high, longest_side)
+    return _Examples(source, proposals, regions, (low, high), longest_side, seed)
