@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from keras_prelu import on_use
+from keras_prelu.data.annotated_files import from_boxes_csv, from_pascal_xml
 from keras_prelu.data.annotations import AnnotatedSource, AnnotatedSubset, Objects
 from keras_prelu.data.augmentation import Augmentation, augmented
 from keras_prelu.data.color import (
@@ -46,8 +47,10 @@ __all__ = [
     "color_components",
     "differences",
     "eval_batches",
+    "from_boxes_csv",
     "from_directory",
     "from_files",
+    "from_pascal_xml",
     "from_tfds",
     "original_errors",
     "scenes",
