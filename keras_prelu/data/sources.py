@@ -97,6 +97,8 @@ class Source:
               in the order of their classes, `"order"`, a digest of the labels;
             - `TfdsSource`: `"builder"`, the name, configuration and version
               (`"prelu_shapes/2.0.0"`), and `"split"`;
+            - `AnnotatedFiles`: `"files"`, a digest of all names, and `"annotations"`, a
+              digest of all boxes, labels and difficulties;
             - `Subset`: `"source"`, the fingerprint of its source, and `"indices"`, a
               digest of its indices.
 
