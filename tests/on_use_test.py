@@ -13,10 +13,10 @@ from keras_prelu import on_use
 
 
 def test_says_in_one_line_which_package_is_missing(monkeypatch):
-    for module in ("tfds_source", "shapes_dataset"):
+    for module in ("tfds_records", "tfds_source", "shapes_dataset", "voc_dataset"):
         monkeypatch.delitem(sys.modules, f"keras_prelu.data.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    for name in ("from_tfds", "shapes"):
+    for name in ("from_tfds", "shapes", "voc"):
         with pytest.raises(ModuleNotFoundError) as caught:
             getattr(keras_prelu.data, name)
         assert str(caught.value) == (

@@ -21,6 +21,7 @@ from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.sources import Source, Subset, split
 
 if TYPE_CHECKING:
+    from keras_prelu.data.annotated_files import from_boxes_csv, from_pascal_xml
     from keras_prelu.data.bad_images import check
     from keras_prelu.data.evaluation_batches import eval_batches
     from keras_prelu.data.scenes_dataset import scenes
@@ -46,8 +47,10 @@ __all__ = [
     "color_components",
     "differences",
     "eval_batches",
+    "from_boxes_csv",
     "from_directory",
     "from_files",
+    "from_pascal_xml",
     "from_tfds",
     "original_errors",
     "scenes",
@@ -58,10 +61,12 @@ __all__ = [
     "voc",
 ]
 
-# The first three modules need TensorFlow, the others TensorFlow Datasets as well.
+# The first module needs the parser of XML, the next three TensorFlow, and the others
+# TensorFlow Datasets as well.
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
+        "annotated_files": ("from_boxes_csv", "from_pascal_xml"),
         "bad_images": ("check",),
         "evaluation_batches": ("eval_batches",),
         "training_batches": ("steps_per_epoch", "train_batches"),

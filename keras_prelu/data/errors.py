@@ -20,7 +20,7 @@ class DataError(ValueError):
 
 
 class TooManyBadImagesError(DataError):
-    """More images of a source cannot be decoded than `max_bad` allows."""
+    """More images of a source cannot be used than `max_bad` allows."""
 
 
 class UnreadableImageError(DataError):

@@ -97,6 +97,8 @@ class Source:
               in the order of their classes, `"order"`, a digest of the labels;
             - `TfdsSource`: `"builder"`, the name, configuration and version
               (`"prelu_shapes/2.0.0"`), and `"split"`;
+            - `AnnotatedFiles`: `"files"`, a digest of all names, and `"annotations"`, a
+              digest of all boxes, labels and difficulties;
             - `Subset`: `"source"`, the fingerprint of its source, and `"indices"`, a
               digest of its indices.
 
@@ -134,17 +136,20 @@ class Source:
         Raises:
             TooManyBadImagesError: If more than `max_bad` images were skipped.
         """
-        name = self.describe(index)
+        self._skip_all({self.describe(index): reason})
+
+    def _skip_all(self, reasons):
+        """Count and log images that cannot be used: a dict from names to reasons."""
         with self._lock:
-            is_new = name not in self.skipped
-            self.skipped.setdefault(name, reason)
+            new = {n: reason for n, reason in reasons.items() if n not in self.skipped}
+            self.skipped.update(new)
             skipped = list(self.skipped.items())
-        if is_new:
+        for name, reason in new.items():
             logging.warning("Skipped %s: %s", name, reason)
         if len(skipped) > self.max_bad:
             listing = "\n  ".join(f"{name}: {reason}" for name, reason in skipped)
             raise TooManyBadImagesError(
-                f"{len(skipped)} images cannot be decoded; `max_bad` allows "
+                f"{len(skipped)} images cannot be used; `max_bad` allows "
                 f"{self.max_bad} of {len(self)}:\n  {listing}"
             )
 

@@ -104,9 +104,7 @@ def test_after_too_many_bad_files_every_further_pass_is_an_error(damaged):
         with pytest.raises(data.TooManyBadImagesError) as error:  # noqa: SIM117
             with data.original_errors():
                 list(data.eval_batches(source, 4, image_size=32, scale=40))
-        assert "3 images cannot be decoded; `max_bad` allows 2 of 26" in str(
-            error.value
-        )
+        assert "3 images cannot be used; `max_bad` allows 2 of 26" in str(error.value)
 
 
 def test_an_error_in_a_source_is_raised_unchanged(folder):

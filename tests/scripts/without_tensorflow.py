@@ -170,7 +170,7 @@ def check_what_needs_tensorflow():
                 f"`keras_prelu.{package}.{name}` needs TensorFlow, which is not "
                 "installed: pip install tensorflow"
             ), message
-    for name in ("from_tfds", "shapes"):
+    for name in ("from_tfds", "scenes", "shapes", "voc"):
         assert "pip install tensorflow" in error_of(getattr, data, name)
 
 
