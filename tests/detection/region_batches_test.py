@@ -1,0 +1,158 @@
+"""Batches of regions: their content, their order, and bad images."""
+
+import numpy as np
+import pytest
+from toy import Toy, jittered
+
+from keras_prelu.data import TooManyBadImagesError, original_errors
+from keras_prelu.detection import eval_batches, train_batches
+from keras_prelu.detection.boxes import decode_deltas, iou
+
+SETTINGS = {"batch_size": 2, "regions": 16, "shorter_side": 64, "longest_side": 120}
+
+
+def taken(batches, count):
+    return [
+        ({k: v.numpy() for k, v in x.items()}, {k: v.numpy() for k, v in y.items()})
+        for x, y in batches.take(count)
+    ]
+
+
+def batches_of(source, steps=5, **changes):
+    batches = train_batches(source, jittered(source), **{**SETTINGS, **changes})
+    return taken(batches, steps)
+
+
+def assert_equal(first, second):
+    for (x, y), (other_x, other_y) in zip(first, second, strict=True):
+        for arrays, others in ((x, other_x), (y, other_y)):
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(array, others[name])
+
+
+def test_targets_lead_to_bright_boxes_of_their_class():
+    """Resized, flipped and padded: the pixels under the targets tell the object."""
+    seen = set()
+    for x, y in batches_of(Toy()):
+        assert x["images"].shape[1] % 32 == x["images"].shape[2] % 32 == 0
+        targets = decode_deltas(x["boxes"], y["deltas"][..., 1:])
+        np.testing.assert_array_equal(y["deltas"][..., 0], y["scores"])
+        for image, boxes, labels in zip(x["images"], targets, y["scores"], strict=True):
+            for box, label in zip(boxes, labels, strict=True):
+                if label:
+                    left, top, right, bottom = np.round(box).astype(int)
+                    inside = image[top + 2 : bottom - 2, left + 2 : right - 2]
+                    assert inside.min() > (140, 240)[label - 1]
+                    assert image[bottom + 2, left + 3].max() < 130
+                    seen.add(label)
+    assert seen == {1, 2}
+
+
+def test_background_overlaps_no_object_by_half():
+    source = Toy(1)
+    for x, y in batches_of(source, 2, batch_size=1):
+        foreground = decode_deltas(x["boxes"], y["deltas"][..., 1:])[0]
+        objects = foreground[y["scores"][0] > 0]
+        background = x["boxes"][0][y["scores"][0] == 0]
+        assert iou(background, objects).max() < 0.5 + 1e-3
+
+
+def test_batches_from_a_step_on_are_those_of_a_whole_run():
+    source = Toy()
+    whole = batches_of(source, 6)
+    assert_equal(batches_of(source, 3, start_step=3), whole[3:])
+    first_images = [x["images"].shape for x, _ in batches_of(source, 6, seed=1)]
+    assert first_images != [x["images"].shape for x, _ in whole]
+
+
+def test_epochs_differ():
+    [first, second] = batches_of(Toy(1), 2, batch_size=1)
+    assert (first[0]["boxes"] != second[0]["boxes"]).any()
+
+
+def test_shards_are_the_parts_of_a_batch():
+    source = Toy()
+    for (x, y), (x0, y0), (x1, y1) in zip(
+        batches_of(source),
+        batches_of(source, shard=(0, 2)),
+        batches_of(source, shard=(1, 2)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(
+            x["boxes"], np.concatenate([x0["boxes"], x1["boxes"]])
+        )
+        np.testing.assert_array_equal(
+            y["deltas"], np.concatenate([y0["deltas"], y1["deltas"]])
+        )
+
+
+def test_a_range_of_scales_is_drawn_from():
+    shapes = {
+        x["images"].shape[1:3]
+        for x, _ in batches_of(Toy(1), 12, batch_size=1, shorter_side=(32, 100))
+    }
+    assert len(shapes) > 1
+    assert max(map(max, shapes)) <= 128  # 120, padded
+
+
+def test_the_next_good_image_replaces_a_bad_one():
+    source = Toy(5, bad=(2,), max_bad=1)
+    good = Toy(5)
+    broken, whole = batches_of(source, 5), batches_of(good, 5)
+    assert list(source.skipped) == ["image 2"]
+    shapes = [x["images"].shape for x, _ in broken]
+    assert all(shape[0] == 2 for shape in shapes)
+    # Batches without the bad image are the same.
+    equal = [
+        x["boxes"].tolist() == other["boxes"].tolist()
+        for (x, _), (other, _) in zip(broken, whole, strict=True)
+    ]
+    assert any(equal) and not all(equal)
+
+
+def test_too_many_bad_images_stop_the_run():
+    source = Toy(5, bad=(0, 1, 2), max_bad=1)
+    with (
+        pytest.raises(TooManyBadImagesError, match="2 images cannot be used"),
+        original_errors(),
+    ):
+        batches_of(source, 5)
+
+
+def test_validation_sees_each_image_once_and_always_the_same_regions():
+    source = Toy()
+    batches = eval_batches(source, jittered(source), **SETTINGS)
+    first, second = taken(batches, -1), taken(batches, -1)
+    assert_equal(first, second)
+    assert [len(x["boxes"]) for x, _ in first] == [2, 2, 1]
+    shards = [
+        len(x["boxes"])
+        for worker in (0, 1)
+        for x, _ in taken(
+            eval_batches(source, jittered(source), **SETTINGS, shard=(worker, 2)), -1
+        )
+    ]
+    assert sum(shards) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"regions": 0}, "regions"),
+        ({"shorter_side": 0}, "shorter_side"),
+        ({"shorter_side": (80, 60)}, "shorter_side"),
+        ({"shorter_side": 400}, "shorter_side"),
+        ({"shard": (2, 2)}, "shard"),
+        ({"shard": (0, 3)}, "batch_size"),
+    ],
+)
+def test_wrong_arguments_are_refused(changes, name):
+    source = Toy()
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received"):
+        train_batches(source, jittered(source), **{**SETTINGS, **changes})
+
+
+def test_proposals_of_other_images_are_refused():
+    with pytest.raises(ValueError, match="must have the same length.*Received"):
+        train_batches(Toy(5), jittered(Toy(4)))
