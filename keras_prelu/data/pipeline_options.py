@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from keras_prelu.data.annotations import AnnotatedSource
 from keras_prelu.data.sources import Source
 
 __all__ = ["READY", "check_shard", "check_sizes", "stream_options"]
@@ -27,7 +28,7 @@ def stream_options() -> tf.data.Options:
 def check_sizes(
     source: Source, batch_size: int, image_size: int, scale: tuple[int, int]
 ) -> None:
-    """Refuse an empty source, and sizes that do not fit together.
+    """Refuse a source without images or labels, and sizes that do not fit together.
 
     Args:
         source: The source of the images.
@@ -38,6 +39,11 @@ def check_sizes(
     if not len(source):
         raise ValueError(
             f"Argument `source` must contain images. Received: source={source}"
+        )
+    if isinstance(source, AnnotatedSource):
+        raise TypeError(
+            "Argument `source` must have one label per image, not boxes. "
+            f"Received: source={source}"
         )
     for name, value in (("batch_size", batch_size), ("image_size", image_size)):
         if value < 1:

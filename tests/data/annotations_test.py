@@ -117,3 +117,9 @@ def test_check_lists_bad_boxes():
     source = Listed(image_with((0, 0, 1, 1)), image_with((0, 0, 61, 1)))
     report = data.check(source, verbose=False)
     assert len(report) == 1 and "reaches outside" in report[0].reason
+
+
+@pytest.mark.parametrize("batches", ["train_batches", "eval_batches"])
+def test_batches_of_labeled_images_refuse_boxes(batches):
+    with pytest.raises(TypeError, match="one label per image, not boxes"):
+        getattr(data, batches)(Listed(image_with()), 1)
