@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo notebook test test-slow test-backends lint docs package bench clean
+.PHONY: demo demo-detection notebook test test-slow test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -24,6 +24,12 @@ demo: .make/train .make/serving
 	  "--workdir=runs/quickstart --protocol=center,ten_view,dense --scales=54"
 	@echo "Serve it: applications/serving/README.md"
 	@echo "Fine-tune it on your images: applications/finetune/README.md"
+
+# Trains a detector on the built-in scenes, evaluates it and draws its detections.
+demo-detection: .make/train .make/detection
+	$(BIN)/python -m training.train --config=training/recipes/detect_scenes.py \
+	  --workdir=runs/detection
+	@echo "Its detections: runs/detection/report/detections.png"
 
 # Runs the notebook from top to bottom, as CI does.
 notebook: .make/notebook

@@ -4,10 +4,23 @@ import pathlib
 
 import keras
 
-from keras_prelu import callbacks, data, distribution
+from keras_prelu import analysis, callbacks, data, distribution
 from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
+from training.report import write_report
+
+# The functions that `training.train` calls for a recipe of classification. The module
+# `detection_recipe` has those for detection.
+__all__ = [
+    "build_model",
+    "compile_model",
+    "describe_model",
+    "eval_batches",
+    "open_sources",
+    "train_batches",
+    "write_report",
+]
 
 JIT = {"auto": "auto", "on": True, "off": False}
 
@@ -55,9 +68,16 @@ def _open_folder(path, config, split):
 
 
 def open_sources(config):
-    """Return the training and the validation data of a configuration."""
+    """Return the training and the validation data of a recipe."""
+    config = config.data
     train = open_source(config, config.train)
     validation = open_source(config, config.validation)
+    refuse_other_classes(train, validation)
+    return train, validation
+
+
+def refuse_other_classes(train, validation):
+    """Raise an error if training and validation data have different classes."""
     if train.class_names != validation.class_names:
         odd = sorted({*train.class_names} ^ {*validation.class_names})
         raise ValueError(
@@ -66,7 +86,6 @@ def open_sources(config):
             f"{len(validation.class_names)} classes; only one of them has "
             f"{', '.join(odd[:5])}"
         )
-    return train, validation
 
 
 def steps_per_epoch(config, train, strategy):
@@ -107,7 +126,7 @@ def train_batches(config, source, strategy, start_step=0, watch=None):
         )
         return watch(batches) if watch else batches
 
-    return _on_workers(strategy, batches, config.batch_size)
+    return on_workers(strategy, batches, config.batch_size)
 
 
 def eval_batches(config, source, strategy):
@@ -122,11 +141,17 @@ def eval_batches(config, source, strategy):
             shard=shard,
         )
 
-    return _on_workers(strategy, batches, config.batch_size)
+    return on_workers(strategy, batches, config.batch_size)
 
 
-def _on_workers(strategy, batches, batch_size):
-    """Return all batches, or on several machines this worker's shard of each."""
+def on_workers(strategy, batches, batch_size):
+    """Return all batches, or on several machines this worker's shard of each.
+
+    Args:
+        strategy: The strategy under which the model trains.
+        batches: Function from `(worker, workers)` to a `tf.data.Dataset`.
+        batch_size: Images in a global batch.
+    """
     if distribution.worker(strategy)[1] == 1:
         return batches((0, 1))
 
@@ -141,20 +166,40 @@ def _on_workers(strategy, batches, batch_size):
 # Model ----------------------------------------------------------------------------
 
 
-def build_model(config, classes, strategy):
-    """Return the model of a recipe, not compiled."""
+def build_model(config, source, strategy):
+    """Return the model of a recipe, not compiled, for the classes of its data."""
     keras.config.set_dtype_policy(config.dtype)
-    constructor = choose("model.name", config.model.name, CONSTRUCTORS)
     size = config.data.image_size
     with strategy.scope():
-        return constructor(
-            weights=config.model.weights or None,
-            classes=classes,
-            input_shape=(size, size, 3),
-            activation=config.model.activation,
-            width=config.model.width,
-            dropout=config.model.dropout,
+        return build_net(
+            config.model, len(source.class_names), input_shape=(size, size, 3)
         )
+
+
+def build_net(config, classes, **options):
+    """Return a net.
+
+    Args:
+        config: The part `model` of a recipe.
+        classes: Number of classes.
+        **options: Further arguments of the net's constructor.
+    """
+    return choose("model.name", config.name, CONSTRUCTORS)(
+        weights=config.weights or None,
+        classes=classes,
+        activation=config.activation,
+        width=config.width,
+        dropout=config.dropout,
+        **options,
+    )
+
+
+def describe_model(config, model):
+    """Return the name and the size of a model, as a text."""
+    return (
+        f"{config.model.name}, {model.count_params():,} parameters, "
+        f"{analysis.multiply_adds(model):,} multiply-adds per image"
+    )
 
 
 def compile_model(model, config, strategy):

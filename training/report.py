@@ -40,15 +40,25 @@ def write_report(workdir, config, source):
     )
     write_evaluations([evaluation], workdir, config.data.image_size)
 
+    write_logs(workdir, {"loss": "Loss", "top1_error": "Top-1 error"})
+    if not is_terminal:
+        print(evaluation)
+    print(f"Model: {workdir / 'model.keras'}\nFigures: {workdir / 'report'}")
+
+
+def write_logs(workdir, metrics):
+    """Draw the curves and the slopes of a run.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        metrics: See `draw_curves`.
+    """
     folder = workdir / "report"
     folder.mkdir(exist_ok=True)
-    save(draw_curves(read_csv(workdir / "metrics.csv")), folder / "curves.png")
+    save(draw_curves(read_csv(workdir / "metrics.csv"), metrics), folder / "curves.png")
     slopes = workdir / "slopes.csv"
     if slopes.exists():  # a model without PReLU has none
         save(draw_slopes(read_csv(slopes)), folder / "slopes.png")
-    if not is_terminal:
-        print(evaluation)
-    print(f"Model: {workdir / 'model.keras'}\nFigures: {folder}")
 
 
 def write_evaluations(evaluations, folder, image_size):
@@ -87,13 +97,17 @@ def save(figure, path):
     plt.close(figure)
 
 
-def draw_curves(rows):
-    """Draw loss and top-1 error per epoch, in training and validation."""
+def draw_curves(rows, metrics):
+    """Draw two metrics per epoch, in training and validation.
+
+    Args:
+        rows: The rows of metrics.csv.
+        metrics: A dict from the names of the metrics to their titles. The second is a
+            fraction.
+    """
     epochs = [row["epoch"] for row in rows]
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for axis, name, title in zip(
-        axes, ("loss", "top1_error"), ("Loss", "Top-1 error"), strict=True
-    ):
+    for axis, (name, title) in zip(axes, metrics.items(), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axis.plot(epochs, [row[key] for row in rows], ".-", label=label)
         rates = [row["learning_rate"] for row in rows]

@@ -28,11 +28,10 @@ with console.quiet_import():
 import keras
 from ml_collections import config_flags
 
-from keras_prelu import analysis, callbacks, data, distribution
+from keras_prelu import callbacks, data, distribution
 from keras_prelu.files import replacing
 from keras_prelu.finetuning import fine_tune
-from training import from_recipe
-from training.report import write_report
+from training import detection_recipe, from_recipe
 from training.workdir import Workdir
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe.")
@@ -48,13 +47,14 @@ def train(config):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     is_fine_tuning = "finetune" in config
+    task = detection_recipe if "detection" in config else from_recipe
 
     # Devices and the folder of the run.
     strategy = connect(config)
     workdir = Workdir(_WORKDIR.value, distribution.worker(strategy)[0])
 
     # Data. All workers must have the same.
-    train_data, validation_data = from_recipe.open_sources(config.data)
+    train_data, validation_data = task.open_sources(config)
     run = {
         "config": config.to_dict(),
         "data": {
@@ -67,10 +67,9 @@ def train(config):
     # Model and optimizer. The seed is set after the data are opened, since preparing a
     # data set for the first time draws random numbers.
     keras.utils.set_random_seed(config.seed)
-    classes = len(train_data.class_names)
-    model = trained = from_recipe.build_model(config, classes, strategy)
+    model = trained = task.build_model(config, train_data, strategy)
     if not is_fine_tuning:  # `fine_tune` compiles the model itself
-        trained = from_recipe.compile_model(model, config, strategy)
+        trained = task.compile_model(model, config, strategy)
 
     # Callbacks.
     progress = callbacks.Progress(
@@ -97,17 +96,17 @@ def train(config):
 
         @functools.cache  # the first batches are asked for twice
         def batches_from(step):
-            return from_recipe.train_batches(
+            return task.train_batches(
                 config, train_data, strategy, step, progress.watch
             )
 
         if workdir.is_new:
             batches_from(0)
-        validation_batches = from_recipe.eval_batches(config, validation_data, strategy)
+        validation_batches = task.eval_batches(config, validation_data, strategy)
 
     # Fit.
     workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
-    describe(config, strategy, model, trained, train_data, validation_data)
+    describe(task, config, strategy, model, trained, train_data, validation_data)
     if is_fine_tuning:
         options = {
             **config.finetune,
@@ -149,7 +148,7 @@ def train(config):
                     follower.write()
             with replacing(workdir.path / "model.keras") as aside:
                 model.save(aside)
-            write_report(workdir.path, config, validation_data)
+            task.write_report(workdir.path, config, validation_data)
 
 
 def connect(config):
@@ -180,13 +179,12 @@ def refuse_different_workers(strategy, run):
             )
 
 
-def describe(config, strategy, model, trained, train_data, validation_data):
+def describe(task, config, strategy, model, trained, train_data, validation_data):
     """Print what will be trained, on which data and devices."""
     is_asked_for = config.get("jit", "auto") != "auto"
     xla = "on" if trained.jit_compile else "off"
     lines = {
-        "Model": f"{config.model.name}, {model.count_params():,} parameters, "
-        f"{analysis.multiply_adds(model):,} multiply-adds per image",
+        "Model": task.describe_model(config, model),
         "Devices": f"{', '.join(distribution.devices(strategy))}; "
         f"{strategy.num_replicas_in_sync} replica(s) on "
         f"{distribution.worker(strategy)[1]} worker(s)",

@@ -188,7 +188,7 @@ def _classes(model):
     model = getattr(model, "model", model)  # in an `AugmentedModel`
     try:
         return model.output_shape[-1]
-    except (AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         return None  # a subclassed model, or one of several outputs
 
 

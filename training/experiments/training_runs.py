@@ -168,7 +168,7 @@ def build(run, setting):
     config = configuration(run, setting)
     keras.utils.set_random_seed(config.seed)
     strategy = distribution.strategy("one_device")
-    model = from_recipe.build_model(config, len(SHAPES), strategy)
+    model = from_recipe.build_model(config, data.Source(SHAPES), strategy)
     trained = from_recipe.compile_model(model, config, strategy)
     vary(model, trained, run.arm)
     return model, trained

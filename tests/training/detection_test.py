@@ -1,0 +1,160 @@
+"""Detectors, trained by training.train on a folder with Pascal XML."""
+
+import json
+import random
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs import PROGRAM, RECIPE, finish, start
+
+from keras_prelu.callbacks import Checkpoints
+from training.recipes import detect_scenes, detect_voc2007
+
+pytestmark = pytest.mark.tensorflow_only
+DETECTION = RECIPE.with_name("detect_scenes.py")
+NOT_DETERMINISTIC = "--config.deterministic=False"
+XML = """<annotation><filename>{name}.png</filename>
+<object><name>{label}</name><difficult>0</difficult><bndbox>
+<xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>
+</bndbox></object></annotation>"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Return a folder of dark images with a grey or a bright box."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("validation", 4)):
+        (folder / split).mkdir()
+        for number in range(count):
+            pixels = rng.integers(0, 60, (50 + number, 70, 3)).astype("uint8")
+            x, y = (int(v) for v in rng.integers(0, 30, 2))
+            pixels[y : y + 20, x : x + 30] = (130, 240)[number % 2]
+            name = f"{number}"
+            Image.fromarray(pixels).save(folder / split / f"{name}.png")
+            text = XML.format(
+                name=name,
+                label=("grey", "bright")[number % 2],
+                x1=x + 1,
+                y1=y + 1,
+                x2=x + 30,
+                y2=y + 20,
+            )
+            (folder / split / f"{name}.xml").write_text(text)
+    return folder
+
+
+def arguments(images, workdir, *more):
+    """Return the command line of a run of two epochs of four steps."""
+    return [
+        *PROGRAM,
+        f"--config={DETECTION}",
+        f"--workdir={workdir}",
+        f"--config.data.path={images}",
+        "--config.model.weights=",
+        "--config.model.width=0.03",
+        "--config.model.dropout=0.5",
+        "--config.proposals.method=grid",
+        "--config.proposals.side=0",
+        f"--config.proposals.directory={images.parent / 'proposals'}",
+        "--config.detection.regions=8",
+        "--config.detection.shorter_side=(48, 64)",
+        "--config.epochs=2",
+        *more,
+    ]
+
+
+def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
+    command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    assert evaluation["metric"] == "voc07"
+    assert 0 <= evaluation["mean_average_precision"] <= 1
+    assert evaluation["proposal_recall"]["0.5"] > 0.5
+    drawn = {path.name for path in (tmp_path / "report").iterdir()}
+    expected = {"curves.png", "slopes.png", "precision_recall.png", "detections.png"}
+    assert drawn == expected
+    printed = capsys.readouterr().out
+    assert "8 training images and 4 validation images" in printed
+    assert "Fast R-CNN on model_a" in printed
+    data = json.loads((tmp_path / "data.json").read_text())
+    assert data["train"]["proposals"]["method"] == "grid"
+
+
+def test_other_proposals_are_refused(images, tmp_path, command_line, capsys):
+    """A resumed run must have the same regions to draw from."""
+    command_line(arguments(images, tmp_path, NOT_DETERMINISTIC, "--config.epochs=1"))
+    path = tmp_path / "data.json"
+    data = json.loads(path.read_text())
+    data["train"]["proposals"]["digest"] = "another"
+    path.write_text(json.dumps(data))
+    with pytest.raises(SystemExit):
+        command_line(
+            arguments(images, tmp_path, NOT_DETERMINISTIC, "--config.epochs=1")
+        )
+    assert "train.proposals.digest: another before" in capsys.readouterr().err
+
+
+def state(workdir):
+    """Return everything that must have the same bits: variables and tables."""
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
+    tables = ("metrics.csv", "slopes.csv", "evaluation.json")
+    return {
+        **{name: array.tobytes() for name, array in arrays.items()},
+        **{name: (workdir / name).read_text() for name in tables},
+    }
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_bits(images, tmp_path):
+    saving = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.fraction=1.0")
+    code, printed = finish(start(*arguments(images, tmp_path / "whole", *saving)))
+    assert code == 0, printed
+    command = arguments(images, tmp_path / "killed", *saving)
+    draw = random.Random(0)
+    for _ in range(2):
+        killed = start(*command)
+        assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
+        time.sleep(draw.uniform(0, 6))
+        killed.kill()
+        killed.wait()
+    code, printed = finish(start(*command))
+    assert code == 0, printed
+    assert state(tmp_path / "killed") == state(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_two_devices_end_like_one(images, tmp_path, command_line):
+    """Without dropout, whose masks differ on the replicas."""
+    results = []
+    for distribution in ("one_device", "mirrored"):
+        workdir = tmp_path / distribution
+        command_line(
+            arguments(
+                images,
+                workdir,
+                NOT_DETERMINISTIC,
+                "--config.model.dropout=0.0",
+                f"--config.distribution={distribution}",
+                "--config.epochs=1",
+            )
+        )
+        arrays, _ = Checkpoints(workdir / "checkpoints").load(4)
+        results.append(arrays)
+    one, two = results
+    kernels = [name for name in one if name.endswith("kernel")]
+    assert len(kernels) > 10
+    for name in kernels:
+        np.testing.assert_allclose(one[name], two[name], atol=1e-5, err_msg=name)
+
+
+def test_the_recipe_of_voc_is_the_published_one():
+    config = detect_voc2007.get_config()
+    assert (config.batch_size, config.detection.regions) == (2, 64)
+    assert config.optimizer.learning_rate == 1e-3
+    steps = -(-5011 // config.batch_size)
+    assert round(config.schedule.epochs[0] * steps, -4) == 30_000
+    assert round(config.epochs * steps, -4) == 40_000
+    assert config.keys() == detect_scenes.get_config().keys()

@@ -1,0 +1,59 @@
+"""The report of a finished detector: its average precision, and figures."""
+
+import json
+import sys
+
+import keras
+
+from keras_prelu import detection
+from keras_prelu.data.decoding import decode_rgb
+
+# PLOTS from keras_prelu.detection import plots
+from keras_prelu.files import replacing
+from training.report import save, write_logs
+
+EXAMPLES = 8
+
+
+def write_report(workdir, config, images):
+    """Evaluate `model.keras` of a run and draw what it detects.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        config: Its configuration.
+        images: The validation data, `detection_recipe.ProposedImages`.
+    """
+    is_terminal = sys.stdout.isatty()
+    detector = keras.saving.load_model(workdir / "model.keras", compile=False)
+    evaluation = detection.evaluate(
+        detector,
+        images.source,
+        images.proposals,
+        metric=config.detection.metric,
+        shorter_side=config.detection.shorter_side[1],
+        longest_side=config.detection.longest_side,
+        verbose=int(is_terminal),
+    )
+    recall = detection.recall(images.proposals, images.source)
+    summary = {**evaluation.summary(), "proposal_recall": recall.overall}
+    with replacing(workdir / "evaluation.json") as aside:
+        aside.write_text(json.dumps(summary, indent=2) + "\n")
+
+    write_logs(workdir, {"loss": "Loss", "scores_accuracy": "Accuracy of regions"})
+    folder = workdir / "report"
+    save(plots.draw_curves(evaluation), folder / "precision_recall.png")
+    save(draw_examples(evaluation, images.source), folder / "detections.png")
+    print(f"{evaluation}\n\nRecall of the proposals:\n\n{recall}\n")
+    print(f"Model: {workdir / 'model.keras'}\nFigures: {folder}")
+
+
+def draw_examples(evaluation, source):
+    """Draw the objects and the detections of the first images."""
+    chosen = range(min(EXAMPLES, len(source)))
+    images, objects = zip(*(source.read(index) for index in chosen), strict=True)
+    return plots.draw_gallery(
+        [decode_rgb(image) for image in images],
+        objects,
+        [evaluation.detections[index] for index in chosen],
+        source.class_names,
+    )
