@@ -7,6 +7,7 @@ from keras_prelu.detection.detector import fast_rcnn
 from keras_prelu.detection.detector_losses import DeltaLoss, losses
 
 if TYPE_CHECKING:
+    from keras_prelu.detection.detecting import Detections, detect
     from keras_prelu.detection.proposal_recall import Recall, recall
     from keras_prelu.detection.region_batches import eval_batches, train_batches
     from keras_prelu.detection.region_proposals import Proposals, proposals
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DeltaLoss",
+    "Detections",
     "Proposals",
     "Recall",
     "delta_statistics",
+    "detect",
     "eval_batches",
     "fast_rcnn",
     "losses",
@@ -28,6 +31,7 @@ __all__ = [
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
+        "detecting": ("Detections", "detect"),
         "proposal_recall": ("Recall", "recall"),
         "region_batches": ("eval_batches", "train_batches"),
         "region_proposals": ("Proposals", "proposals"),

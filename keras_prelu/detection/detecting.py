@@ -1,0 +1,287 @@
+"""`detect`: the objects in images, from proposed boxes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_prelu.detection.boxes import clip, decode_deltas
+from keras_prelu.detection.detector import check_detector
+from keras_prelu.detection.resizing import check_sides, padded, resize
+from keras_prelu.detection.suppression import suppress
+
+__all__ = ["Detections", "Detecting", "detect"]
+
+# The number of regions of an image is rounded up to a multiple of this, because JAX
+# compiles the detector for each number.
+_MULTIPLE = 64
+
+
+class Detections(NamedTuple):
+    """The objects that a detector finds in an image, best first.
+
+    Attributes:
+        boxes: A float32 array of shape `(n, 4)`, boxes `(x1, y1, x2, y2)` in pixels of
+            the image.
+        labels: An int32 array of shape `(n,)`, positions in `class_names`.
+        scores: A float32 array of shape `(n,)`.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+
+def detect(
+    detector: keras.Model,
+    images: Sequence[np.ndarray] | np.ndarray,
+    proposals: Sequence[np.ndarray],
+    score_threshold: float = 0.05,
+    nms_threshold: float = 0.3,
+    max_detections: int = 100,
+    shorter_side: int = 600,
+    longest_side: int = 1000,
+) -> list[Detections]:
+    """Detect the objects in images.
+
+    Each image is resized, and the detector scores its proposed boxes and moves them,
+    for each class, onto the objects. Boxes are clipped to the image. For each class,
+    the boxes that overlap a better one are removed.
+
+    With TensorFlow, each call compiles the detector. So pass many images in one call.
+
+    Args:
+        detector: A detector that `keras_prelu.detection.fast_rcnn` returns.
+        images: uint8 arrays of shape `(height, width, 3)`, or an array of several.
+        proposals: For each image an array of shape `(n, 4)`: proposed boxes
+            `(x1, y1, x2, y2)` in pixels of the image. They are clipped to the image. An
+            image without proposals has no detections.
+        score_threshold: Only detections with larger scores are returned. Defaults to
+            0.05.
+        nms_threshold: A box is removed if its intersection over union with a better box
+            of its class is larger. Defaults to 0.3.
+        max_detections: Number of detections per image at most, over all classes.
+            Defaults to 100.
+        shorter_side: The shorter side of the resized images. Defaults to 600.
+        longest_side: Upper limit of their longer side, which takes precedence. Defaults
+            to 1000.
+
+    Returns:
+        A list of `Detections`, one for each image. Equal scores are in the order of
+        classes, then of proposals.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=5)
+        >>> detector = keras_prelu.detection.fast_rcnn(model, classes=2)
+        >>> image, boxes = np.zeros((48, 64, 3), "uint8"), [[0, 0, 40, 40]]
+        >>> [detections] = keras_prelu.detection.detect(
+        ...     detector, [image], [boxes], shorter_side=96
+        ... )
+        >>> detections.boxes.shape, detections.labels.shape
+        ((2, 4), (2,))
+
+    Reference:
+        [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 3
+    """
+    if len(images) != len(proposals):
+        raise ValueError(
+            "Argument `proposals` must have one array for each image. "
+            f"Received: {len(proposals)} arrays for {len(images)} images"
+        )
+    detecting = Detecting(
+        detector,
+        score_threshold,
+        nms_threshold,
+        max_detections,
+        shorter_side,
+        longest_side,
+    )
+    checked = []
+    for number, (image, boxes) in enumerate(zip(images, proposals, strict=True)):
+        checked.append(checked_input(image, boxes, f"image {number}"))
+    return [detecting(image, boxes) for image, boxes in checked]
+
+
+class Detecting:
+    """The steps of `detect` for one image after the other.
+
+    Args:
+        detector: See `detect`.
+        score_threshold: See `detect`.
+        nms_threshold: See `detect`.
+        max_detections: See `detect`.
+        shorter_side: See `detect`.
+        longest_side: See `detect`.
+    """
+
+    def __init__(
+        self,
+        detector: keras.Model,
+        score_threshold: float,
+        nms_threshold: float,
+        max_detections: int,
+        shorter_side: int,
+        longest_side: int,
+    ) -> None:
+        check_detector(detector)
+        check_sides(shorter_side, longest_side)
+        for name, value in (
+            ("score_threshold", score_threshold),
+            ("nms_threshold", nms_threshold),
+        ):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
+                )
+        if max_detections < 1:
+            raise ValueError(
+                "Argument `max_detections` must be at least 1. "
+                f"Received: max_detections={max_detections!r}"
+            )
+        self._run = _runner(detector)
+        self._score_threshold = score_threshold
+        self._nms_threshold = nms_threshold
+        self._max_detections = max_detections
+        self._sides = shorter_side, longest_side
+
+    def __call__(self, image: np.ndarray, proposals: np.ndarray) -> Detections:
+        """Return the detections in an image.
+
+        Args:
+            image: Image of `checked_input`.
+            proposals: Boxes of `checked_input`.
+        """
+        if not len(proposals):
+            return _best([], 1)
+        scores, deltas = self._outputs(image, proposals)
+        # Deltas are fractions of the sides of a box, so they hold for the image that
+        # was not resized as well.
+        boxes = decode_deltas(proposals[:, None], deltas)
+        boxes = clip(boxes, *image.shape[:2]).astype(np.float32)
+        usable = (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
+        usable &= scores > self._score_threshold
+        of_classes = []
+        for label in range(scores.shape[1]):
+            rows = np.flatnonzero(usable[:, label])
+            rows = rows[
+                suppress(
+                    boxes[rows, label],
+                    scores[rows, label],
+                    self._nms_threshold,
+                    self._max_detections,
+                )
+            ]
+            of_classes.append(
+                Detections(
+                    boxes[rows, label],
+                    np.full(len(rows), label, np.int32),
+                    scores[rows, label],
+                )
+            )
+        return _best(of_classes, self._max_detections)
+
+    def _outputs(self, image, proposals):
+        """Return the scores and deltas of each proposal, without the background."""
+        resized, factors = resize(image, *self._sides)
+        images = padded([resized])
+        count = -(-len(proposals) // _MULTIPLE) * _MULTIPLE
+        height, width = resized.shape[:2]
+        boxes = np.tile(np.float32([0, 0, width, height]), (1, count, 1))
+        boxes[0, : len(proposals)] = proposals * factors
+        scores, deltas = (
+            output[0, : len(proposals)] for output in self._run(images, boxes)
+        )
+        if not (np.isfinite(scores).all() and np.isfinite(deltas).all()):
+            raise ValueError(
+                "Argument `detector` must be a model with finite outputs. Received: a "
+                "model with NaN or infinite outputs; check its weights"
+            )
+        return scores[:, 1:], deltas
+
+
+def checked_input(image: Any, proposals: Any, name: str) -> tuple:
+    """Return an image and its proposals, clipped to the image.
+
+    Args:
+        image: An image for `detect`.
+        proposals: The boxes proposed in it.
+        name: Name of the image for messages.
+
+    Raises:
+        ValueError: If the image has another type or shape, or if a box is not finite or
+            has no area inside the image.
+    """
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or not image.size
+    ):
+        kind = type(image).__name__
+        if isinstance(image, np.ndarray):
+            kind = f"{image.dtype} of shape {image.shape}"
+        raise ValueError(
+            "Argument `images` must be uint8 arrays of shape (height, width, 3). "
+            f"Received: {kind} as {name}"
+        )
+    boxes = np.asarray(proposals, np.float32)
+    boxes = boxes.reshape(-1, 4) if not boxes.size else boxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            "Argument `proposals` must have arrays of shape (n, 4). "
+            f"Received: shape {boxes.shape} for {name}"
+        )
+    clipped = clip(boxes, *image.shape[:2])
+    inside = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    empty = ~(inside & np.isfinite(boxes).all(axis=1))
+    if empty.any():
+        raise ValueError(
+            "Argument `proposals` must have boxes with a positive area inside the "
+            f"image. Received: {boxes[empty][0].tolist()} in {name} of "
+            f"{image.shape[1]} x {image.shape[0]} pixels"
+        )
+    return image, clipped
+
+
+def _best(of_classes, count):
+    """Return the best detections of all classes."""
+    empty = Detections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.float32)
+    )
+    columns = zip(empty, *of_classes, strict=True)
+    together = Detections(*(np.concatenate(column) for column in columns))
+    order = np.argsort(-together.scores, kind="stable")[:count]
+    return Detections(*(values[order] for values in together))
+
+
+def _runner(detector: keras.Model) -> Callable[[np.ndarray, np.ndarray], tuple]:
+    """Return a function from images and boxes to scores and deltas, all in NumPy."""
+    if keras.backend.backend() == "tensorflow":
+        run = _for_all_sizes(detector)
+    else:
+        run = detector.predict_on_batch
+
+    def outputs(images, boxes):
+        result = run({"images": images, "boxes": boxes})
+        return tuple(
+            keras.ops.convert_to_numpy(result[name]) for name in ("scores", "deltas")
+        )
+
+    return outputs
+
+
+def _for_all_sizes(detector):
+    """Return a function that is compiled once, unlike Keras's `predict`."""
+    import tensorflow as tf
+
+    return tf.function(
+        lambda inputs: detector(inputs, training=False),
+        input_signature=[
+            {
+                "images": tf.TensorSpec((None, None, None, 3), tf.uint8),
+                "boxes": tf.TensorSpec((None, None, 4), tf.float32),
+            }
+        ],
+    )
