@@ -1,29 +1,30 @@
-"""From images and proposals to detections."""
+"""`detect`: the objects in images, from proposed boxes."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
 from keras_prelu.detection.boxes import clip, decode_deltas
-from keras_prelu.detection.detector import BACKGROUND, check_detector
+from keras_prelu.detection.detector import check_detector
 from keras_prelu.detection.resizing import check_sides, padded, resize
 from keras_prelu.detection.suppression import suppress
 
-__all__ = ["Detections", "detect", "detections_of"]
+__all__ = ["Detections", "Detecting", "detect"]
 
-# The number of regions is padded to a multiple of this: few different shapes, since
-# every shape may have to be compiled.
-_REGIONS = 64
+# The number of regions of an image is rounded up to a multiple of this, because JAX
+# compiles the detector for each number.
+_MULTIPLE = 64
 
 
 class Detections(NamedTuple):
-    """The objects that a detector has found in an image, best first.
+    """The objects that a detector finds in an image, best first.
 
     Attributes:
-        boxes: A float32 array of shape `(n, 4)`, in pixels of the image.
-        labels: An int32 array of shape `(n,)`, positions in the class names.
+        boxes: A float32 array of shape `(n, 4)`, boxes `(x1, y1, x2, y2)` in pixels of
+            the image.
+        labels: An int32 array of shape `(n,)`, positions in `class_names`.
         scores: A float32 array of shape `(n,)`.
     """
 
@@ -44,126 +45,243 @@ def detect(
 ) -> list[Detections]:
     """Detect the objects in images.
 
-    Each image is resized, and each of its proposals is scored and moved for every
-    class. Of the detections with a high score, non-maximum suppression keeps the best
-    of each class.
+    Each image is resized, and the detector scores its proposed boxes and moves them,
+    for each class, onto the objects. Boxes are clipped to the image. For each class,
+    the boxes that overlap a better one are removed.
+
+    With TensorFlow, each call compiles the detector. So pass many images in one call.
 
     Args:
-        detector: A detector of `keras_prelu.detection.fast_rcnn`.
-        images: List of uint8 arrays of shape `(height, width, 3)`, or one array of
-            shape `(batch, height, width, 3)`.
-        proposals: For each image an array of shape `(n, 4)`: boxes `(x1, y1, x2, y2)`
-            in pixels of the image. An image without proposals has no detections.
-        score_threshold: Lowest score of a detection. Defaults to 0.05.
-        nms_threshold: Largest IoU of two detections of a class. Defaults to 0.3.
-        max_detections: Largest number of detections in an image. Defaults to 100.
-        shorter_side: The shorter side of the resized images. Pass what the detector was
-            trained with. Defaults to 600.
-        longest_side: Upper limit of their longer side. Defaults to 1000.
+        detector: A detector that `keras_prelu.detection.fast_rcnn` returns.
+        images: uint8 arrays of shape `(height, width, 3)`, or an array of several.
+        proposals: For each image an array of shape `(n, 4)`: proposed boxes
+            `(x1, y1, x2, y2)` in pixels of the image. They are clipped to the image. An
+            image without proposals has no detections.
+        score_threshold: Only detections with larger scores are returned. Defaults to
+            0.05.
+        nms_threshold: A box is removed if its intersection over union with a better box
+            of its class is larger. Defaults to 0.3.
+        max_detections: Number of detections per image at most, over all classes.
+            Defaults to 100.
+        shorter_side: The shorter side of the resized images. Defaults to 600.
+        longest_side: Upper limit of their longer side, which takes precedence. Defaults
+            to 1000.
 
     Returns:
-        A list with `Detections` for each image.
+        A list of `Detections`, one for each image. Equal scores are in the order of
+        classes, then of proposals.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=5)
+        >>> detector = keras_prelu.detection.fast_rcnn(model, classes=2)
+        >>> image, boxes = np.zeros((48, 64, 3), "uint8"), [[0, 0, 40, 40]]
+        >>> [detections] = keras_prelu.detection.detect(
+        ...     detector, [image], [boxes], shorter_side=96
+        ... )
+        >>> detections.boxes.shape, detections.labels.shape
+        ((2, 4), (2,))
 
     Reference:
         [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 3
-
-    Examples:
-        >>> net = keras_prelu.applications.ModelA(width=1 / 64, classes=5)
-        >>> detector = keras_prelu.detection.fast_rcnn(net, classes=20)
-        >>> image = np.zeros((48, 64, 3), "uint8")
-        >>> boxes = np.array([[0, 0, 64, 48], [8, 8, 24, 40]])
-        >>> [detections] = keras_prelu.detection.detect(
-        ...     detector, [image], [boxes], score_threshold=0, shorter_side=96)
-        >>> detections.boxes.shape[1], len(detections.labels) <= 100
-        (4, True)
     """
-    check_detector(detector)
-    check_sides(shorter_side, longest_side)
     if len(images) != len(proposals):
         raise ValueError(
-            "Argument `proposals` must have one array for each image. Received: "
-            f"{len(proposals)} arrays for {len(images)} images"
+            "Argument `proposals` must have one array for each image. "
+            f"Received: {len(proposals)} arrays for {len(images)} images"
         )
-    for number, (image, boxes) in enumerate(zip(images, proposals, strict=True)):
-        _check_image(number, image)
-        _check_boxes(number, boxes)
-    return [
-        detections_of(
-            _outputs(detector, image, boxes, shorter_side, longest_side),
-            np.asarray(boxes),
-            image.shape[:2],
-            score_threshold,
-            nms_threshold,
-            max_detections,
-        )
-        for image, boxes in zip(images, proposals, strict=True)
-    ]
-
-
-def _check_image(number, image):
-    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
-    if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3:
-        raise ValueError(
-            "Argument `images` must be uint8 arrays of shape (height, width, 3). "
-            f"Received: dtype {dtype} and shape {shape} for image {number}"
-        )
-
-
-def _check_boxes(number, boxes):
-    boxes = np.asarray(boxes)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            "Argument `proposals` must be arrays of shape (n, 4). "
-            f"Received: shape {boxes.shape} for image {number}"
-        )
-    is_full = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    if not is_full.all():
-        raise ValueError(
-            "Argument `proposals` must be boxes (x1, y1, x2, y2) with x1 < x2 and "
-            f"y1 < y2. Received: the box {boxes[~is_full][0].tolist()} for image "
-            f"{number}"
-        )
-
-
-def _outputs(detector, image, boxes, shorter_side, longest_side):
-    """Return the scores and deltas of an image's regions."""
-    resized, factors = resize(image, shorter_side, longest_side)
-    count = len(boxes)
-    regions = np.empty((-(-max(count, 1) // _REGIONS) * _REGIONS, 4), np.float32)
-    regions[:] = 0, 0, resized.shape[1], resized.shape[0]
-    regions[:count] = np.asarray(boxes) * factors
-    outputs = detector.predict_on_batch(
-        {"images": padded([resized]), "boxes": regions[None]}
+    detecting = Detecting(
+        detector,
+        score_threshold,
+        nms_threshold,
+        max_detections,
+        shorter_side,
+        longest_side,
     )
-    return outputs["scores"][0, :count], outputs["deltas"][0, :count]
+    checked = []
+    for number, (image, boxes) in enumerate(zip(images, proposals, strict=True)):
+        checked.append(checked_input(image, boxes, f"image {number}"))
+    return [detecting(image, boxes) for image, boxes in checked]
 
 
-def detections_of(
-    outputs: tuple[np.ndarray, np.ndarray],
-    regions: np.ndarray,
-    size: tuple[int, int],
-    score_threshold: float = 0.05,
-    nms_threshold: float = 0.3,
-    max_detections: int = 100,
-) -> Detections:
-    """Make detections from a detector's outputs for an image.
+class Detecting:
+    """The steps of `detect` for one image after the other.
 
     Args:
-        outputs: Scores of shape `(n, 1 + classes)` and deltas of shape `(n, classes,
-            4)`.
-        regions: The boxes that the outputs belong to, of shape `(n, 4)`.
-        size: Height and width of the image.
+        detector: See `detect`.
         score_threshold: See `detect`.
         nms_threshold: See `detect`.
         max_detections: See `detect`.
+        shorter_side: See `detect`.
+        longest_side: See `detect`.
     """
-    scores, deltas = outputs
-    scores = scores[:, BACKGROUND + 1 :]
-    rows, labels = np.nonzero(scores >= score_threshold)
-    scores = scores[rows, labels].astype(np.float32)
-    boxes = decode_deltas(regions[rows], deltas[rows, labels])
-    boxes = clip(boxes, *size).astype(np.float32)
-    is_inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    boxes, labels, scores = boxes[is_inside], labels[is_inside], scores[is_inside]
-    kept = suppress(boxes, scores, labels, nms_threshold)[:max_detections]
-    return Detections(boxes[kept], labels[kept].astype(np.int32), scores[kept])
+
+    def __init__(
+        self,
+        detector: keras.Model,
+        score_threshold: float,
+        nms_threshold: float,
+        max_detections: int,
+        shorter_side: int,
+        longest_side: int,
+    ) -> None:
+        check_detector(detector)
+        check_sides(shorter_side, longest_side)
+        for name, value in (
+            ("score_threshold", score_threshold),
+            ("nms_threshold", nms_threshold),
+        ):
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
+                )
+        if max_detections < 1:
+            raise ValueError(
+                "Argument `max_detections` must be at least 1. "
+                f"Received: max_detections={max_detections!r}"
+            )
+        self._run = _runner(detector)
+        self._score_threshold = score_threshold
+        self._nms_threshold = nms_threshold
+        self._max_detections = max_detections
+        self._sides = shorter_side, longest_side
+
+    def __call__(self, image: np.ndarray, proposals: np.ndarray) -> Detections:
+        """Return the detections in an image.
+
+        Args:
+            image: Image of `checked_input`.
+            proposals: Boxes of `checked_input`.
+        """
+        if not len(proposals):
+            return _best([], 1)
+        scores, deltas = self._outputs(image, proposals)
+        # Deltas are fractions of the sides of a box, so they hold for the image that
+        # was not resized as well.
+        boxes = decode_deltas(proposals[:, None], deltas)
+        boxes = clip(boxes, *image.shape[:2]).astype(np.float32)
+        usable = (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
+        usable &= scores > self._score_threshold
+        of_classes = []
+        for label in range(scores.shape[1]):
+            rows = np.flatnonzero(usable[:, label])
+            rows = rows[
+                suppress(
+                    boxes[rows, label],
+                    scores[rows, label],
+                    self._nms_threshold,
+                    self._max_detections,
+                )
+            ]
+            of_classes.append(
+                Detections(
+                    boxes[rows, label],
+                    np.full(len(rows), label, np.int32),
+                    scores[rows, label],
+                )
+            )
+        return _best(of_classes, self._max_detections)
+
+    def _outputs(self, image, proposals):
+        """Return the scores and deltas of each proposal, without the background."""
+        resized, factors = resize(image, *self._sides)
+        images = padded([resized])
+        count = -(-len(proposals) // _MULTIPLE) * _MULTIPLE
+        height, width = resized.shape[:2]
+        boxes = np.tile(np.float32([0, 0, width, height]), (1, count, 1))
+        boxes[0, : len(proposals)] = proposals * factors
+        scores, deltas = (
+            output[0, : len(proposals)] for output in self._run(images, boxes)
+        )
+        if not (np.isfinite(scores).all() and np.isfinite(deltas).all()):
+            raise ValueError(
+                "Argument `detector` must be a model with finite outputs. Received: a "
+                "model with NaN or infinite outputs; check its weights"
+            )
+        return scores[:, 1:], deltas
+
+
+def checked_input(image: Any, proposals: Any, name: str) -> tuple:
+    """Return an image and its proposals, clipped to the image.
+
+    Args:
+        image: An image for `detect`.
+        proposals: The boxes proposed in it.
+        name: Name of the image for messages.
+
+    Raises:
+        ValueError: If the image has another type or shape, or if a box is not finite or
+            has no area inside the image.
+    """
+    if (
+        not isinstance(image, np.ndarray)
+        or image.dtype != np.uint8
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or not image.size
+    ):
+        kind = type(image).__name__
+        if isinstance(image, np.ndarray):
+            kind = f"{image.dtype} of shape {image.shape}"
+        raise ValueError(
+            "Argument `images` must be uint8 arrays of shape (height, width, 3). "
+            f"Received: {kind} as {name}"
+        )
+    boxes = np.asarray(proposals, np.float32)
+    boxes = boxes.reshape(-1, 4) if not boxes.size else boxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            "Argument `proposals` must have arrays of shape (n, 4). "
+            f"Received: shape {boxes.shape} for {name}"
+        )
+    clipped = clip(boxes, *image.shape[:2])
+    inside = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    empty = ~(inside & np.isfinite(boxes).all(axis=1))
+    if empty.any():
+        raise ValueError(
+            "Argument `proposals` must have boxes with a positive area inside the "
+            f"image. Received: {boxes[empty][0].tolist()} in {name} of "
+            f"{image.shape[1]} x {image.shape[0]} pixels"
+        )
+    return image, clipped
+
+
+def _best(of_classes, count):
+    """Return the best detections of all classes."""
+    empty = Detections(
+        np.zeros((0, 4), np.float32), np.zeros(0, np.int32), np.zeros(0, np.float32)
+    )
+    columns = zip(empty, *of_classes, strict=True)
+    together = Detections(*(np.concatenate(column) for column in columns))
+    order = np.argsort(-together.scores, kind="stable")[:count]
+    return Detections(*(values[order] for values in together))
+
+
+def _runner(detector: keras.Model) -> Callable[[np.ndarray, np.ndarray], tuple]:
+    """Return a function from images and boxes to scores and deltas, all in NumPy."""
+    if keras.backend.backend() == "tensorflow":
+        run = _for_all_sizes(detector)
+    else:
+        run = detector.predict_on_batch
+
+    def outputs(images, boxes):
+        result = run({"images": images, "boxes": boxes})
+        return tuple(
+            keras.ops.convert_to_numpy(result[name]) for name in ("scores", "deltas")
+        )
+
+    return outputs
+
+
+def _for_all_sizes(detector):
+    """Return a function that is compiled once, unlike Keras's `predict`."""
+    import tensorflow as tf
+
+    return tf.function(
+        lambda inputs: detector(inputs, training=False),
+        input_signature=[
+            {
+                "images": tf.TensorSpec((None, None, None, 3), tf.uint8),
+                "boxes": tf.TensorSpec((None, None, 4), tf.float32),
+            }
+        ],
+    )

@@ -1,4 +1,4 @@
-"""Non-maximum suppression."""
+"""Non-maximum suppression, in NumPy."""
 
 import numpy as np
 
@@ -8,35 +8,35 @@ __all__ = ["suppress"]
 
 
 def suppress(
-    boxes: np.ndarray, scores: np.ndarray, labels: np.ndarray, threshold: float
+    boxes: np.ndarray, scores: np.ndarray, threshold: float, most: int | None = None
 ) -> np.ndarray:
-    """Return the detections that are left by non-maximum suppression per class.
+    """Return the positions of the boxes that greedy suppression keeps.
 
-    The best detection is kept, and those of its class that overlap it by more than the
-    threshold are dropped. This repeats with the best of the others. Of equal scores,
-    the first counts as the better one.
+    The best box is kept, and all boxes that overlap it by more than the threshold are
+    removed; then the best of the others is kept, and so on. Of equal scores, the first
+    is the best. Call this for each class, because objects of different classes may
+    overlap.
 
     Args:
         boxes: Array of shape `(n, 4)`.
         scores: Array of shape `(n,)`.
-        labels: Integer array of shape `(n,)`.
-        threshold: Largest IoU of two detections of a class.
+        threshold: Boxes are removed if their intersection over union with a kept box
+            is strictly greater.
+        most: Number of boxes to keep at most. Defaults to all.
 
     Returns:
-        An integer array: the indices of the detections, best first.
+        An integer array, best box first.
 
     Examples:
-        >>> boxes = np.array([[0, 0, 9, 9], [0, 0, 9, 8], [0, 0, 8, 9]])
-        >>> suppress(boxes, np.array([0.5, 0.9, 0.7]), np.array([0, 0, 1]), 0.3)
-        array([1, 2])
+        >>> boxes = np.array([[0, 0, 4, 4], [1, 0, 5, 4], [8, 0, 12, 4]])
+        >>> suppress(boxes, np.array([0.6, 0.9, 0.3]), threshold=0.5).tolist()
+        [1, 2]
     """
-    kept = [np.zeros(0, int)]
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        order = of_class[np.argsort(-scores[of_class], kind="stable")]
-        while len(order):
-            best, order = order[:1], order[1:]
-            kept.append(best)
-            order = order[iou(boxes[best], boxes[order])[0] <= threshold]
-    indices = np.sort(np.concatenate(kept))
-    return indices[np.argsort(-scores[indices], kind="stable")]
+    candidates = np.argsort(-scores, kind="stable")
+    boxes = np.asarray(boxes, np.float64)[candidates]
+    kept: list[int] = []
+    while len(candidates) and (most is None or len(kept) < most):
+        kept.append(candidates[0])
+        apart = iou(boxes[:1], boxes[1:])[0] <= threshold
+        candidates, boxes = candidates[1:][apart], boxes[1:][apart]
+    return np.array(kept, np.int64)

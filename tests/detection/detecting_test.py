@@ -1,126 +1,152 @@
-"""Detections made from a detector's outputs, by hand."""
+"""Detection in images, with a detector whose outputs are known."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_prelu.applications import ModelA
-from keras_prelu.detection import detect, fast_rcnn
-from keras_prelu.detection.boxes import decode_deltas
-from keras_prelu.detection.detecting import detections_of
-
-SIZE = 100, 200  # height and width of the image
+from keras_prelu import applications, detection
 
 
-def outputs(*regions):
-    """Return scores and deltas of regions: each a dict from class to score."""
-    scores = np.zeros((len(regions), 4), "float32")
-    for row, of_region in zip(scores, regions, strict=True):
-        for label, score in of_region.items():
-            row[1 + label] = score
-        row[0] = 1 - row.sum()
-    return scores, np.zeros((len(regions), 3, 4), "float32")
+@keras.saving.register_keras_serializable("tests")
+class ScoresByColor(keras.layers.Layer):
+    """Scores that follow from the boxes: class 0 for wide boxes, class 1 for tall."""
+
+    def call(self, images, boxes):
+        sides = boxes[..., 2:] - boxes[..., :2]
+        wide = ops.cast(sides[..., 0] > sides[..., 1], "float32")
+        size = ops.cast(ops.shape(images)[1], "float32")
+        certainty = 0.5 + 0.5 * sides[..., 0] / (10 * size)
+        classes = ops.stack([wide, 1 - wide], axis=-1) * certainty[..., None]
+        rest = 1 - ops.sum(classes, axis=-1, keepdims=True)
+        return ops.concatenate([rest, classes], axis=-1)
 
 
-REGIONS = np.float32([[10, 10, 30, 30], [12, 10, 32, 30], [100, 50, 150, 90]])
-
-
-def test_detections_are_sorted_and_suppressed_by_class():
-    found = detections_of(outputs({0: 0.6, 2: 0.3}, {0: 0.8}, {1: 0.5}), REGIONS, SIZE)
-    assert found.labels.tolist() == [0, 1, 2]
-    np.testing.assert_allclose(found.scores, [0.8, 0.5, 0.3])
-    np.testing.assert_array_equal(found.boxes, REGIONS[[1, 2, 0]])
-    assert [x.dtype for x in found] == [np.float32, np.int32, np.float32]
-
-
-def test_low_scores_and_the_background_are_no_detections():
-    found = detections_of(
-        outputs({0: 0.04}, {1: 0.05}, {}), REGIONS, SIZE, score_threshold=0.05
+def fake_detector(deltas=(0.0, 0, 0, 0)):
+    """Build a detector without weights; all deltas are equal."""
+    images = keras.Input((None, None, 3), name="images")
+    boxes = keras.Input((None, 4), name="boxes")
+    scores = ScoresByColor()(images, boxes)
+    zeros = ops.repeat(ops.expand_dims(0 * boxes, 2), 2, axis=2)
+    return keras.Model(
+        {"images": images, "boxes": boxes},
+        {"scores": scores, "deltas": zeros + np.array(deltas, "float32")},
     )
-    assert found.labels.tolist() == [1]
 
 
-def test_at_most_the_best_are_kept():
-    found = detections_of(
-        outputs({0: 0.2}, {1: 0.3}, {2: 0.4}), REGIONS, SIZE, max_detections=2
-    )
-    assert found.labels.tolist() == [2, 1]
+def image(height=60, width=80):
+    return np.zeros((height, width, 3), "uint8")
 
 
-def test_each_class_moves_the_box_by_its_own_deltas_and_stays_in_the_image():
-    scores, deltas = outputs({0: 0.5, 1: 0.4}, {}, {2: 0.3})
-    deltas[0, 0] = [0.5, 0, np.log(2), 0]  # twice as wide, half a width to the right
-    deltas[0, 1] = [-1, 0, 0, 0]  # out of the image by half its width
-    deltas[2, 2] = [2, 0, 0, 0]  # outside
-    found = detections_of((scores, deltas), REGIONS, SIZE)
-    np.testing.assert_allclose(found.boxes, [[10, 10, 50, 30], [0, 10, 10, 30]], 1e-5)
+SIZES = {"shorter_side": 96, "longest_side": 200}
+
+
+def test_boxes_are_in_pixels_of_the_given_image():
+    proposals = np.array([[10, 10, 50, 30], [5, 5, 20, 45]], "float32")
+    [found] = detection.detect(fake_detector(), [image()], [proposals], **SIZES)
+    np.testing.assert_allclose(found.boxes, proposals, atol=1e-4)
     assert found.labels.tolist() == [0, 1]
+    assert (np.diff(found.scores) <= 0).all()
+    # Boxes of the resized image, which has a factor of 1.6.
+    np.testing.assert_allclose(found.scores, [0.5 + 0.5 * 64 / 960, 0.5 + 12 / 960])
+    kinds = [(array.dtype.name, array.shape) for array in found]
+    assert kinds == [("float32", (2, 4)), ("int32", (2,)), ("float32", (2,))]
 
 
-@pytest.fixture(scope="module")
-def detector():
-    detector = fast_rcnn(ModelA(width=1 / 32, classes=4), classes=3)
-    kernel = detector.get_layer("region_scores").kernel  # scores that differ
-    kernel.assign(kernel * 30)
-    return detector
+def test_deltas_move_boxes_and_the_image_clips_them():
+    detector = fake_detector((0.25, 0, np.log(2), 0))
+    proposals = [[[10, 10, 50, 30]]]
+    [found] = detection.detect(detector, [image()], proposals, **SIZES)
+    # The center goes from 30 to 40, the width from 40 to 80: from 0 to 80.
+    np.testing.assert_allclose(found.boxes, [[0, 10, 80, 30]], atol=1e-4)
+    [found] = detection.detect(detector, [image(60, 70)], proposals, **SIZES)
+    np.testing.assert_allclose(found.boxes, [[0, 10, 70, 30]], atol=1e-4)
+    outside = fake_detector((5.0, 0, 0, 0))
+    [found] = detection.detect(outside, [image()], proposals, **SIZES)
+    assert found.boxes.shape == (0, 4)
 
 
-def image_of(height, width):
-    rng = np.random.default_rng(height)
-    return rng.integers(0, 256, (height, width, 3)).astype("uint8")
+def test_suppression_is_per_class_and_scores_have_a_threshold():
+    proposals = np.array(
+        [[10, 10, 50, 49], [10, 10, 50, 48], [10, 10, 50, 51], [60, 10, 79, 20]]
+    )
+    arguments = fake_detector(), [image()], [proposals]
+    [found] = detection.detect(*arguments, **SIZES)
+    # The second overlaps the first. The third is tall, of the other class.
+    np.testing.assert_allclose(found.boxes, proposals[[0, 2, 3]], atol=1e-4)
+    assert found.labels.tolist() == [0, 1, 0]
+    [found] = detection.detect(*arguments, nms_threshold=1, **SIZES)
+    assert len(found.boxes) == 4
+    [found] = detection.detect(*arguments, score_threshold=0.52, **SIZES)
+    assert found.labels.tolist() == [0, 1]
+    [found] = detection.detect(*arguments, max_detections=1, **SIZES)
+    np.testing.assert_allclose(found.boxes, proposals[:1], atol=1e-4)
 
 
-def test_an_image_of_the_right_size_is_not_resized(detector):
-    image = image_of(96, 128)
-    regions = np.float32([[0, 0, 128, 96], [20, 20, 90, 70]])
-    [found] = detect(detector, [image], [regions], 0.0, 1.0, shorter_side=96)
-    raw = detector({"images": image[None], "boxes": regions[None]})
-    scores = ops.convert_to_numpy(raw["scores"])[0, :, 1:]
-    deltas = ops.convert_to_numpy(raw["deltas"])[0]
-    order = np.argsort(-scores, axis=None, kind="stable")
-    np.testing.assert_allclose(found.scores, scores.ravel()[order], rtol=1e-5)
-    expected = decode_deltas(regions[order // 3], deltas[order // 3, order % 3])
-    expected = np.clip(expected, 0, [128, 96, 128, 96])
-    np.testing.assert_allclose(found.boxes, expected, atol=1e-3)
-    assert found.labels.tolist() == (order % 3).tolist()
+def test_many_images_of_different_sizes_equal_each_alone():
+    model = applications.ModelA(width=1 / 64, classes=5)
+    detector = detection.fast_rcnn(model, classes=3)
+    rng = np.random.default_rng(0)
+    images = [
+        rng.integers(0, 256, (*size, 3), "uint8") for size in [(60, 80), (50, 40)]
+    ]
+    starts = rng.uniform(0, 30, (2, 70, 2))
+    boxes = np.concatenate([starts, starts + rng.uniform(3, 30, starts.shape)], -1)
+    proposals = [boxes[0], boxes[1][:5]]
+    together = detection.detect(detector, images, proposals, 0.0, **SIZES)
+    for one, picked, of_image in zip(images, proposals, together, strict=True):
+        [alone] = detection.detect(detector, [one], [picked], 0.0, **SIZES)
+        for ours, theirs in zip(of_image, alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert len(of_image.boxes) > 3
+        assert (of_image.boxes >= 0).all()
+        assert (of_image.boxes[:, 2:] <= one.shape[1::-1]).all()
 
 
-def test_boxes_are_in_pixels_of_the_given_image(detector):
-    small = np.full((96, 128, 3), 200, "uint8")  # the same pixels at every size
-    large = np.full((192, 256, 3), 200, "uint8")
-    regions = np.float32([[0, 0, 128, 96], [20, 20, 90, 70]])
-    [of_small] = detect(detector, [small], [regions], 0.0, shorter_side=96)
-    [of_large] = detect(detector, [large], [2 * regions], 0.0, shorter_side=96)
-    np.testing.assert_allclose(of_large.boxes, 2 * of_small.boxes, atol=1e-3)
-    np.testing.assert_array_equal(of_large.scores, of_small.scores)
+def test_an_image_without_proposals_has_no_detections():
+    found = detection.detect(
+        fake_detector(), np.stack([image()] * 2), [[], np.zeros((0, 4))], **SIZES
+    )
+    assert [detections.boxes.shape for detections in found] == [(0, 4)] * 2
 
 
-def test_images_and_their_regions_do_not_depend_on_each_other(detector):
-    images = [image_of(50, 70), image_of(90, 40), image_of(64, 64)]
-    regions = [np.zeros((n, 4), "float32") + [0, 0, 30, 40 - n / 9] for n in (3, 0, 70)]
-    together = detect(detector, images, regions, 0.0, shorter_side=64)
-    assert [len(x.labels) > 0 for x in together] == [True, False, True]
-    for image, boxes, expected in zip(images, regions, together, strict=True):
-        [alone] = detect(detector, [image], [boxes], 0.0, shorter_side=64)
-        np.testing.assert_array_equal(alone.boxes, expected.boxes)
+def test_proposals_are_clipped_to_the_image():
+    proposals = [[[-20, 10, 50, 30]]]
+    [found] = detection.detect(fake_detector(), [image()], proposals, **SIZES)
+    np.testing.assert_allclose(found.boxes, [[0, 10, 50, 30]], atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("images", "regions", "name"),
+    "changes, message",
     [
-        ([image_of(8, 8)], [], "proposals"),
-        ([image_of(8, 8) / 255], [[[0, 0, 4, 4]]], "images"),
-        ([image_of(8, 8)[..., 0]], [[[0, 0, 4, 4]]], "images"),
-        ([image_of(8, 8)], [[0, 0, 4, 4]], "proposals"),
-        ([image_of(8, 8)], [[[0, 0, 4, 4], [2, 2, 2, 5]]], "proposals"),
+        ({"proposals": []}, "one array for each image.*0 arrays for 1 images"),
+        ({"proposals": [[[5, 5, 5, 9]]]}, "positive area .*5.0, 9.0.* in image 0"),
+        ({"proposals": [[[85, 5, 95, 9]]]}, "positive area inside"),
+        ({"proposals": [[[np.nan, 5, 95, 9]]]}, "positive area inside"),
+        ({"proposals": [[5, 5, 9, 9]]}, r"shape \(n, 4\).*shape \(4,\) for image 0"),
+        ({"images": [np.zeros((4, 4, 3))]}, "uint8 arrays.*float64 of shape"),
+        ({"images": [np.zeros((4, 4), "uint8")]}, r"uint8 of shape \(4, 4\)"),
+        ({"images": ["a.jpg"]}, "str as image 0"),
+        ({"score_threshold": -1}, "`score_threshold`"),
+        ({"nms_threshold": 2}, "`nms_threshold`"),
+        ({"max_detections": 0}, "`max_detections`"),
+        ({"shorter_side": 300}, "`shorter_side`"),
+        ({"detector": keras.Sequential()}, "`detector`"),
     ],
 )
-def test_wrong_input_is_refused(detector, images, regions, name):
-    with pytest.raises(ValueError, match=f"`{name}` must.*Received"):
-        detect(detector, images, regions)
+def test_bad_input_is_refused(changes, message):
+    arguments = {
+        "detector": fake_detector(),
+        "images": [image()],
+        "proposals": [[[1, 1, 9, 9]]],
+        **SIZES,
+    }
+    with pytest.raises(ValueError, match=f"Argument .*{message}"):
+        detection.detect(**arguments | changes)
 
 
-def test_other_models_are_refused():
-    with pytest.raises(ValueError, match="`detector` must be"):
-        detect(keras.Sequential(), [image_of(8, 8)], [np.float32([[0, 0, 4, 4]])])
+def test_outputs_that_are_not_finite_are_an_error():
+    with pytest.raises(ValueError, match="`detector` must be a model with finite"):
+        detection.detect(
+            fake_detector((np.nan,) * 4), [image()], [[[1, 1, 9, 9]]], **SIZES
+        )

@@ -1,60 +1,60 @@
-"""Non-maximum suppression, by hand and compared with TensorFlow's."""
+"""Non-maximum suppression, by hand, in plain Python, and against TensorFlow's."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from keras_prelu.detection.suppression import suppress
 
 
-def test_only_detections_of_the_same_class_are_dropped():
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [40, 0, 50, 10]])
-    scores = np.array([0.6, 0.9, 0.8, 0.1])
-    labels = np.array([0, 0, 1, 0])
-    assert suppress(boxes, scores, labels, 0.3).tolist() == [1, 2, 3]
-
-
-def test_a_dropped_detection_drops_no_others():
-    """A chain of boxes: the second overlaps both others, which are far apart."""
-    boxes = np.array([[0, 0, 10, 10], [6, 0, 16, 10], [12, 0, 22, 10]])
-    labels = np.zeros(3, int)
-    assert suppress(boxes, np.array([3, 2, 1]), labels, 0.2).tolist() == [0, 2]
-
-
-def test_an_overlap_of_exactly_the_threshold_is_kept():
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5]])
-    labels = np.zeros(2, int)
-    assert suppress(boxes, np.array([2, 1]), labels, 0.5).tolist() == [0, 1]
-    assert suppress(boxes, np.array([2, 1]), labels, 0.499).tolist() == [0]
-
-
-def test_of_equal_scores_the_first_is_better():
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [50, 0, 60, 9]])
-    labels = np.zeros(3, int)
-    assert suppress(boxes, np.ones(3), labels, 0.3).tolist() == [0, 2]
-
-
-def test_nothing_is_left_of_nothing():
-    empty = np.zeros(0)
-    assert suppress(np.zeros((0, 4)), empty, empty.astype(int), 0.3).tolist() == []
-
-
-@given(seed=st.integers(0, 2**16), threshold=st.sampled_from([0.05, 0.3, 0.55]))
-@settings(max_examples=20, deadline=None)
-def test_matches_tensorflow_s_suppression_of_each_class(seed, threshold):
+def random_boxes(count, seed=0):
     rng = np.random.default_rng(seed)
-    starts = rng.uniform(0, 40, (60, 2))
-    boxes = np.concatenate([starts, starts + rng.uniform(5, 30, (60, 2))], axis=1)
-    boxes = boxes.astype("float32")
-    scores = rng.permutation(60).astype("float32")
-    labels = rng.integers(0, 3, 60)
-    expected = []
-    for label in range(3):
-        of_class = np.flatnonzero(labels == label)
-        kept = tf.image.non_max_suppression(
-            boxes[of_class], scores[of_class], 60, iou_threshold=threshold
-        )
-        expected += of_class[kept.numpy()].tolist()
-    expected = sorted(expected, key=lambda i: -scores[i])
-    assert suppress(boxes, scores, labels, threshold).tolist() == expected
+    starts = rng.uniform(0, 60, (count, 2))
+    sides = rng.uniform(5, 40, (count, 2))
+    return np.concatenate([starts, starts + sides], axis=1).astype("float32")
+
+
+def overlap(first, second):
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    common = max(width, 0) * max(height, 0)
+    sizes = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (first, second)]
+    return common / (sum(sizes) - common)
+
+
+def in_plain_python(boxes, scores, threshold):
+    boxes, kept = boxes.astype("float64").tolist(), []
+    for i in sorted(range(len(boxes)), key=lambda i: (-scores[i], i)):
+        if all(overlap(boxes[i], boxes[j]) <= threshold for j in kept):
+            kept.append(i)
+    return kept
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.0])
+def test_equals_plain_python_and_tensorflow(threshold):
+    boxes = random_boxes(200)
+    scores = np.random.default_rng(1).permutation(200).astype("float32")
+    kept = suppress(boxes, scores, threshold).tolist()
+    assert kept == in_plain_python(boxes, scores, threshold)
+    theirs = tf.image.non_max_suppression(boxes, scores, 200, threshold)
+    assert kept == theirs.numpy().tolist()
+    assert suppress(boxes, scores, threshold, most=3).tolist() == kept[:3]
+
+
+def test_of_equal_scores_the_first_is_kept():
+    boxes = np.repeat(random_boxes(1), 3, axis=0)
+    assert suppress(boxes, np.array([0.5, 0.5, 0.5]), 0.5).tolist() == [0]
+    scores = np.random.default_rng(1).integers(0, 4, 100) / 4
+    boxes = random_boxes(100)
+    assert suppress(boxes, scores, 0.4).tolist() == in_plain_python(boxes, scores, 0.4)
+
+
+def test_an_overlap_that_equals_the_threshold_stays():
+    boxes = np.array([[0, 0, 2, 2], [0, 0, 1, 2]])
+    scores = np.array([0.9, 0.8])
+    assert suppress(boxes, scores, 0.5).tolist() == [0, 1]
+    assert suppress(boxes, scores, 0.49).tolist() == [0]
+
+
+def test_no_boxes():
+    assert suppress(np.zeros((0, 4)), np.zeros(0), 0.5).shape == (0,)
