@@ -8,7 +8,11 @@ from keras_prelu.detection.detector_losses import DeltaLoss, losses
 
 if TYPE_CHECKING:
     from keras_prelu.detection.detecting import Detections, detect
-    from keras_prelu.detection.proposal_recall import Recall, recall
+    from keras_prelu.detection.proposal_recall import (
+        Recall,
+        perfect_detections,
+        recall,
+    )
     from keras_prelu.detection.region_batches import eval_batches, train_batches
     from keras_prelu.detection.region_proposals import Proposals, proposals
     from keras_prelu.detection.sampling import delta_statistics
@@ -23,6 +27,7 @@ __all__ = [
     "eval_batches",
     "fast_rcnn",
     "losses",
+    "perfect_detections",
     "proposals",
     "recall",
     "train_batches",
@@ -32,7 +37,7 @@ __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
         "detecting": ("Detections", "detect"),
-        "proposal_recall": ("Recall", "recall"),
+        "proposal_recall": ("Recall", "perfect_detections", "recall"),
         "region_batches": ("eval_batches", "train_batches"),
         "region_proposals": ("Proposals", "proposals"),
         "sampling": ("delta_statistics",),

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_prelu.detection.boxes import iou
+from keras_prelu.detection.detecting import Detections
 from keras_prelu.tables import markdown
 
 if TYPE_CHECKING:
     from keras_prelu.data import AnnotatedSource
     from keras_prelu.detection.region_proposals import Proposals
 
-__all__ = ["Recall", "recall"]
+__all__ = ["Recall", "perfect_detections", "recall"]
+
+_FOUND_IOU = 0.5  # PASCAL VOC's: an object is found by more than this
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,41 @@ def recall(
         {name: len(overlaps) for name, overlaps in of_class.items()},
         sum(len(regions) for regions in proposals) / max(len(source), 1),
     )
+
+
+def perfect_detections(
+    proposals: "Proposals | Sequence[np.ndarray]", source: "AnnotatedSource"
+) -> list[Detections]:
+    """Return the detections of a detector that classifies all proposals correctly.
+
+    Their average precision is an upper limit for a detector that does not move boxes.
+    Each object is found by the region that overlaps it most, if the intersection over
+    union is more than 0.5. The score is the intersection over union.
+
+    Args:
+        proposals: The regions, one array of shape `(n, 4)` per image.
+        source: A `keras_prelu.data.AnnotatedSource`.
+
+    Examples:
+        >>> source = keras_prelu.data.scenes("validation")  # doctest: +SKIP
+        >>> regions = keras_prelu.detection.proposals(source)  # doctest: +SKIP
+        >>> detections = perfect_detections(regions, source)  # doctest: +SKIP
+    """
+    found = []
+    for regions, boxes, labels in _pairs(proposals, source):
+        overlaps = iou(boxes, regions)
+        best = overlaps.max(axis=1, initial=0)
+        order = np.argsort(-best, kind="stable")
+        order = order[best[order] > _FOUND_IOU]
+        nearest = overlaps[order].argmax(axis=1) if len(regions) else order
+        found.append(
+            Detections(
+                np.asarray(regions, np.float32)[nearest],
+                labels[order].astype(np.int32),
+                best[order].astype(np.float32),
+            )
+        )
+    return found
 
 
 def _pairs(proposals, source):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from keras_prelu.detection import recall
+from keras_prelu.detection import perfect_detections, recall
 from tests.detection.annotated import Toy
 
 # The squares are (8, 5, 30, 25) and the discs (25, 18, 45, 38). The disc of the last
@@ -62,3 +62,23 @@ def test_a_region_list_of_another_length_is_refused():
         ValueError, match="^Argument `proposals` must have one.*length 2"
     ):
         recall([regions()] * 2, Toy())
+
+
+def test_perfect_detections_are_the_best_regions_of_the_objects():
+    proposals = [
+        regions((0, 0, 60, 40), WIDE, SQUARE, SHIFTED),
+        regions((0, 0, 60, 40)),
+        regions(),
+    ]
+    first, second, third = perfect_detections(proposals, Toy())
+    np.testing.assert_array_equal(first.boxes, regions(SQUARE, WIDE))
+    assert first.labels.tolist() == [0, 1]
+    np.testing.assert_allclose(first.scores, [1, 5 / 9], rtol=1e-6)
+    for detections in (second, third):
+        assert detections.boxes.shape == (0, 4)
+        assert len(detections.labels) == len(detections.scores) == 0
+
+
+def test_perfect_detections_leave_difficult_objects_out():
+    *_, last = perfect_detections([regions(SQUARE, DISC)] * 3, Toy())
+    assert last.labels.tolist() == [0]

@@ -25,6 +25,7 @@ def get_config():
     config.proposals.side = 0
     config.detection.shorter_side = (600, 600)
     config.detection.longest_side = 1000
+    config.batch_size = 2
     config.optimizer.learning_rate = 1e-3
     config.schedule.epochs = (13,)  # of 2,506 steps: after 30,000 of 40,000
     config.epochs = 16
