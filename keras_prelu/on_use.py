@@ -16,6 +16,7 @@ __all__ = ["attach", "imported", "require"]
 # Optional packages: name for people and name on PyPI, by name of the import.
 _PACKAGES = {
     "array_record": ("array_record", "array_record"),
+    "matplotlib": ("matplotlib", "matplotlib"),
     "tensorflow": ("TensorFlow", "tensorflow"),
     "tensorflow_datasets": ("TensorFlow Datasets", "tensorflow-datasets"),
 }

@@ -32,28 +32,30 @@ def write_report(workdir, config, images):
         metric=config.detection.metric,
         shorter_side=config.detection.shorter_side[1],
         longest_side=config.detection.longest_side,
-        verbose=int(is_terminal),
+        verbose=int(is_terminal),  # progress and result
     )
     recall = detection.recall(images.proposals, images.source)
-    summary = {**evaluation.summary(), "proposal_recall": recall.overall}
+    summary = {**evaluation.to_dict(), "proposal_recall": recall.overall}
     with replacing(workdir / "evaluation.json") as aside:
         aside.write_text(json.dumps(summary, indent=2) + "\n")
 
     write_logs(workdir, {"loss": "Loss", "scores_accuracy": "Accuracy of regions"})
     folder = workdir / "report"
-    save(plots.draw_curves(evaluation), folder / "precision_recall.png")
+    save(detection.draw_curves(evaluation), folder / "precision_recall.png")
     save(draw_examples(evaluation, images.source), folder / "detections.png")
-    print(f"{evaluation}\n\nRecall of the proposals:\n\n{recall}\n")
+    if not is_terminal:
+        print(evaluation)
+    print(f"\nRecall of the proposals:\n\n{recall}\n")
     print(f"Model: {workdir / 'model.keras'}\nFigures: {folder}")
 
 
 def draw_examples(evaluation, source):
     """Draw the objects and the detections of the first images."""
-    chosen = range(min(EXAMPLES, len(source)))
+    chosen = evaluation.indices[:EXAMPLES]
     images, objects = zip(*(source.read(index) for index in chosen), strict=True)
-    return plots.draw_gallery(
+    return detection.gallery(
         [decode_rgb(image) for image in images],
         objects,
-        [evaluation.detections[index] for index in chosen],
+        evaluation.detections[: len(chosen)],
         source.class_names,
     )

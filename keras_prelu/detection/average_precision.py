@@ -6,8 +6,8 @@ of images, then in the order of the detections of an image.
 VOC: a detection is compared with the object of its class and image that it overlaps
 most. It is right if the intersection over union is strictly more than 0.5 and no better
 detection has matched the object. Otherwise it is wrong. If the object is difficult, the
-detection does not count. VOC includes a box's last pixel; our boxes have the same areas,
-see `keras_prelu.detection.boxes`.
+detection does not count. VOC includes a box's last pixel; our boxes have the same
+areas, see `keras_prelu.detection.boxes`.
 
 COCO: a detection is matched with the object that it overlaps most among those that
 better detections have left, if the intersection over union is at least the threshold.
@@ -140,7 +140,8 @@ def voc_curve(
         label: The class.
 
     Reference:
-        [Everingham et al., 2010](https://doi.org/10.1007/s11263-009-0275-4), section 4.2
+        [Everingham et al., 2010](https://doi.org/10.1007/s11263-009-0275-4),
+        section 4.2
     """
     scores, right, counts, total = [], [], [], 0
     for found, wanted in _of_class(detections, objects, label):

@@ -55,8 +55,9 @@ def detect(
         detector: A detector that `keras_prelu.detection.fast_rcnn` returns.
         images: uint8 arrays of shape `(height, width, 3)`, or an array of several.
         proposals: For each image an array of shape `(n, 4)`: proposed boxes
-            `(x1, y1, x2, y2)` in pixels of the image. They are clipped to the image. An
-            image without proposals has no detections.
+            `(x1, y1, x2, y2)` in pixels of the image. They are clipped to the image,
+            and those that lie outside are left out. An image without proposals has no
+            detections.
         score_threshold: Only detections with larger scores are returned. Defaults to
             0.05.
         nms_threshold: A box is removed if its intersection over union with a better box
@@ -210,7 +211,7 @@ def checked_input(image: Any, proposals: Any, name: str) -> tuple:
 
     Raises:
         ValueError: If the image has another type or shape, or if a box is not finite or
-            has no area inside the image.
+            has no area.
     """
     if (
         not isinstance(image, np.ndarray)
@@ -233,16 +234,14 @@ def checked_input(image: Any, proposals: Any, name: str) -> tuple:
             "Argument `proposals` must have arrays of shape (n, 4). "
             f"Received: shape {boxes.shape} for {name}"
         )
-    clipped = clip(boxes, *image.shape[:2])
-    inside = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-    empty = ~(inside & np.isfinite(boxes).all(axis=1))
-    if empty.any():
+    usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & np.isfinite(boxes).all(axis=1)
+    if not usable.all():
         raise ValueError(
-            "Argument `proposals` must have boxes with a positive area inside the "
-            f"image. Received: {boxes[empty][0].tolist()} in {name} of "
-            f"{image.shape[1]} x {image.shape[0]} pixels"
+            "Argument `proposals` must have finite boxes (x1, y1, x2, y2) with x1 < x2 "
+            f"and y1 < y2. Received: {boxes[~usable][0].tolist()} for {name}"
         )
-    return image, clipped
+    clipped = clip(boxes, *image.shape[:2])
+    return image, clipped[(clipped[:, 2:] > clipped[:, :2]).all(axis=1)]
 
 
 def _best(of_classes, count):

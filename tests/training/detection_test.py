@@ -70,7 +70,7 @@ def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
     command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["metric"] == "voc07"
-    assert 0 <= evaluation["mean_average_precision"] <= 1
+    assert 0 <= evaluation["mean_ap"] <= 1
     assert evaluation["proposal_recall"]["0.5"] > 0.5
     drawn = {path.name for path in (tmp_path / "report").iterdir()}
     expected = {"curves.png", "slopes.png", "precision_recall.png", "detections.png"}

@@ -118,7 +118,7 @@ def detect_all(runs, experiment):
 def mean_average_precision(run, experiment):
     """Return the mean average precision of a finished run."""
     path = experiment.output / "runs" / run.name / "evaluation.json"
-    return json.loads(path.read_text())["mean_average_precision"]
+    return json.loads(path.read_text())["mean_ap"]
 
 
 def sweep(start, experiment):
@@ -186,7 +186,7 @@ def bounds(experiment):
             "regions_per_image": recall.regions_per_image,
             "recall_at_0.5": recall.overall[0.5],
             "recall_at_0.7": recall.overall[0.7],
-            "perfect_classification": perfect.mean_average_precision,
+            "perfect_classification": perfect.mean_ap,
         }
     ]
 
