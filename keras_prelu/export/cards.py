@@ -43,6 +43,8 @@ def describe(
     class_names: Sequence[str] | None,
     card: Mapping[str, Any] | None,
     size: int,
+    classes: int | None = None,
+    image: str | None = None,
     **export: Any,
 ) -> dict[str, Any]:
     """Return the card of an exported model, a dict that `json` can write.
@@ -52,6 +54,8 @@ def describe(
         class_names: Names of its classes, or `None`.
         card: Dict of statements with keys from `STATED_KEYS`, or `None`.
         size: Bytes of the exported files.
+        classes: Number of classes. Defaults to the length of the model's output.
+        image: Sizes of images, a text. Defaults to the model's input size.
         **export: Further facts about the export.
 
     Examples:
@@ -60,17 +64,18 @@ def describe(
         >>> card["activation"], card["licence"], card["data"]
         ('prelu', 'MIT', 'not stated')
     """
-    height, width = model_surgery.input_size(model)
+    if image is None:
+        image = "x".join(map(str, model_surgery.input_size(model)))
     activations = {name for layer in model.layers for name in _activation(layer)}
     stated = {name: (card or {}).get(name, NOT_STATED) for name in STATED_KEYS}
     return {
         "net": model.name,
         "activation": ", ".join(sorted(activations)) or NOT_STATED,
-        "classes": model.output_shape[-1],
+        "classes": model.output_shape[-1] if classes is None else classes,
         **stated,
         "sizes": {
             "parameters": model.count_params(),
-            "image": f"{height}x{width}",
+            "image": image,
             "bytes": size,
         },
         "export": export,

@@ -11,11 +11,15 @@ from keras_prelu import model_surgery
 from keras_prelu.layers import SpatialPyramidPooling
 
 __all__ = [
+    "check_backend",
     "check_class_names",
     "check_model",
+    "check_on_error",
     "for_its_sizes",
     "once_positional",
 ]
+
+_ON_ERROR = ("raise", "mark")
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -24,13 +28,7 @@ _Result = TypeVar("_Result")
 def check_model(model: keras.Model) -> keras.Model:
     """Return a classifier with softmax scores, or raise if it cannot be exported."""
     model = model_surgery.softmax_scores(model)
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise ValueError(
-            "The backend of Keras must be TensorFlow to export a model: save the "
-            "model, and load it in a process with that backend. "
-            f"Received: backend={backend!r}"
-        )
+    check_backend()
     shape = tuple(model.inputs[0].shape)
     height, width = model_surgery.input_size(model)
     if model_surgery.is_channels_first(model) or height != width or shape[-1] != 3:
@@ -40,6 +38,26 @@ def check_model(model: keras.Model) -> keras.Model:
             f"Received: a model with an input of shape {shape}"
         )
     return model
+
+
+def check_backend() -> None:
+    """Raise unless the backend of Keras is TensorFlow."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            "The backend of Keras must be TensorFlow to export a model: save the "
+            "model, and load it in a process with that backend. "
+            f"Received: backend={backend!r}"
+        )
+
+
+def check_on_error(on_error: str) -> None:
+    """Raise unless the handling of images that cannot be decoded is known."""
+    if on_error not in _ON_ERROR:
+        raise ValueError(
+            f"Argument `on_error` must be one of {', '.join(map(repr, _ON_ERROR))}. "
+            f"Received: on_error={on_error!r}"
+        )
 
 
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> None:

@@ -15,7 +15,7 @@ from keras_prelu.data.resizing import resized_length
 from keras_prelu.export import headers
 from keras_prelu.types import Tensor
 
-__all__ = ["MAX_RESIZED_PIXELS", "decode", "decoded", "resize"]
+__all__ = ["MAX_RESIZED_PIXELS", "decode", "decoded", "resize", "resize_within"]
 
 # The limit for whole images, 2048 x 2048: the maps of the convolutions take over a
 # hundred bytes per pixel.
@@ -100,13 +100,40 @@ def resize(pixels: Tensor, shorter_side: int, side: int | None = None) -> Tensor
     # 64 bits, because a side can become 2**26 times as long.
     original = tf.shape(pixels, tf.int64)[:2]
     resized = resized_length(original, tf.reduce_min(original), shorter_side)
-    if side is None:
-        check = headers.check(resized[0], resized[1], MAX_RESIZED_PIXELS)
-        with tf.control_dependencies([check]):
-            size = tf.identity(resized)
-    else:
-        size = tf.constant([side, side], tf.int64)
-    # Only the pixels of the crop are computed.
+    size = _checked(resized) if side is None else tf.constant([side, side], tf.int64)
+    return _resampled(pixels, resized, size)
+
+
+def resize_within(pixels: Tensor, shorter_side: int, longest_side: int) -> Tensor:
+    """Resize an image as `keras_prelu.detection.resizing.resize` does.
+
+    Args:
+        pixels: A uint8 tensor of shape `(height, width, 3)`.
+        shorter_side: The shorter side of the result, unless the longer side would be
+            too long.
+        longest_side: Upper limit of the longer side.
+
+    Returns:
+        A uint8 tensor. It must not have more than `MAX_RESIZED_PIXELS` pixels.
+    """
+    sides = tf.cast(tf.shape(pixels)[:2], tf.float64)
+    factor = tf.minimum(
+        shorter_side / tf.reduce_min(sides), longest_side / tf.reduce_max(sides)
+    )
+    size = _checked(tf.cast(tf.maximum(tf.round(sides * factor), 1), tf.int64))
+    return _resampled(pixels, size, size)
+
+
+def _checked(size):
+    check = headers.check(size[0], size[1], MAX_RESIZED_PIXELS)
+    with tf.control_dependencies([check]):
+        return tf.identity(size)
+
+
+def _resampled(pixels, resized, size):
+    """Return the center of the given size of a resized image."""
+    original = tf.shape(pixels, tf.int64)[:2]
+    # Only the pixels of the center are computed.
     result = tf.raw_ops.ScaleAndTranslate(
         images=pixels[None],
         size=tf.cast(size, tf.int32),

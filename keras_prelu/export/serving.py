@@ -1,31 +1,26 @@
-"""SavedModels for TF Serving: the model, its labels, its card and warm-up requests."""
+"""SavedModels of classifiers for TF Serving."""
 
 import pathlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
-from absl import logging
 
 from keras_prelu import model_surgery
-from keras_prelu.export import cards, versions
+from keras_prelu.export import cards, version_files, versions
 from keras_prelu.export.checks import (
     check_class_names,
     check_model,
+    check_on_error,
     once_positional,
 )
 from keras_prelu.export.signatures import Served
-from keras_prelu.files import filling
-from keras_prelu.on_use import require
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_model"]
 
 _SCALE = 256 / 224  # the paper resizes images to 256 for crops of 224
-_ON_ERROR = ("raise", "mark")
-_WARM_UP_FILE = "tf_serving_warmup_requests"  # the name that TF Serving looks for
 
 
 def _check(model, top_k, scale, dense_scales, on_error, version):
@@ -45,62 +40,8 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
                 f"Argument `{name}` must be {kind} of at least {side}, the model's "
                 f"input size. Received: {name}={value!r}"
             )
-    if on_error not in _ON_ERROR:
-        raise ValueError(
-            f"Argument `on_error` must be one of {', '.join(map(repr, _ON_ERROR))}. "
-            f"Received: on_error={on_error!r}"
-        )
-    if version is not None and not (
-        isinstance(version, int)
-        and not isinstance(version, bool)
-        and 1 <= version <= versions.LAST_VERSION
-    ):
-        raise ValueError(
-            "Argument `version` must be an integer from 1 to "
-            f"{versions.LAST_VERSION}, or None for the next version. "
-            f"Received: version={version!r}"
-        )
-
-
-def _protos():
-    """Return the modules of the warm-up requests, or raise an ImportError."""
-    apis = "tensorflow_serving.apis"
-    return require("serving", f"{apis}.predict_pb2", f"{apis}.prediction_log_pb2")
-
-
-def _write_warm_up(path, name, signatures, side):
-    """Write one request per signature, which the server answers while it loads.
-
-    Without tensorflow-serving-api, log a warning and write nothing: only the server's
-    first answers are slower then.
-
-    Args:
-        path: Path of the file to write.
-        name: Name of the model.
-        signatures: Dict from names to concrete functions of one argument.
-        side: Height and width of the requests' image.
-
-    Returns:
-        Whether the file was written.
-    """
-    try:
-        predict, logs = _protos()
-    except ImportError as error:
-        logging.warning("%s is written without warm-up requests. %s", name, error)
-        return False
-    grey = tf.fill([side, side, 3], tf.constant(128, tf.uint8))
-    encoded = tf.io.encode_jpeg(grey)
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, function in signatures.items():
-            (spec,), _ = function.structured_input_signature
-            image = encoded if spec.dtype == tf.string else tf.cast(grey, spec.dtype)
-            request = predict.PredictRequest()
-            request.model_spec.name = name
-            request.model_spec.signature_name = signature
-            request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(image[None]))
-            log = logs.PredictionLog(predict_log=logs.PredictLog(request=request))
-            writer.write(log.SerializeToString())
-    return True
+    check_on_error(on_error)
+    versions.check(version)
 
 
 @once_positional("class_names")
@@ -178,32 +119,33 @@ def saved_model(
     path = pathlib.Path(path)
     versions.new_version(path, version)  # refuse it before anything is written
     names = [str(i) for i in range(classes)] if class_names is None else class_names
-    with tempfile.TemporaryDirectory() as temporary:
-        labels = pathlib.Path(temporary, "labels.txt")
-        labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    with version_files.labels(names) as labels:
         top_k = min(top_k, classes)
         served = Served(model, labels, top_k, scale, dense_scales, on_error)
-        path.mkdir(parents=True, exist_ok=True)
-        with filling(path) as aside:
-            # Gradients would make the graph larger, and nobody trains it.
-            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(served, str(aside), served.functions, options)
-            extra = aside / "assets.extra"
-            extra.mkdir()
-            has_warm_up = _write_warm_up(
-                extra / _WARM_UP_FILE, path.name, served.functions, side
-            )
-            description = cards.describe(
+        return version_files.write(
+            served,
+            path,
+            version,
+            _examples(served, side),
+            lambda **facts: cards.describe(
                 model,
                 class_names,
                 card,
-                sum(x.stat().st_size for x in aside.rglob("*") if x.is_file()),
-                format="TensorFlow SavedModel",
-                signatures=list(served.functions),
+                **facts,
                 scale=scale,
                 dense_scales=list(dense_scales),
                 on_error=on_error,
-                warm_up="one request per signature" if has_warm_up else "missing",
-            )
-            cards.write(description, extra / "model_card")
-            return versions.publish(aside, path, version)
+            ),
+        )
+
+
+def _examples(served, side):
+    """Return the inputs of one request per signature, with a grey image."""
+    grey = tf.fill([side, side, 3], tf.constant(128, tf.uint8))
+    encoded = tf.io.encode_jpeg(grey)
+    examples = {}
+    for name, function in served.functions.items():
+        (spec,), _ = function.structured_input_signature
+        image = encoded if spec.dtype == tf.string else tf.cast(grey, spec.dtype)
+        examples[name] = {spec.name: image[None]}
+    return examples

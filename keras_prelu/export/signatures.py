@@ -1,7 +1,8 @@
 """The signatures of a SavedModel: functions from images to scores."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,8 +12,11 @@ from keras_prelu.data.decoding import MAX_PIXELS
 from keras_prelu.evaluation import dense_model
 from keras_prelu.export import image_ops
 from keras_prelu.export.checks import for_its_sizes
+from keras_prelu.types import Tensor
 
-__all__ = ["Served"]
+__all__ = ["Served", "all_decoded", "label_table", "one_by_one"]
+
+_GOOD = tf.TensorSpec([], tf.bool)  # whether an image could be decoded
 
 
 class Served(tf.Module):
@@ -41,16 +45,7 @@ class Served(tf.Module):
     ) -> None:
         super().__init__(name=model.name)
         self._variables = [variable.value for variable in model.variables]
-        self._labels = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                str(labels),
-                tf.int64,
-                tf.lookup.TextFileIndex.LINE_NUMBER,
-                tf.string,
-                tf.lookup.TextFileIndex.WHOLE_LINE,
-            ),
-            default_value="",
-        )
+        self._labels = label_table(labels)
         self._top_k = top_k
         self._on_error = on_error
         self.functions = self._functions(model, scale, dense_scales)
@@ -76,7 +71,7 @@ class Served(tf.Module):
 
         def classify(image_bytes):
             crops = tf.TensorSpec([side, side, 3], tf.uint8)
-            good, crops = _one_by_one(crop, image_bytes, crops)
+            good, crops = one_by_one(crop, image_bytes, (_GOOD, crops))
             return self._best(good, score(crops))
 
         shape = net.inputs[0].shape
@@ -115,25 +110,15 @@ class Served(tf.Module):
 
         def dense(image_bytes):
             scores = tf.TensorSpec([classes], tf.float32)
-            return self._best(*_one_by_one(score, image_bytes, scores))
+            return self._best(*one_by_one(score, image_bytes, (_GOOD, scores)))
 
         return dense
 
     def _best(self, good, scores):
         """Return the best classes of each image, and mark rows without an image."""
         if self._on_error == "raise":
-            check = tf.debugging.Assert(
-                tf.reduce_all(good),
-                [
-                    "`image_bytes` must be JPEG, PNG, GIF, BMP or WebP images of at "
-                    f"most {MAX_PIXELS} pixels, for dense testing at most "
-                    f"{image_ops.MAX_RESIZED_PIXELS} after resizing. "
-                    "Cannot be decoded: rows",
-                    tf.where(~good)[:, 0],
-                ],
-                summarize=100,
-            )
-            with tf.control_dependencies([check]):
+            limits = f", for dense testing at most {image_ops.MAX_RESIZED_PIXELS} after"
+            with tf.control_dependencies([all_decoded(good, f"{limits} resizing")]):
                 scores = tf.identity(scores)
         best = tf.math.top_k(tf.cast(scores, tf.float32), self._top_k)
         names = self._labels.lookup(tf.cast(best.indices, tf.int64))
@@ -151,22 +136,57 @@ def _at_least_one(images):
     return tf.ensure_shape(tf.concat([images, blank], axis=0), images.shape)
 
 
-def _one_by_one(function, image_bytes, spec):
+def label_table(path: pathlib.Path) -> tf.lookup.StaticHashTable:
+    """Return a table from int64 classes to their names, `""` for other integers.
+
+    Args:
+        path: Path of a file of class names, one per line.
+    """
+    return tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(
+            str(path),
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+        ),
+        default_value="",
+    )
+
+
+def all_decoded(good: Tensor, limits: str) -> tf.Operation:
+    """Return an op that fails and names the rows if images could not be decoded.
+
+    Args:
+        good: A boolean tensor of shape `(batch,)`, whether an image could be decoded.
+        limits: Text about limits of the size after resizing, for the message.
+    """
+    return tf.debugging.Assert(
+        tf.reduce_all(good),
+        [
+            "`image_bytes` must be JPEG, PNG, GIF, BMP or WebP images of at most "
+            f"{MAX_PIXELS} pixels{limits}. Cannot be decoded: rows",
+            tf.where(~good)[:, 0],
+        ],
+        summarize=100,
+    )
+
+
+def one_by_one(
+    function: Callable[[Any], Any], elements: Any, specs: tuple
+) -> tuple[Tensor, ...]:
     """Apply a function to one encoded image after another.
 
     So only one decoded image is in memory, whatever the batch size.
 
     Args:
-        function: From a scalar string tensor to a boolean and a tensor.
-        image_bytes: A string tensor of shape `(batch,)`.
-        spec: `tf.TensorSpec` of the function's tensor.
+        function: From the elements of one image to a tuple of tensors.
+        elements: A string tensor of shape `(batch,)`, or a tuple of tensors.
+        specs: `tf.TensorSpec`s of the function's tensors.
 
     Returns:
-        The stacked booleans and the stacked tensors.
+        The stacked tensors.
     """
     return tf.map_fn(
-        function,
-        image_bytes,
-        fn_output_signature=(tf.TensorSpec([], tf.bool), spec),
-        parallel_iterations=1,
+        function, elements, fn_output_signature=specs, parallel_iterations=1
     )

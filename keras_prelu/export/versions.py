@@ -6,9 +6,22 @@ import re
 
 from keras_prelu.files import appear
 
-__all__ = ["LAST_VERSION", "new_version", "publish"]
+__all__ = ["LAST_VERSION", "check", "new_version", "publish"]
 
 LAST_VERSION = 2**63 - 1  # TF Serving stores version numbers in 64 bits
+
+
+def check(version: int | None) -> None:
+    """Raise unless a version is `None` or a number that TF Serving accepts."""
+    if version is not None and not (
+        isinstance(version, int)
+        and not isinstance(version, bool)
+        and 1 <= version <= LAST_VERSION
+    ):
+        raise ValueError(
+            f"Argument `version` must be an integer from 1 to {LAST_VERSION}, or None "
+            f"for the next version. Received: version={version!r}"
+        )
 
 
 def _existing(path):

@@ -17,7 +17,7 @@ from keras_prelu import data, export
 from keras_prelu.applications import Model14
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.evaluation import evaluate
-from keras_prelu.export import image_ops, serving
+from keras_prelu.export import image_ops, version_files
 from keras_prelu.export.versions import new_version
 from tests.data.conftest import broken_jpeg, wavy_image
 from tests.data.conftest import encoded as encode
@@ -219,7 +219,7 @@ def test_dense_testing_equals_that_of_an_evaluation(net, marking, mixed):
 
 
 def test_the_warm_up_requests_every_signature(versions, marking):
-    predict, logs = serving._protos()
+    predict, logs = version_files._protos()
     records = tf.data.TFRecordDataset(
         str(versions / "2" / "assets.extra" / "tf_serving_warmup_requests")
     )
@@ -258,7 +258,7 @@ def test_a_version_appears_when_it_is_complete(net, tmp_path, monkeypatch):
         seen.extend(entry.name for entry in tmp_path.iterdir())
         raise OSError("disk full")
 
-    monkeypatch.setattr(serving, "_write_warm_up", fail)
+    monkeypatch.setattr(version_files, "_write_warm_up", fail)
     with pytest.raises(OSError, match="disk full"):
         export.saved_model(net, tmp_path)
     assert len(seen) == 1
