@@ -5,7 +5,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -130,7 +130,7 @@ def _check(detector, source, proposals):
         )
 
 
-def _decoded(source) -> Iterator[tuple]:
+def _decoded(source):
     """Yield the index, pixels or error, and objects of each image."""
 
     def decode(index):
