@@ -9,7 +9,11 @@ import pytest
 from PIL import Image
 from runs import PROGRAM, RECIPE, finish, start
 
+import keras_prelu
+from keras_prelu import data
 from keras_prelu.callbacks import Checkpoints
+from keras_prelu.tables import read_csv
+from training.experiments import page_tables
 from training.recipes import detect_scenes, detect_voc2007
 
 pytestmark = pytest.mark.tensorflow_only
@@ -158,3 +162,58 @@ def test_the_recipe_of_voc_is_the_published_one():
     assert round(config.schedule.epochs[0] * steps, -4) == 30_000
     assert round(config.epochs * steps, -4) == 40_000
     assert config.keys() == detect_scenes.get_config().keys()
+
+
+def test_detectors_are_compared_by_what_they_start_from(tmp_path, monkeypatch):
+    from training.experiments import detection
+    from training.experiments.experiment import SMALL, Experiment
+
+    scores = {("prelu", True): 0.7, ("relu", True): 0.5, ("prelu", False): 0.2}
+    started = []
+
+    def pretend(command):
+        folder = tmp_path / "work" / command[4].rpartition("/")[2]
+        folder.mkdir(parents=True)
+        started.append(command)
+        parts = folder.name.split("-")
+        score = 0.0
+        if parts[0] == "detection":
+            score = scores[parts[1], parts[2] == "trained"] + 0.01 * int(parts[-1])
+        text = json.dumps({"mean_ap": score})
+        (folder / "evaluation.json").write_text(text)
+        (folder / "metrics.csv").write_text("epoch\n1\n")
+        return type("Done", (), {"returncode": 0})
+
+    limits = [{"regions_per_image": 80.0, "recall_at_0.5": 0.97}]
+    limits[0] |= {"recall_at_0.7": 0.9, "perfect_classification": 0.95}
+    monkeypatch.setattr(detection.subprocess, "run", pretend)
+    monkeypatch.setattr(detection, "bounds", lambda experiment: limits)
+    experiment = Experiment(tmp_path / "results", tmp_path / "work", SMALL)
+    experiment.output.mkdir()
+    detection.run(experiment)
+    # Nets of 2 rectifiers with 3 seeds; 3 starts, each with a sweep and 2 seeds.
+    assert len(started) == 2 * 3 + 3 * (1 + 2)
+    rows = read_csv(experiment.output / "detection.csv")
+    assert [row["mean_average_precision"] for row in rows] == [0.705, 0.505, 0.205]
+    verdicts = read_csv(experiment.output / "detection_claims.csv")
+    assert [row["verdict"] for row in verdicts] == ["as in the paper"] * 2
+    assert (experiment.output / "detection.png").stat().st_size > 5000
+    table = page_tables.detection(experiment.output)
+    assert "| ReLU, trained on shapes | 0.003 | 2 | 50.5 ± 0.7 |" in table
+    assert "(80 per image) cover 97.0% of the objects" in table
+
+
+@pytest.mark.slow
+def test_the_bounds_of_the_proposals(tmp_path):
+    from training.experiments import detection
+    from training.experiments.experiment import SMALL, Experiment
+
+    experiment = Experiment(tmp_path / "results", tmp_path / "work", SMALL)
+    (experiment.workdir / "proposals").mkdir(parents=True)
+    path = experiment.workdir / "proposals" / "prelu_scenes-validation.npz"
+    source = data.scenes(detection.SMALL_DETECTOR["data.validation"])
+    keras_prelu.detection.proposals(source, path, "grid", verbose=False)
+    [row] = detection.bounds(experiment)
+    assert 0 < row["recall_at_0.7"] <= row["recall_at_0.5"] <= 1
+    # An object that is covered by more than half is found.
+    assert row["perfect_classification"] > 0.5

@@ -9,6 +9,7 @@ CLAIMS = {
     "responses": "responses",
     "depth": "depth",
     "scales": "ways_to_test",
+    "detection": "detection",
 }
 # Table 2 of the paper: top-1 and top-5 error, ImageNet, 10-view.
 TABLE_2 = {
@@ -304,6 +305,35 @@ def vgg(results):
     seconds = [f"{net}, s" for net in nets]
     of_vgg = [f"{net}, of VGG19" for net in nets[:2]]
     return markdown(["dtype", "phase", "batch", *seconds, *of_vgg], rows)
+
+
+def detection(results):
+    """Return the table of detectors by what they start from, and the bounds."""
+    rows = [
+        [
+            row["start"],
+            f"{row['rate']:g}",
+            row["seeds"],
+            percent(row, "mean_average_precision"),
+        ]
+        for row in read_csv(results / "detection.csv")
+    ]
+    table = markdown(
+        [
+            "the detector starts from",
+            "rate",
+            "seeds",
+            "VOC07 mean average precision, %",
+        ],
+        rows,
+    )
+    (bound,) = read_csv(results / "detection_bounds.csv")
+    return (
+        f"{table}\n\nThe proposals ({bound['regions_per_image']:.0f} per image) cover "
+        f"{bound['recall_at_0.5']:.1%} of the objects at an overlap of 0.5 and "
+        f"{bound['recall_at_0.7']:.1%} at 0.7. If all were classified right, the mean "
+        f"average precision would be {bound['perfect_classification']:.1%}."
+    )
 
 
 def scaling(results):

@@ -29,6 +29,7 @@ EXPERIMENTS = {
     "depth": "depth",
     "scales": "ways_to_test",
     "vgg": "speed_beside_vgg19",
+    "detection": "detection",
     "scaling": "gpu_scaling",
     "scaling_checks": "gpu_scaling",
 }

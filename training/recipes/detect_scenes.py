@@ -38,7 +38,7 @@ def get_config():
     config.data.name = "prelu_scenes"
     config.model.weights = "shapes"
     config.schedule.factor = 0.1
-    config.schedule.epochs = (7,)
+    config.schedule.epochs = (6,)
     config.batch_size = 4  # the paper trains on 2
-    config.epochs = 7
+    config.epochs = 6
     return config
