@@ -105,9 +105,16 @@ def perfect_detections(
         source: A `keras_prelu.data.AnnotatedSource`.
 
     Examples:
-        >>> source = keras_prelu.data.scenes("validation")  # doctest: +SKIP
-        >>> regions = keras_prelu.detection.proposals(source)  # doctest: +SKIP
-        >>> detections = perfect_detections(regions, source)  # doctest: +SKIP
+        >>> class Cat(keras_prelu.data.AnnotatedSource):
+        ...     def __len__(self):
+        ...         return 1
+        ...     def objects(self, index):
+        ...         return keras_prelu.data.Objects(
+        ...             np.array([[0, 0, 9, 9]]), np.array([0]), np.array([False]))
+        >>> regions = [np.array([[0, 0, 9, 8], [0, 0, 9, 3]])]
+        >>> [detections] = perfect_detections(regions, Cat(["cat"]))
+        >>> detections.boxes.tolist(), detections.labels.tolist()
+        ([[0.0, 0.0, 9.0, 8.0]], [0])
     """
     found = []
     for regions, boxes, labels in _pairs(proposals, source):
