@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu.detection.boxes import LARGEST_FACTOR
-from keras_prelu.detection.resizing import PADDED_TO
+from keras_prelu.detection.resizing import FILL, MULTIPLE
 from keras_prelu.export import image_ops
 from keras_prelu.export.signatures import all_decoded, label_table, one_by_one
 from keras_prelu.types import Tensor
@@ -110,8 +110,8 @@ def _prepared(data, options):
         )
         return resized, tf.shape(pixels)[:2]
 
-    blank = tf.zeros([PADDED_TO, PADDED_TO, 3], tf.uint8)
-    return image_ops.decoded(data, prepare, (blank, tf.constant([PADDED_TO] * 2)))
+    blank = tf.zeros([MULTIPLE, MULTIPLE, 3], tf.uint8)
+    return image_ops.decoded(data, prepare, (blank, tf.constant([MULTIPLE] * 2)))
 
 
 def _inside(regions, size):
@@ -134,11 +134,14 @@ def _run(detector, pixels, regions, size):
     """Return the scores of each region without the background, and its boxes."""
     resized = tf.shape(pixels)[:2]
     factors = tf.cast(tf.tile((resized / size)[::-1], [2]), tf.float32)
-    margins = -resized % PADDED_TO
-    padded = tf.pad(pixels, [[0, margins[0]], [0, margins[1]], [0, 0]])
+    margins = -resized % MULTIPLE
+    # Padding with zeros, and the color moved to zero meanwhile.
+    padded = tf.pad(
+        tf.cast(pixels, tf.float32) - FILL, [[0, margins[0]], [0, margins[1]], [0, 0]]
+    )
     outputs = detector(
         {
-            "images": tf.cast(padded, tf.float32)[None],
+            "images": (padded + FILL)[None],
             "boxes": (regions * factors)[None],
         },
         training=False,
@@ -146,8 +149,9 @@ def _run(detector, pixels, regions, size):
     scores = tf.cast(outputs["scores"][0, :, 1:], tf.float32)
     deltas = tf.cast(outputs["deltas"][0], tf.float32)
     limits = tf.cast(tf.tile(size[::-1], [2]), tf.float32)
-    boxes = _decoded_deltas(regions[:, None], deltas)
-    return scores, tf.clip_by_value(boxes, 0, limits)
+    boxes = tf.clip_by_value(_decoded_deltas(regions[:, None], deltas), 0, limits)
+    has_area = tf.reduce_all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    return tf.where(has_area, scores, 0.0), boxes
 
 
 def _decoded_deltas(boxes: Tensor, deltas: Tensor) -> Tensor:

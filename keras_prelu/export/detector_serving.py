@@ -8,7 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_prelu.detection.resizing import PADDED_TO, check_sides
+from keras_prelu.detection.detecting import check_limits
+from keras_prelu.detection.detector import check_detector
+from keras_prelu.detection.resizing import MULTIPLE, check_sides
 from keras_prelu.export import cards, checks, version_files, versions
 from keras_prelu.export.detection_signature import Options, ServedDetector
 from keras_prelu.types import PathLike
@@ -72,13 +74,28 @@ def saved_detector(
 
     Returns:
         The folder of the version, a `pathlib.Path`.
+
+    Examples:
+        >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=5)
+        >>> detector = keras_prelu.detection.fast_rcnn(model, classes=2)
+        >>> version = keras_prelu.export.saved_detector(
+        ...     detector, "found", class_names=["cat", "dog"], shorter_side=96
+        ... )
+        >>> served = tf.saved_model.load(version)
+        >>> photo = tf.io.read_file("photos/cat/0.jpg")
+        >>> found = served.signatures["detect"](
+        ...     image_bytes=photo[None], boxes=tf.constant([[[0.0, 0, 40, 40]]])
+        ... )
+        >>> found["boxes"].shape
+        TensorShape([1, 100, 4])
     """
     classes = _checked_classes(detector)
     checks.check_class_names(class_names, classes)
     options = Options(
         score_threshold, nms_threshold, max_detections, shorter_side, longest_side
     )
-    _check(options)
+    check_limits(score_threshold, nms_threshold, max_detections)
+    check_sides(shorter_side, longest_side)
     checks.check_on_error(on_error)
     versions.check(version)
     cards.check(card)
@@ -117,46 +134,18 @@ _INPUTS = {
 def _checked_classes(detector):
     """Return the number of classes of a detector, or raise if it is none."""
     checks.check_backend()
-    inputs = getattr(detector, "input", None)
-    outputs = getattr(detector, "output", None)
-    if not (
-        isinstance(inputs, dict)
-        and isinstance(outputs, dict)
-        and set(inputs) == {"images", "boxes"}
-        and set(outputs) == {"scores", "deltas"}
-    ):
-        raise ValueError(
-            "Argument `detector` must be a detector, from "
-            f"`keras_prelu.detection.fast_rcnn`. Received: detector={detector!r}"
-        )
-    shape = tuple(inputs["images"].shape)
+    check_detector(detector)
+    shape = tuple(detector.input["images"].shape)
     if shape[-1] != 3:
         raise ValueError(
             "Argument `detector` must take RGB images with the channels last. "
             f"Received: a detector with images of shape {shape}"
         )
-    return outputs["scores"].shape[-1] - 1
-
-
-def _check(options):
-    for name in ("score_threshold", "nms_threshold"):
-        value = getattr(options, name)
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"Argument `{name}` must be in [0, 1]. Received: {name}={value}"
-            )
-    for name in ("max_detections", "shorter_side", "longest_side"):
-        value = getattr(options, name)
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"Argument `{name}` must be an integer of at least 1. "
-                f"Received: {name}={value!r}"
-            )
-    check_sides(options.shorter_side, options.longest_side)
+    return detector.output["scores"].shape[-1] - 1
 
 
 def _example():
     """Return the inputs of a request with a grey image, which is the only region."""
-    grey = tf.fill([PADDED_TO, PADDED_TO, 3], tf.constant(128, tf.uint8))
-    region = tf.constant([[[0, 0, PADDED_TO, PADDED_TO]]], tf.float32)
+    grey = tf.fill([MULTIPLE, MULTIPLE, 3], tf.constant(128, tf.uint8))
+    region = tf.constant([[[0, 0, MULTIPLE, MULTIPLE]]], tf.float32)
     return {"image_bytes": tf.io.encode_jpeg(grey)[None], "boxes": region}
