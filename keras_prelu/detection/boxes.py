@@ -8,11 +8,19 @@ counts pixels from 1 and includes the last one. Its box `(xmin, ymin, xmax, ymax
 
 import numpy as np
 
-__all__ = ["areas", "clip", "decode_deltas", "encode_deltas", "intersections", "iou"]
+__all__ = [
+    "LARGEST_FACTOR",
+    "areas",
+    "clip",
+    "decode_deltas",
+    "encode_deltas",
+    "intersections",
+    "iou",
+]
 
 # `decode_deltas` enlarges a side by at most this factor. A detector that has hardly
 # learned returns deltas whose exponential would overflow.
-_LARGEST_FACTOR = 1000 / 16
+LARGEST_FACTOR = 1000 / 16
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:
@@ -118,5 +126,5 @@ def decode_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:
     centers, sides = _centers_and_sides(np.asarray(boxes, np.float64))
     deltas = np.asarray(deltas, np.float64)
     centers = centers + deltas[..., :2] * sides
-    sides = sides * np.exp(np.minimum(deltas[..., 2:], np.log(_LARGEST_FACTOR)))
+    sides = sides * np.exp(np.minimum(deltas[..., 2:], np.log(LARGEST_FACTOR)))
     return np.concatenate([centers - sides / 2, centers + sides / 2], axis=-1)

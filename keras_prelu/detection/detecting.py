@@ -127,19 +127,7 @@ class Detecting:
     ) -> None:
         check_detector(detector)
         check_sides(shorter_side, longest_side)
-        for name, value in (
-            ("score_threshold", score_threshold),
-            ("nms_threshold", nms_threshold),
-        ):
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
-                )
-        if max_detections < 1:
-            raise ValueError(
-                "Argument `max_detections` must be at least 1. "
-                f"Received: max_detections={max_detections!r}"
-            )
+        check_limits(score_threshold, nms_threshold, max_detections)
         self._run = _runner(detector)
         self._score_threshold = score_threshold
         self._nms_threshold = nms_threshold
@@ -199,6 +187,31 @@ class Detecting:
                 "model with NaN or infinite outputs; check its weights"
             )
         return scores[:, 1:], deltas
+
+
+def check_limits(
+    score_threshold: float, nms_threshold: float, max_detections: int
+) -> None:
+    """Raise an error for limits that `detect` does not take.
+
+    Args:
+        score_threshold: See `detect`.
+        nms_threshold: See `detect`.
+        max_detections: See `detect`.
+    """
+    for name, value in (
+        ("score_threshold", score_threshold),
+        ("nms_threshold", nms_threshold),
+    ):
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
+            )
+    if max_detections < 1:
+        raise ValueError(
+            "Argument `max_detections` must be at least 1. "
+            f"Received: max_detections={max_detections!r}"
+        )
 
 
 def checked_input(image: Any, proposals: Any, name: str) -> tuple:

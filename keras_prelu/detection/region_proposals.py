@@ -82,7 +82,7 @@ class Proposals:
         return {
             "method": self.method,
             "side": self.side,
-            "count": sum(map(len, self)),
+            "count": sum(len(boxes) for boxes in self),
             "digest": self._digest,
         }
 

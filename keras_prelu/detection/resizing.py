@@ -7,13 +7,13 @@ import numpy as np
 from keras_prelu.data.decoding import check_size
 from keras_prelu.data.resizing import resampled
 
-__all__ = ["check_sides", "factor", "padded", "resize"]
+__all__ = ["FILL", "MULTIPLE", "check_sides", "factor", "padded", "resize"]
 
 # The sides of padded images are multiples of this: few different shapes, and even sides
 # up to the last map, so that each cell's receptive field has the same center.
-_MULTIPLE = 32
+MULTIPLE = 32
 # The color of the padding: ImageNet's mean, which the nets subtract.
-_FILL = (124, 117, 104)
+FILL = (124, 117, 104)
 
 
 def check_sides(shorter_side: int, longest_side: int) -> None:
@@ -93,9 +93,9 @@ def padded(images: Sequence[np.ndarray]) -> np.ndarray:
         (2, 32, 96, 3)
     """
     sides = np.max([image.shape[:2] for image in images], axis=0)
-    height, width = -(-sides // _MULTIPLE) * _MULTIPLE
+    height, width = -(-sides // MULTIPLE) * MULTIPLE
     batch = np.empty((len(images), height, width, 3), np.uint8)
-    batch[:] = _FILL
+    batch[:] = FILL
     for array, image in zip(batch, images, strict=True):
         array[: image.shape[0], : image.shape[1]] = image
     return batch
