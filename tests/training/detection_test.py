@@ -2,14 +2,17 @@
 
 import json
 import random
+import shutil
 import time
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 from runs import PROGRAM, RECIPE, finish, start
 
 from keras_prelu.callbacks import Checkpoints
+from training import detection_recipe
 from training.recipes import detect_scenes, detect_voc2007
 
 pytestmark = pytest.mark.tensorflow_only
@@ -148,6 +151,39 @@ def test_two_devices_end_like_one(images, tmp_path, command_line):
     assert len(kernels) > 10
     for name in kernels:
         np.testing.assert_allclose(one[name], two[name], atol=1e-5, err_msg=name)
+
+
+def data_config(path):
+    return ConfigDict({"path": str(path), "train": "train", "validation": "validation"})
+
+
+def test_a_csv_file_is_divided_the_same_way_each_time(images):
+    lines = [f"{n}.png,1,2,30,40,{'ab'[n % 2]}" for n in range(8)]
+    path = images / "train" / "boxes.csv"
+    path.write_text("\n".join(["image,xmin,ymin,xmax,ymax,class", *lines]))
+    train, validation = detection_recipe.open_files(data_config(path))
+    again, _ = detection_recipe.open_files(data_config(path))
+    assert (len(train), len(validation)) == (7, 1)
+    assert train.class_names == validation.class_names == ["a", "b"]
+    assert train.fingerprint() == again.fingerprint()
+    paths = {part.describe(i) for part in (train, validation) for i in range(len(part))}
+    assert len(paths) == 8
+
+
+def test_one_folder_is_divided(images):
+    train, validation = detection_recipe.open_files(data_config(images / "train"))
+    assert (len(train), len(validation)) == (7, 1)
+
+
+def test_an_unknown_class_of_the_validation_data_is_named(images, tmp_path):
+    shutil.copytree(images, tmp_path / "set")
+    file = tmp_path / "set" / "validation" / "1.xml"
+    file.write_text(file.read_text().replace("bright", "brigth"))
+    _, validation = detection_recipe.open_files(data_config(tmp_path / "set"))
+    assert len(validation) == 3
+    [(name, problem)] = validation.skipped.items()
+    assert name.endswith("1.png")
+    assert "unknown class 'brigth'" in problem
 
 
 def test_the_recipe_of_voc_is_the_published_one():
