@@ -3,14 +3,17 @@
 import json
 import random
 import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
-from runs import PROGRAM, RECIPE, finish, start
+from runs import PROGRAM, RECIPE, environment, finish, start
 
+from keras_prelu import tables
 from keras_prelu.callbacks import Checkpoints
 from training import detection_recipe
 from training.recipes import detect_scenes, detect_voc2007
@@ -83,6 +86,32 @@ def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
     assert "Fast R-CNN on model_a" in printed
     data = json.loads((tmp_path / "data.json").read_text())
     assert data["train"]["proposals"]["method"] == "grid"
+    draw_images(images, tmp_path)
+
+
+def draw_images(images, workdir):
+    """Draw what the run finds in images, one of which is cut off."""
+    folder, output = workdir / "photos", workdir / "drawn"
+    shutil.copytree(images / "validation", folder)
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "applications.detection.draw"),
+            *(f"--workdir={workdir}", f"--images={folder}", f"--output={output}"),
+            "--score_threshold=0.1",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 images skipped" in done.stdout
+    names = {path.name for path in output.iterdir()}
+    assert names == {"detections.csv", *(f"{n}.png.png" for n in range(4))}
+    rows = tables.read_csv(output / "detections.csv")
+    assert rows
+    assert {row["class"] for row in rows} <= {"grey", "bright"}
+    assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 
 
 def test_other_proposals_are_refused(images, tmp_path, command_line, capsys):
