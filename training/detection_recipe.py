@@ -4,11 +4,15 @@ The functions are those of `from_recipe`, which has the optimizer and the schedu
 these recipes too.
 """
 
+import os
 import pathlib
+import re
 
 import keras
+import numpy as np
 
 from keras_prelu import data, detection
+from keras_prelu.data.fingerprints import digest
 from training import from_recipe
 from training.detection_report import write_report
 
@@ -52,14 +56,12 @@ class ProposedImages:
 
 
 def open_source(config, split):
-    """Return a split of the annotated data of a configuration.
+    """Return a split of a named dataset of annotated images.
 
     Args:
-        config: The part `data` of a recipe, with `name`, `path` and `data_dir`.
+        config: The part `data` of a recipe, with `name` and `data_dir`.
         split: The name of the split.
     """
-    if config.path:
-        return data.from_pascal_xml(pathlib.Path(config.path) / split)
     data_dir = config.data_dir or None
     if config.name == "prelu_scenes":
         return data.scenes(split, data_dir)
@@ -67,38 +69,77 @@ def open_source(config, split):
     if name != "voc":
         raise ValueError(
             'Argument `config.data.name` must be "prelu_scenes", "voc/2007" or '
-            f'"voc/2012". Received: config.data.name={config.name!r}'
+            '"voc/2012", unless there is a `config.data.path`. '
+            f"Received: config.data.name={config.name!r}"
         )
     return data.voc(year, split, data_dir)
 
 
+def open_files(config):
+    """Return the training and the validation data in `config.path`.
+
+    Args:
+        config: The part `data` of a recipe, with `path`, `train` and `validation`.
+    """
+    path = pathlib.Path(config.path)
+    if path.suffix.lower() == ".csv":
+        return _divided(data.from_boxes_csv(path), path)
+    train, validation = path / config.train, path / config.validation
+    if not (train.is_dir() and validation.is_dir()):
+        return _divided(data.from_pascal_xml(path), path)
+    source = data.from_pascal_xml(train)
+    return source, data.from_pascal_xml(validation, class_names=source.class_names)
+
+
+def _divided(source, path):
+    """Return four fifths of a source, and a fifth for validation."""
+    if len(source) < 2:
+        raise ValueError(
+            "Argument `config.data.path` must have at least two images that can be "
+            f"used. Received: config.data.path={path}"
+        )
+    order = np.random.default_rng(0).permutation(len(source))
+    count = max(1, len(source) // 5)
+    return tuple(
+        data.AnnotatedSubset(source, sorted(map(int, indices)))
+        for indices in (order[count:], order[:count])
+    )
+
+
 def open_sources(config):
     """Return the training and the validation data of a recipe, with proposals."""
-    sources = [
-        open_source(config.data, split)
-        for split in (config.data.train, config.data.validation)
-    ]
+    splits = config.data.train, config.data.validation
+    if config.data.path:
+        sources = open_files(config.data)
+    else:
+        sources = tuple(open_source(config.data, split) for split in splits)
     from_recipe.refuse_other_classes(*sources)
     return tuple(
         _proposed(source, config, split)
-        for source, split in zip(
-            sources, (config.data.train, config.data.validation), strict=True
-        )
+        for source, split in zip(sources, splits, strict=True)
     )
 
 
 def _proposed(source, config, split):
     """Return a source with its proposals, which are computed on first use."""
     settings = config.proposals
-    name = config.data.path.strip("/") or config.data.name
     side = settings.side or None
-    parts = (*name.split("/"), split, settings.method, *([str(side)] if side else []))
+    parts = (_name(config.data), split, settings.method, *([str(side)] if side else []))
     path = pathlib.Path(settings.directory) / f"{'-'.join(parts)}.npz"
     if not path.exists():
         print(f"Proposing regions, once: {path}", flush=True)
     return ProposedImages(
         source, detection.proposals(source, path, settings.method, side)
     )
+
+
+def _name(config):
+    """Return a name of the data that can be a part of a file name."""
+    if not config.path:
+        return config.name.replace("/", "-")
+    path = pathlib.Path(config.path).absolute()
+    cleaned = re.sub(r"[^\w.]", "_", path.name)
+    return f"{cleaned}-{digest([os.fsencode(path)])[:8]}"
 
 
 def build_model(config, images, strategy):

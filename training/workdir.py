@@ -93,6 +93,11 @@ def read_config(workdir):
     return _read_json(_file_of("a run", workdir, "config.json"))
 
 
+def read_class_names(workdir):
+    """Return the names of the classes of a run."""
+    return _read_json(_file_of("a run", workdir, "data.json"))["train"]["class_names"]
+
+
 def load_model(workdir):
     """Return the trained model of a run."""
     path = _file_of("a finished run", workdir, "model.keras")

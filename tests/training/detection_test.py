@@ -2,17 +2,22 @@
 
 import json
 import random
+import shutil
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
-from runs import PROGRAM, RECIPE, finish, start
+from runs import PROGRAM, RECIPE, environment, finish, start
 
 import keras_prelu
 from keras_prelu import data
 from keras_prelu.callbacks import Checkpoints
 from keras_prelu.tables import read_csv
+from training import detection_recipe
 from training.experiments import page_tables
 from training.recipes import detect_scenes, detect_voc2007
 
@@ -51,7 +56,7 @@ def images(tmp_path_factory):
 
 
 def arguments(images, workdir, *more):
-    """Return the command line of a run of two epochs of four steps."""
+    """Return the command line of a run of two epochs of two steps."""
     return [
         *PROGRAM,
         f"--config={DETECTION}",
@@ -82,17 +87,45 @@ def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
     printed = capsys.readouterr().out
     assert "8 training images and 4 validation images" in printed
     assert "Fast R-CNN on model_a" in printed
-    data = json.loads((tmp_path / "data.json").read_text())
-    assert data["train"]["proposals"]["method"] == "grid"
+    run = json.loads((tmp_path / "data.json").read_text())
+    assert run["train"]["proposals"]["method"] == "grid"
+
+
+@pytest.mark.slow
+def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
+    """One of the images is cut off."""
+    workdir = tmp_path / "run"
+    command_line(arguments(images, workdir, NOT_DETERMINISTIC))
+    folder, output = tmp_path / "photos", tmp_path / "drawn"
+    shutil.copytree(images / "validation", folder)
+    (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "applications.detection.draw"),
+            *(f"--workdir={workdir}", f"--images={folder}", f"--output={output}"),
+            "--score_threshold=0.1",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 images skipped" in done.stdout
+    names = {path.name for path in output.iterdir()}
+    assert names == {"detections.csv", *(f"{n}.png.png" for n in range(4))}
+    rows = read_csv(output / "detections.csv")
+    assert rows
+    assert {row["class"] for row in rows} <= {"grey", "bright"}
+    assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 
 
 def test_other_proposals_are_refused(images, tmp_path, command_line, capsys):
     """A resumed run must have the same regions to draw from."""
     command_line(arguments(images, tmp_path, NOT_DETERMINISTIC, "--config.epochs=1"))
     path = tmp_path / "data.json"
-    data = json.loads(path.read_text())
-    data["train"]["proposals"]["digest"] = "another"
-    path.write_text(json.dumps(data))
+    run = json.loads(path.read_text())
+    run["train"]["proposals"]["digest"] = "another"
+    path.write_text(json.dumps(run))
     with pytest.raises(SystemExit):
         command_line(
             arguments(images, tmp_path, NOT_DETERMINISTIC, "--config.epochs=1")
@@ -145,13 +178,47 @@ def test_two_devices_end_like_one(images, tmp_path, command_line):
                 "--config.epochs=1",
             )
         )
-        arrays, _ = Checkpoints(workdir / "checkpoints").load(4)
+        checkpoints = Checkpoints(workdir / "checkpoints")
+        arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
         results.append(arrays)
     one, two = results
     kernels = [name for name in one if name.endswith("kernel")]
     assert len(kernels) > 10
     for name in kernels:
         np.testing.assert_allclose(one[name], two[name], atol=1e-5, err_msg=name)
+
+
+def data_config(path):
+    return ConfigDict({"path": str(path), "train": "train", "validation": "validation"})
+
+
+def test_a_csv_file_is_divided_the_same_way_each_time(images):
+    lines = [f"{n}.png,1,2,30,40,{'ab'[n % 2]}" for n in range(8)]
+    path = images / "train" / "boxes.csv"
+    path.write_text("\n".join(["image,xmin,ymin,xmax,ymax,class", *lines]))
+    train, validation = detection_recipe.open_files(data_config(path))
+    again, _ = detection_recipe.open_files(data_config(path))
+    assert (len(train), len(validation)) == (7, 1)
+    assert train.class_names == validation.class_names == ["a", "b"]
+    assert train.fingerprint() == again.fingerprint()
+    paths = {part.describe(i) for part in (train, validation) for i in range(len(part))}
+    assert len(paths) == 8
+
+
+def test_one_folder_is_divided(images):
+    train, validation = detection_recipe.open_files(data_config(images / "train"))
+    assert (len(train), len(validation)) == (7, 1)
+
+
+def test_an_unknown_class_of_the_validation_data_is_named(images, tmp_path):
+    shutil.copytree(images, tmp_path / "set")
+    file = tmp_path / "set" / "validation" / "1.xml"
+    file.write_text(file.read_text().replace("bright", "brigth"))
+    _, validation = detection_recipe.open_files(data_config(tmp_path / "set"))
+    assert len(validation) == 3
+    [(name, problem)] = validation.skipped.items()
+    assert name.endswith("1.png")
+    assert "unknown class 'brigth'" in problem
 
 
 def test_the_recipe_of_voc_is_the_published_one():

@@ -1,0 +1,1 @@
+"""A trained detector on the images of a folder."""
