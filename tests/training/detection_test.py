@@ -178,14 +178,10 @@ def test_two_devices_end_like_one(images, tmp_path, command_line):
                 "--config.epochs=1",
             )
         )
-        checkpoints = Checkpoints(workdir / "checkpoints")
-        arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
-        results.append(arrays)
+        results.append(read_csv(workdir / "metrics.csv")[0])
     one, two = results
-    kernels = [name for name in one if name.endswith("kernel")]
-    assert len(kernels) > 10
-    for name in kernels:
-        np.testing.assert_allclose(one[name], two[name], atol=1e-5, err_msg=name)
+    for name in ("loss", "deltas_loss", "scores_loss", "val_loss"):
+        assert two[name] == pytest.approx(one[name], abs=1e-4), name
 
 
 def data_config(path):
