@@ -116,14 +116,12 @@ def main(_):
         class_names = read_class_names(workdir)
         source = open_images(pathlib.Path(_IMAGES.value))
         sides = config["detection"]
-        detecting = Detecting(
-            load_model(workdir),
+        options = detection.DetectionOptions(
             score_threshold=_SCORE_THRESHOLD.value,
-            nms_threshold=0.3,
-            max_detections=100,
             shorter_side=sides["shorter_side"][1],
             longest_side=sides["longest_side"],
         )
+        detecting = Detecting(load_model(workdir), options)
         method, side = (config["proposals"][key] for key in ("method", "side"))
         regions = detection.proposals(source, method=method, side=side or None)
         output.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,11 @@ from keras_prelu.detection.detector import fast_rcnn
 from keras_prelu.detection.detector_losses import DeltaLoss, losses
 
 if TYPE_CHECKING:
-    from keras_prelu.detection.detecting import Detections, detect
+    from keras_prelu.detection.detecting import (
+        DetectionOptions,
+        Detections,
+        detect,
+    )
     from keras_prelu.detection.evaluator import evaluate
     from keras_prelu.detection.plots import draw, draw_curves, gallery
     from keras_prelu.detection.proposal_recall import (
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeltaLoss",
     "DetectionEvaluation",
+    "DetectionOptions",
     "Detections",
     "Proposals",
     "Recall",
@@ -48,7 +53,7 @@ __all__ = [
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
-        "detecting": ("Detections", "detect"),
+        "detecting": ("DetectionOptions", "Detections", "detect"),
         "evaluator": ("evaluate",),
         "plots": ("draw", "draw_curves", "gallery"),
         "proposal_recall": ("Recall", "perfect_detections", "recall"),

@@ -14,8 +14,10 @@ __all__ = [
     "clip",
     "decode_deltas",
     "encode_deltas",
+    "has_area",
     "intersections",
     "iou",
+    "parts_inside",
 ]
 
 # `decode_deltas` enlarges a side by at most this factor. A detector that has hardly
@@ -77,6 +79,36 @@ def clip(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
         width: Width of the image.
     """
     return np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
+
+
+def has_area(boxes: np.ndarray) -> np.ndarray:
+    """Return whether each box has a positive width and height.
+
+    Args:
+        boxes: Array of shape `(..., 4)`.
+
+    Examples:
+        >>> has_area(np.array([[0, 0, 2, 2], [1, 0, 1, 2]])).tolist()
+        [True, False]
+    """
+    return np.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+
+
+def parts_inside(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return boxes without what lies outside the image, and without those outside.
+
+    Args:
+        boxes: Array of shape `(n, 4)`.
+        height: Height of the image.
+        width: Width of the image.
+
+    Examples:
+        >>> boxes = np.array([[-3, 2, 12, 30], [11, 0, 15, 5]])
+        >>> parts_inside(boxes, height=20, width=10).tolist()
+        [[0, 2, 10, 20]]
+    """
+    clipped = clip(boxes, height, width)
+    return clipped[has_area(clipped)]
 
 
 def _centers_and_sides(boxes):

@@ -6,16 +6,46 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_prelu.detection.boxes import clip, decode_deltas
+from keras_prelu.detection.boxes import (
+    clip,
+    decode_deltas,
+    has_area,
+    parts_inside,
+)
 from keras_prelu.detection.detector import check_detector
 from keras_prelu.detection.resizing import check_sides, padded, resize
 from keras_prelu.detection.suppression import suppress
 
-__all__ = ["Detections", "Detecting", "detect"]
+__all__ = ["Detecting", "DetectionOptions", "Detections", "checked_input", "detect"]
 
 # The number of regions of an image is rounded up to a multiple of this, because JAX
 # compiles the detector for each number.
 _MULTIPLE = 64
+
+
+class DetectionOptions(NamedTuple):
+    """The options of `detect`, which describes them."""
+
+    score_threshold: float = 0.05
+    nms_threshold: float = 0.3
+    max_detections: int = 100
+    shorter_side: int = 600
+    longest_side: int = 1000
+
+    def check(self) -> None:
+        """Raise an error for values that `detect` does not take."""
+        check_sides(self.shorter_side, self.longest_side)
+        for name in ("score_threshold", "nms_threshold"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(
+                    f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
+                )
+        if self.max_detections < 1:
+            raise ValueError(
+                "Argument `max_detections` must be at least 1. "
+                f"Received: max_detections={self.max_detections!r}"
+            )
 
 
 class Detections(NamedTuple):
@@ -90,17 +120,14 @@ def detect(
             "Argument `proposals` must have one array for each image. "
             f"Received: {len(proposals)} arrays for {len(images)} images"
         )
-    detecting = Detecting(
-        detector,
-        score_threshold,
-        nms_threshold,
-        max_detections,
-        shorter_side,
-        longest_side,
+    options = DetectionOptions(
+        score_threshold, nms_threshold, max_detections, shorter_side, longest_side
     )
-    checked = []
-    for number, (image, boxes) in enumerate(zip(images, proposals, strict=True)):
-        checked.append(checked_input(image, boxes, f"image {number}"))
+    detecting = Detecting(detector, options)
+    checked = [
+        checked_input(image, boxes, f"image {number}")
+        for number, (image, boxes) in enumerate(zip(images, proposals, strict=True))
+    ]
     return [detecting(image, boxes) for image, boxes in checked]
 
 
@@ -109,30 +136,14 @@ class Detecting:
 
     Args:
         detector: See `detect`.
-        score_threshold: See `detect`.
-        nms_threshold: See `detect`.
-        max_detections: See `detect`.
-        shorter_side: See `detect`.
-        longest_side: See `detect`.
+        options: The `DetectionOptions`.
     """
 
-    def __init__(
-        self,
-        detector: keras.Model,
-        score_threshold: float,
-        nms_threshold: float,
-        max_detections: int,
-        shorter_side: int,
-        longest_side: int,
-    ) -> None:
+    def __init__(self, detector: keras.Model, options: DetectionOptions) -> None:
         check_detector(detector)
-        check_sides(shorter_side, longest_side)
-        check_limits(score_threshold, nms_threshold, max_detections)
+        options.check()
         self._run = _runner(detector)
-        self._score_threshold = score_threshold
-        self._nms_threshold = nms_threshold
-        self._max_detections = max_detections
-        self._sides = shorter_side, longest_side
+        self._options = options
 
     def __call__(self, image: np.ndarray, proposals: np.ndarray) -> Detections:
         """Return the detections in an image.
@@ -148,8 +159,7 @@ class Detecting:
         # was not resized as well.
         boxes = decode_deltas(proposals[:, None], deltas)
         boxes = clip(boxes, *image.shape[:2]).astype(np.float32)
-        usable = (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
-        usable &= scores > self._score_threshold
+        usable = has_area(boxes) & (scores > self._options.score_threshold)
         of_classes = []
         for label in range(scores.shape[1]):
             rows = np.flatnonzero(usable[:, label])
@@ -157,8 +167,8 @@ class Detecting:
                 suppress(
                     boxes[rows, label],
                     scores[rows, label],
-                    self._nms_threshold,
-                    self._max_detections,
+                    self._options.nms_threshold,
+                    self._options.max_detections,
                 )
             ]
             of_classes.append(
@@ -168,11 +178,12 @@ class Detecting:
                     scores[rows, label],
                 )
             )
-        return _best(of_classes, self._max_detections)
+        return _best(of_classes, self._options.max_detections)
 
     def _outputs(self, image, proposals):
         """Return the scores and deltas of each proposal, without the background."""
-        resized, factors = resize(image, *self._sides)
+        options = self._options
+        resized, factors = resize(image, options.shorter_side, options.longest_side)
         images = padded([resized])
         count = -(-len(proposals) // _MULTIPLE) * _MULTIPLE
         height, width = resized.shape[:2]
@@ -187,31 +198,6 @@ class Detecting:
                 "model with NaN or infinite outputs; check its weights"
             )
         return scores[:, 1:], deltas
-
-
-def check_limits(
-    score_threshold: float, nms_threshold: float, max_detections: int
-) -> None:
-    """Raise an error for limits that `detect` does not take.
-
-    Args:
-        score_threshold: See `detect`.
-        nms_threshold: See `detect`.
-        max_detections: See `detect`.
-    """
-    for name, value in (
-        ("score_threshold", score_threshold),
-        ("nms_threshold", nms_threshold),
-    ):
-        if not 0 <= value <= 1:
-            raise ValueError(
-                f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
-            )
-    if max_detections < 1:
-        raise ValueError(
-            "Argument `max_detections` must be at least 1. "
-            f"Received: max_detections={max_detections!r}"
-        )
 
 
 def checked_input(image: Any, proposals: Any, name: str) -> tuple:
@@ -247,14 +233,13 @@ def checked_input(image: Any, proposals: Any, name: str) -> tuple:
             "Argument `proposals` must have arrays of shape (n, 4). "
             f"Received: shape {boxes.shape} for {name}"
         )
-    usable = (boxes[:, 2:] > boxes[:, :2]).all(axis=1) & np.isfinite(boxes).all(axis=1)
+    usable = has_area(boxes) & np.isfinite(boxes).all(axis=1)
     if not usable.all():
         raise ValueError(
             "Argument `proposals` must have finite boxes (x1, y1, x2, y2) with x1 < x2 "
             f"and y1 < y2. Received: {boxes[~usable][0].tolist()} for {name}"
         )
-    clipped = clip(boxes, *image.shape[:2])
-    return image, clipped[(clipped[:, 2:] > clipped[:, :2]).all(axis=1)]
+    return image, parts_inside(boxes, *image.shape[:2])
 
 
 def _best(of_classes, count):

@@ -1,6 +1,5 @@
 """`evaluate`: the average precision of a detector."""
 
-import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -12,12 +11,13 @@ import keras
 import numpy as np
 
 from keras_prelu.data.decoding import BadImageError, decode_rgb
-from keras_prelu.detection.detecting import Detecting, checked_input
+from keras_prelu.detection.detecting import Detecting, DetectionOptions, checked_input
 from keras_prelu.detection.results import (
     DetectionEvaluation,
     check_metric,
     evaluate_detections,
 )
+from keras_prelu.evaluation.image_batches import ahead
 
 if TYPE_CHECKING:
     from keras_prelu.data import AnnotatedSource
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_DECODED_AHEAD = 4
+_DECODED_AHEAD = 5
 
 
 def evaluate(
@@ -72,14 +72,10 @@ def evaluate(
     """
     start = time.perf_counter()
     check_metric(metric)
-    detecting = Detecting(
-        detector,
-        score_threshold,
-        nms_threshold,
-        max_detections,
-        shorter_side,
-        longest_side,
+    options = DetectionOptions(
+        score_threshold, nms_threshold, max_detections, shorter_side, longest_side
     )
+    detecting = Detecting(detector, options)
     _check(detector, source, proposals)
     progress = keras.utils.Progbar(len(source), unit_name="image", verbose=verbose)
     indices, detections, objects = [], [], []
@@ -141,13 +137,8 @@ def _decoded(source):
             return index, error, objects
 
     pool = concurrent.futures.ThreadPoolExecutor(2)
-    ahead: collections.deque = collections.deque()
     try:
-        for index in range(len(source)):
-            ahead.append(pool.submit(decode, index))
-            if len(ahead) > _DECODED_AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        indices = range(len(source))
+        yield from ahead(pool, decode, indices, lambda _: 1, _DECODED_AHEAD)
     finally:
         pool.shutdown(cancel_futures=True)

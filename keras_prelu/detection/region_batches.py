@@ -12,7 +12,7 @@ from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.pipeline_options import READY, check_shard, stream_options
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.detection import sampling
-from keras_prelu.detection.boxes import clip
+from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ class _Examples(NamedTuple):
 
     def _example(self, epoch, index, shorter_side, flip):
         index, pixels, objects = self._next_good(index)
-        regions = _inside(self.proposals[index], *pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        regions = parts_inside(self.proposals[index], height, width)
+        if not len(regions):
+            regions = np.array([[0, 0, width, height]])
         of_image = sampling.candidates(regions, objects)
         order = random_draws.region_order(self.seed, epoch, index, len(of_image.boxes))
         image, factors = resize(pixels, shorter_side, self.longest_side)
@@ -76,13 +79,6 @@ class _Examples(NamedTuple):
             except BadImageError as error:
                 self.source.skip(position, str(error))
         raise ValueError("Argument `source` must have images that can be decoded.")
-
-
-def _inside(boxes, height, width):
-    """Return the parts of boxes inside an image, or else the whole image."""
-    boxes = clip(boxes, height, width)
-    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
-    return boxes if len(boxes) else np.array([[0, 0, width, height]], boxes.dtype)
 
 
 def _flipped(image, regions):

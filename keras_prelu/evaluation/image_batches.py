@@ -7,12 +7,11 @@ size, is limited by their pixels.
 
 import collections
 import concurrent.futures
-from collections.abc import Generator, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_prelu.data.batch_assembly import CORES
 from keras_prelu.data.decoding import (
     MAX_PIXELS,
     BadImageError,
@@ -22,8 +21,11 @@ from keras_prelu.data.decoding import (
 )
 from keras_prelu.data.resizing import evaluation_view, view_shape
 from keras_prelu.data.sources import Source
+from keras_prelu.platforms import usable_cores
 
-__all__ = ["Batch", "batches"]
+__all__ = ["Batch", "ahead", "batches"]
+
+CORES = usable_cores()
 
 
 class Batch(NamedTuple):
@@ -75,7 +77,13 @@ def _decode(image, wanted):
         return _Decoded(image.position, image.label, [], error)
 
 
-def _ahead(pool, function, items, cost, most):
+def ahead(
+    pool: concurrent.futures.Executor,
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    cost: Callable[[Any], float],
+    most: float,
+) -> Iterator[Any]:
     """Yield `function(item)` for each item, in order, computed ahead by a pool.
 
     Args:
@@ -86,17 +94,18 @@ def _ahead(pool, function, items, cost, most):
         most: The largest total cost of items that are computed ahead. A single item may
             cost more.
     """
-    ahead, costs = collections.deque(), 0
+    futures: collections.deque = collections.deque()
+    costs = 0.0
     for item in items:
         price = cost(item)
-        while ahead and costs + price > most:
-            result, paid = ahead.popleft()
-            yield result.result()
+        while futures and costs + price > most:
+            future, paid = futures.popleft()
+            yield future.result()
             costs -= paid
-        ahead.append((pool.submit(function, item), price))
+        futures.append((pool.submit(function, item), price))
         costs += price
-    while ahead:
-        yield ahead.popleft()[0].result()
+    while futures:
+        yield futures.popleft()[0].result()
 
 
 def _decoded(source, indices, wanted, batch_size):
@@ -118,8 +127,8 @@ def _decoded(source, indices, wanted, batch_size):
 
     pool = concurrent.futures.ThreadPoolExecutor(CORES)
     try:
-        encoded = _ahead(pool, lambda i: _read(source, i), indices, lambda _: 1, most)
-        for image in _ahead(pool, lambda i: _decode(i, wanted), encoded, fraction, 1):
+        encoded = ahead(pool, lambda i: _read(source, i), indices, lambda _: 1, most)
+        for image in ahead(pool, lambda i: _decode(i, wanted), encoded, fraction, 1):
             if image.error:
                 source.skip(image.position, str(image.error))
             else:

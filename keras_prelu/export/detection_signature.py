@@ -1,29 +1,19 @@
 """The signature of a SavedModel that detects objects."""
 
 import pathlib
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_prelu.detection.boxes import LARGEST_FACTOR
+from keras_prelu.detection.detecting import DetectionOptions
 from keras_prelu.detection.resizing import FILL, MULTIPLE
 from keras_prelu.export import image_ops
 from keras_prelu.export.signatures import all_decoded, label_table, one_by_one
 from keras_prelu.types import Tensor
 
-__all__ = ["Options", "ServedDetector"]
-
-
-class Options(NamedTuple):
-    """Options of `keras_prelu.detection.detect`, which describes them."""
-
-    score_threshold: float
-    nms_threshold: float
-    max_detections: int
-    shorter_side: int
-    longest_side: int
+__all__ = ["ServedDetector"]
 
 
 class ServedDetector(tf.Module):
@@ -32,7 +22,7 @@ class ServedDetector(tf.Module):
     Args:
         detector: A detector, see `keras_prelu.detection.fast_rcnn`.
         labels: Path of a file of class names, one per line, or `None`.
-        options: The `Options`.
+        options: The `keras_prelu.detection.DetectionOptions`.
         on_error: `"raise"` or `"mark"`; see `keras_prelu.export.saved_detector`.
 
     Attributes:
@@ -43,7 +33,7 @@ class ServedDetector(tf.Module):
         self,
         detector: keras.Model,
         labels: pathlib.Path | None,
-        options: Options,
+        options: DetectionOptions,
         on_error: str,
     ) -> None:
         super().__init__(name=detector.name)

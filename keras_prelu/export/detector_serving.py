@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_prelu.detection.detecting import check_limits
+from keras_prelu.detection.detecting import DetectionOptions
 from keras_prelu.detection.detector import check_detector
-from keras_prelu.detection.resizing import MULTIPLE, check_sides
+from keras_prelu.detection.resizing import MULTIPLE
 from keras_prelu.export import cards, checks, version_files, versions
-from keras_prelu.export.detection_signature import Options, ServedDetector
+from keras_prelu.export.detection_signature import ServedDetector
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_detector"]
@@ -91,11 +91,10 @@ def saved_detector(
     """
     classes = _checked_classes(detector)
     checks.check_class_names(class_names, classes)
-    options = Options(
+    options = DetectionOptions(
         score_threshold, nms_threshold, max_detections, shorter_side, longest_side
     )
-    check_limits(score_threshold, nms_threshold, max_detections)
-    check_sides(shorter_side, longest_side)
+    options.check()
     checks.check_on_error(on_error)
     versions.check(version)
     cards.check(card)

@@ -141,7 +141,7 @@ class Counting(concurrent.futures.Executor):
 def test_items_computed_ahead_are_limited_by_their_cost():
     items = [3, 1, 4, 1, 5, 30, 2, 6, 5]
     pool, taken = Counting(), []
-    results = image_batches._ahead(pool, lambda x: 10 * x, iter(items), int, 8)
+    results = image_batches.ahead(pool, lambda x: 10 * x, iter(items), int, 8)
     for result in results:
         taken.append(result)
         ahead = pool.submitted[len(taken) - 1 :]
@@ -154,7 +154,7 @@ def test_items_computed_ahead_are_limited_by_their_cost():
 def test_many_small_or_a_few_large_images_are_decoded_ahead(
     side, expected, monkeypatch
 ):
-    ahead, decoding = image_batches._ahead, []
+    ahead, decoding = image_batches.ahead, []
 
     def counting(pool, function, items, cost, most):
         pool = Counting()
@@ -164,7 +164,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
                 decoding.append(len(pool.submitted) - taken)
             yield result
 
-    monkeypatch.setattr(image_batches, "_ahead", counting)
+    monkeypatch.setattr(image_batches, "ahead", counting)
     monkeypatch.setattr(image_batches, "CORES", 4)
     # The larger images have 800 pixels, with their views of 20 x 20.
     monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
