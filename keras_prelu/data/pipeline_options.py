@@ -1,11 +1,23 @@
 """Options of training and evaluation pipelines: their checks, and tf.data's own."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
 
+from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
 from keras_prelu.data.sources import Source
 
-__all__ = ["READY", "check_shard", "check_sizes", "stream_options"]
+__all__ = [
+    "READY",
+    "TrainingStream",
+    "check_shard",
+    "check_sizes",
+    "stream_options",
+    "training_stream",
+]
 
 READY = 2  # number of finished batches to keep ready
 
@@ -71,3 +83,58 @@ def check_shard(shard: tuple[int, int]) -> None:
             "Argument `shard` must be (worker, workers) with 0 <= worker < workers. "
             f"Received: shard={shard}"
         )
+
+
+class TrainingStream(NamedTuple):
+    """A worker's shard of the endless batches of a training run.
+
+    Attributes:
+        steps: A `tf.data.Dataset` of the numbers of the steps.
+        wanted: Function from a step to the epochs and the indices of the shard's
+            images: two integer arrays.
+        batch_size: Number of images in the shard of a batch.
+    """
+
+    steps: tf.data.Dataset
+    wanted: Callable[[int], tuple[np.ndarray, np.ndarray]]
+    batch_size: int
+
+
+def training_stream(
+    length: int, batch_size: int, seed: int, start_step: int, shard: tuple[int, int]
+) -> TrainingStream:
+    """Return which images a training run takes at each step, or refuse the arguments.
+
+    Args:
+        length: Number of images in an epoch.
+        batch_size: Number of images in a global batch.
+        seed: Integer in 0 ... 2**31 - 1.
+        start_step: The first step.
+        shard: A pair `(worker, workers)`.
+    """
+    check_shard(shard)
+    worker, workers = shard
+    if batch_size < workers:
+        raise ValueError(
+            "Argument `batch_size` must be at least the number of workers. "
+            f"Received: batch_size={batch_size}, shard={shard}"
+        )
+    if not 0 <= seed < 2**31:
+        raise ValueError(
+            f"Argument `seed` must be in 0 ... 2**31 - 1. Received: seed={seed}"
+        )
+    if start_step < 0:
+        raise ValueError(
+            "Argument `start_step` must be at least 0. "
+            f"Received: start_step={start_step}"
+        )
+    part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
+
+    def wanted(step):
+        epochs, indices = random_draws.epochs_and_indices(
+            int(step), batch_size, length, seed
+        )
+        return epochs[part], indices[part]
+
+    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
+    return TrainingStream(steps, wanted, part.stop - part.start)

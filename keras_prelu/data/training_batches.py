@@ -13,9 +13,9 @@ from keras_prelu.data.batch_format import DrawnImage, EncodedImage, Plan, specs
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.pipeline_options import (
     READY,
-    check_shard,
     check_sizes,
     stream_options,
+    training_stream,
 )
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.resizing import resampled
@@ -114,29 +114,22 @@ def train_batches(
         >>> history = training_model.fit(batches, steps_per_epoch=2, verbose=0)
     """
     check_sizes(source, batch_size, image_size, scale)
-    check_shard(shard)
-    _check_choices(batch_size, seed, start_step, augment_on, shard)
-    worker, workers = shard
-    part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
-
-    def wanted(step):
-        epochs, indices = random_draws.epochs_and_indices(
-            int(step), batch_size, len(source), seed
+    stream = training_stream(len(source), batch_size, seed, start_step, shard)
+    if augment_on not in ("device", "host"):
+        raise ValueError(
+            'Argument `augment_on` must be "device" or "host". '
+            f"Received: augment_on={augment_on}"
         )
-        return epochs[part], indices[part]
-
     plan = _planner(image_size, scale, _shift_matrix(color), seed)
     on_device = augment_on == "device"
     prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    assembler = BatchAssembler(source, plan, prepare, shapes, part.stop - part.start)
-    batches = (
-        tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-        .map(assembler.reader(wanted), num_parallel_calls=_READ_AHEAD)
-        .interleave(
-            assembler.batch,
-            cycle_length=_ASSEMBLED_AT_ONCE,
-            num_parallel_calls=_ASSEMBLED_AT_ONCE,
-        )
+    assembler = BatchAssembler(source, plan, prepare, shapes, stream.batch_size)
+    batches = stream.steps.map(
+        assembler.reader(stream.wanted), num_parallel_calls=_READ_AHEAD
+    ).interleave(
+        assembler.batch,
+        cycle_length=_ASSEMBLED_AT_ONCE,
+        num_parallel_calls=_ASSEMBLED_AT_ONCE,
     )
     if not on_device:
         batches = batches.map(_finish_on_host)
@@ -227,25 +220,3 @@ def _shift_matrix(color):
             f"Received: color={color!r}"
         )
     return IMAGENET_COMPONENTS.shift_matrix() * color
-
-
-def _check_choices(batch_size, seed, start_step, augment_on, shard):
-    if batch_size < shard[1]:
-        raise ValueError(
-            "Argument `batch_size` must be at least the number of workers. "
-            f"Received: batch_size={batch_size}, shard={shard}"
-        )
-    if not 0 <= seed < 2**31:
-        raise ValueError(
-            f"Argument `seed` must be in 0 ... 2**31 - 1. Received: seed={seed}"
-        )
-    if start_step < 0:
-        raise ValueError(
-            "Argument `start_step` must be at least 0. "
-            f"Received: start_step={start_step}"
-        )
-    if augment_on not in ("device", "host"):
-        raise ValueError(
-            'Argument `augment_on` must be "device" or "host". '
-            f"Received: augment_on={augment_on}"
-        )

@@ -9,7 +9,12 @@ import tensorflow as tf
 from keras_prelu.data import random_draws
 from keras_prelu.data.batch_assembly import CORES
 from keras_prelu.data.decoding import BadImageError, decode_rgb
-from keras_prelu.data.pipeline_options import READY, check_shard, stream_options
+from keras_prelu.data.pipeline_options import (
+    READY,
+    check_shard,
+    stream_options,
+    training_stream,
+)
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.detection import sampling
 from keras_prelu.detection.boxes import parts_inside
@@ -144,24 +149,13 @@ def train_batches(
     examples = _checked(
         source, proposals, batch_size, regions, shorter_side, longest_side, seed
     )
-    check_shard(shard)
-    worker, workers = shard
-    if batch_size < workers:
-        raise ValueError(
-            "Argument `batch_size` must be at least the number of workers. "
-            f"Received: batch_size={batch_size}, shard={shard}"
-        )
-    part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
+    stream = training_stream(len(source), batch_size, seed, start_step, shard)
 
     def batch(step):
-        epochs, indices = random_draws.epochs_and_indices(
-            int(step), batch_size, len(source), seed
-        )
-        pairs = zip(epochs[part].tolist(), indices[part].tolist(), strict=True)
+        pairs = zip(*(x.tolist() for x in stream.wanted(step)), strict=True)
         return _collated([examples.drawn(*pair) for pair in pairs])
 
-    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    return _batches(steps, batch, regions)
+    return _batches(stream.steps, batch, regions)
 
 
 def eval_batches(

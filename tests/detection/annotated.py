@@ -1,23 +1,14 @@
 """A source of a few images with objects, in memory."""
 
-from typing import NamedTuple
-
 import numpy as np
 from PIL import Image
 
-from keras_prelu.data import Source
+from keras_prelu.data import AnnotatedSource
+from keras_prelu.data.annotations import as_objects
 from tests.data.conftest import encoded
 
 
-class Objects(NamedTuple):
-    """The objects of an image."""
-
-    boxes: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray
-
-
-class Toy(Source):
+class Toy(AnnotatedSource):
     """Images with a square and a disc; the disc of the last image is difficult.
 
     Args:
@@ -35,12 +26,11 @@ class Toy(Source):
         return self.contents[index], self.objects(index)
 
     def read(self, index):
-        return self[index]
+        return self[index]  # unchecked: the objects do not fit into small images
 
     def objects(self, index):
-        boxes = np.array([[8, 5, 30, 25], [25, 18, 45, 38]], np.float32)
-        is_last = index == len(self) - 1
-        return Objects(boxes, np.array([0, 1], np.int32), np.array([False, is_last]))
+        boxes = [[8, 5, 30, 25], [25, 18, 45, 38]]
+        return as_objects(boxes, [0, 1], [False, index == len(self) - 1])
 
 
 def scene(height, width, seed):

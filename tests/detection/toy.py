@@ -1,21 +1,12 @@
 """A small source of images with objects, for the tests of detection."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from keras_prelu.data import AnnotatedSource
 from keras_prelu.data.annotations import as_objects
+from tests.data.conftest import encoded
 
 SIZES = ((60, 90), (80, 50), (64, 64), (48, 100), (70, 70))  # height, width
-
-
-def encoded(pixels):
-    """Return the bytes of a PNG."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 class Toy(AnnotatedSource):
@@ -44,7 +35,7 @@ class Toy(AnnotatedSource):
         return as_objects(self._boxes(index), [0, 1], [False, False])
 
     def __getitem__(self, index):
-        data = b"broken" if index in self._bad else encoded(self.pixels(index))
+        data = b"broken" if index in self._bad else encoded(self.pixels(index), "PNG")
         return data, self.objects(index)
 
 

@@ -13,8 +13,6 @@ from ml_collections import ConfigDict
 from PIL import Image
 from runs import PROGRAM, RECIPE, environment, finish, start
 
-import keras_prelu
-from keras_prelu import data
 from keras_prelu.callbacks import Checkpoints
 from keras_prelu.tables import read_csv
 from training import detection_recipe
@@ -272,10 +270,6 @@ def test_the_bounds_of_the_proposals(tmp_path):
     from training.experiments.experiment import SMALL, Experiment
 
     experiment = Experiment(tmp_path / "results", tmp_path / "work", SMALL)
-    (experiment.workdir / "proposals").mkdir(parents=True)
-    path = experiment.workdir / "proposals" / "prelu_scenes-validation.npz"
-    source = data.scenes(detection.SMALL_DETECTOR["data.validation"])
-    keras_prelu.detection.proposals(source, path, "grid", verbose=False)
     [row] = detection.bounds(experiment)
     assert 0 < row["recall_at_0.7"] <= row["recall_at_0.5"] <= 1
     # An object that is covered by more than half is found.

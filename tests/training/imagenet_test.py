@@ -3,12 +3,13 @@
 import csv
 import io
 import json
-import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 from runs import PROGRAM, ROOT
+
+from tests.data.conftest import tar
 
 pytestmark = pytest.mark.tensorflow_only
 SYNSETS = ("n01440764", "n02077923", "n15075141")
@@ -18,16 +19,6 @@ def jpeg(seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (9, 11, 3), "uint8")
     stream = io.BytesIO()
     Image.fromarray(pixels).resize((330, 270)).save(stream, "JPEG")
-    return stream.getvalue()
-
-
-def tar(files):
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
     return stream.getvalue()
 
 

@@ -17,10 +17,12 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from keras_prelu import data, detection
+from keras_prelu import detection
 from keras_prelu.files import replacing
+from training import detection_recipe
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
+from training.recipes import detect_scenes
 
 RATES = (0.003, 0.01, 0.02)
 SWEEP_SEED = 99  # of the runs that choose the rate
@@ -169,11 +171,11 @@ def swept(experiment):
 
 def bounds(experiment):
     """Return what the proposals of the validation images allow."""
-    path = next((experiment.workdir / "proposals").glob("*validation*.npz"))
-    split = SMALL_DETECTOR["data.validation"] if experiment.is_small else "validation"
-    source = data.scenes(split)
-    method, side = ("grid", None) if experiment.is_small else ("selective_search", 96)
-    proposals = detection.proposals(source, path, method, side, verbose=False)
+    config = detect_scenes.get_config()
+    config.update_from_flattened_dict(SMALL_DETECTOR if experiment.is_small else {})
+    config.proposals.directory = str(experiment.workdir / "proposals")
+    _, images = detection_recipe.open_sources(config)
+    source, proposals = images.source, images.proposals
     recall = detection.recall(proposals, source)
     perfect = detection.evaluate_detections(
         detection.perfect_detections(proposals, source),
