@@ -246,3 +246,12 @@ def test_coco_takes_the_next_object_if_the_best_is_taken():
     assert curve.right.tolist() == [True, True]
     curve = ap.coco_curves([found((HALF, 0.9))], [wanted(SQUARE)], 0)[0]
     assert curve.right.tolist() == [True]
+
+
+def test_coco_prefers_an_object_that_counts_to_a_nearer_difficult_one():
+    objects = wanted(SQUARE, [0, 0, 10, 9], difficult=[True, False])
+    curve = ap.coco_curves([found((SQUARE, 0.9))], [objects], 0)[0]
+    assert curve.right.tolist() == [True]
+    # At 0.95 only the difficult one is near enough: the detection does not count.
+    curve = ap.coco_curves([found((SQUARE, 0.9))], [objects], 0)[-1]
+    assert curve.right.tolist() == []

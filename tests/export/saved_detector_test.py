@@ -96,6 +96,33 @@ def test_answers_equal_those_of_detect(detector, served):
     assert_same(answer, expected, 1e-3)
 
 
+def test_resized_images_have_the_detections_of_detect(detector, served):
+    # TensorFlow and Pillow round resized pixels differently, so detections of nearly
+    # equal scores may change places, and the last ones may be others.
+    sizes = [(91, 117), (50, 44), (256, 160)]
+    rng = np.random.default_rng(0)
+    # Without noise, an antialiasing filter makes no difference.
+    images = [
+        wavy_image(*size) // 4 * 3 + rng.integers(0, 64, (*size, 3), "uint8")
+        for size in sizes
+    ]
+    boxes = regions_of(sizes)
+    expected = detection.detect(detector, images, boxes, shorter_side=64, **OPTIONS)
+    contents = [encoded(image, "PNG") for image in images]
+    answer = served(image_bytes=tf.constant(contents), boxes=tf.constant(boxes))
+    for row, found in enumerate(expected):
+        count = len(found.scores) - 2
+        assert count > 5
+        for box, label, score in zip(
+            *(values[:count] for values in found), strict=True
+        ):
+            distances = np.abs(answer["boxes"][row] - box).max(axis=1)
+            nearest = distances.argmin()
+            assert distances[nearest] < 0.05
+            assert answer["classes"][row, nearest] == label
+            np.testing.assert_allclose(answer["scores"][row, nearest], score, atol=1e-3)
+
+
 def test_padding_and_images_without_regions_have_no_detections(served):
     content = encoded(wavy_image(64, 90), "PNG")
     boxes = regions(64, 90)[None]
@@ -116,6 +143,15 @@ def test_an_image_that_cannot_be_decoded_is_marked(served):
     answer = served(image_bytes=tf.constant(contents), boxes=tf.constant(boxes))
     assert answer["valid"][0] == -1 and answer["valid"][1] > 0
     assert not np.any(answer["scores"][0])
+
+
+def test_an_image_that_cannot_be_decoded_is_refused_by_default(detector, tmp_path):
+    folder = export.saved_detector(detector, tmp_path, shorter_side=64)
+    strict = tf.saved_model.load(folder).signatures["detect"]
+    contents = [encoded(wavy_image(64, 90), "PNG"), b"no image"]
+    boxes = np.stack([regions(64, 90)] * 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[1\]"):
+        strict(image_bytes=tf.constant(contents), boxes=tf.constant(boxes))
 
 
 def test_it_runs_without_keras_and_without_this_package(folder, tmp_path):
