@@ -72,7 +72,8 @@ def main(_):
         for name, model in models.items():
             functions[name, 0] = lambda model=model: model.train_on_batch(x, y)
             functions[name, 1] = lambda model=model: model.predict_on_batch(x)
-        seconds = interleaved(functions, ROUNDS.value)
+        # XLA compiles PReLU at the second or third call.
+        seconds = interleaved(functions, ROUNDS.value, warmup=3)
         train, infer = seconds["model A, ReLU", 0], seconds["model A, ReLU", 1]
         for name in models:
             rows.append(

@@ -7,42 +7,10 @@ import keras
 from keras import ops
 
 from keras_prelu.layers import data_formats
+from keras_prelu.layers.rectifier import rectify
 from keras_prelu.types import Tensor
 
 __all__ = ["PReLU"]
-
-
-def _sum_to(shape, values):
-    """Return the sum of `values` over the axes along which `shape` broadcasts."""
-    *other_sizes, channels = shape
-    if channels > 1 and all(size == 1 for size in other_sizes):
-        # On CPUs a matrix product is faster than a reduction: benchmarks/layers.py.
-        rows = ops.reshape(values, (-1, channels))
-        ones = ops.expand_dims(ops.ones_like(rows[:, 0]), 0)
-        return ops.reshape(ops.matmul(ones, rows), shape)
-    broadcast_axes = [i + 1 for i, size in enumerate(shape) if size == 1]
-    return ops.reshape(ops.sum(values, axis=[0, *broadcast_axes]), shape)
-
-
-@ops.custom_gradient
-def _rectify(x, alpha):
-    """Return `max(0, x) + alpha * min(0, x)` and the function of its gradient.
-
-    The gradient needs only `x` and `alpha`. Automatic differentiation would also keep
-    two rectified copies of `x` in memory. The LiteRT converter fuses this exact form,
-    with `alpha` of this rank, into one PRELU op.
-    """
-
-    def gradient(*args, upstream=None):
-        if upstream is None:
-            (upstream,) = args
-        slope = ops.cast(alpha, x.dtype)
-        x_gradient = ops.where(x > 0, upstream, slope * upstream)
-        alpha_gradient = _sum_to(alpha.shape, upstream * ops.minimum(x, 0))
-        return x_gradient, ops.cast(alpha_gradient, alpha.dtype)
-
-    negated_slope = ops.cast(-alpha, x.dtype)
-    return ops.relu(x) + negated_slope * ops.relu(-x), gradient
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
@@ -149,7 +117,7 @@ class PReLU(keras.layers.Layer):
         ones = (1,) * (len(inputs.shape) - 2)
         is_channels_first = self.data_format == "channels_first"
         shape = (-1, *ones) if is_channels_first else (*ones, -1)
-        return _rectify(inputs, ops.reshape(self.alpha, shape))
+        return rectify(inputs, ops.reshape(self.alpha, shape))
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
