@@ -2,6 +2,7 @@
 
 import os
 import platform
+import random
 import statistics
 import time
 from pathlib import Path
@@ -32,6 +33,9 @@ def machine():
 def interleaved(functions, rounds, warmup=1):
     """Time functions in turn, so that other load on the machine affects all equally.
 
+    The order is drawn anew in each round, because a function that runs after one with
+    large results finds less free memory at hand.
+
     Args:
         functions: Dict from names to functions without arguments, which return when
             their work is done.
@@ -42,8 +46,9 @@ def interleaved(functions, rounds, warmup=1):
         A dict from names to the median seconds of a call.
     """
     seconds = {name: [] for name in functions}
+    rng = random.Random(0)
     for i in range(warmup + rounds):
-        for name, function in functions.items():
+        for name, function in rng.sample(list(functions.items()), len(functions)):
             start = time.perf_counter()
             function()
             if i >= warmup:

@@ -10,16 +10,22 @@ one map; a backward pass reads two maps and writes one.
 from _measure import interleaved, machine, print_table
 from absl import app, flags
 
-ROUNDS = flags.DEFINE_integer("rounds", 25, "Number of timed calls of each layer.")
+ROUNDS = flags.DEFINE_integer("rounds", 25, "Number of timed turns of each layer.")
+REPEATS = 5  # calls of a function before the next one's turn
 SHAPE = (16, 56, 56, 256)
 
 
-def _steps(layer, dtype):
+def _maps(dtype):
+    """Return a map and its upstream gradient, the same memory for all layers."""
+    import tensorflow as tf
+
+    return tuple(tf.cast(tf.random.normal(SHAPE), dtype) for _ in range(2))
+
+
+def _steps(layer, x, upstream):
     """Return functions for a forward pass and for a forward and backward pass."""
     import tensorflow as tf
 
-    x = tf.cast(tf.random.normal(SHAPE), dtype)
-    upstream = tf.cast(tf.random.normal(SHAPE), dtype)
     layer.build(SHAPE)
     slopes = [variable.value for variable in layer.trainable_variables]
 
@@ -37,12 +43,24 @@ def _steps(layer, dtype):
     return forward, both
 
 
-def _copy(dtype):
+def _copy(x):
     """Return a function that reads one map and writes one, as fast as possible."""
     import tensorflow as tf
 
-    x = tf.cast(tf.random.normal(SHAPE), dtype)
     return tf.function(lambda: -x)
+
+
+def _repeated(call):
+    """Return a function that calls another several times.
+
+    The first call finds the memory in the state that the function before has left.
+    """
+
+    def turn():
+        for _ in range(REPEATS):
+            call()
+
+    return turn
 
 
 def main(_):
@@ -62,13 +80,13 @@ def main(_):
                 shared=True, dtype=dtype
             ),
         }
-        forwards, both = {"one read, one write": _copy(dtype)}, {}
+        x, upstream = _maps(dtype)
+        functions = {"one read, one write": _copy(x)}
         for name, layer in kinds.items():
-            forwards[name, 0], both[name, 1] = _steps(layer, dtype)
-        # In two groups: what ran before decides which memory is free.
-        seconds = {}
-        for functions in (forwards, both):
-            seconds |= interleaved(functions, ROUNDS.value, warmup=5)
+            functions[name, 0], functions[name, 1] = _steps(layer, x, upstream)
+        turns = {name: _repeated(call) for name, call in functions.items()}
+        seconds = interleaved(turns, ROUNDS.value, warmup=2)
+        seconds = {name: turn / REPEATS for name, turn in seconds.items()}
         copy = seconds.pop("one read, one write")
         relu = seconds["keras ReLU", 0]
         stock = seconds["keras PReLU(shared_axes=[1, 2])", 1]
