@@ -1,8 +1,11 @@
-"""Test settings: quiet TensorFlow, two logical CPU devices, one marker."""
+"""Test settings: quiet TensorFlow, two logical CPU devices, markers."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Two devices for JAX too. The flag is read when JAX first uses a device.
+if os.environ.get("KERAS_BACKEND") == "jax":
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 
 import keras
 import pytest

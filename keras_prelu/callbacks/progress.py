@@ -5,13 +5,12 @@ import shutil
 import statistics
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
 from keras_prelu.callbacks.logs import TableLog
+from keras_prelu.data.fit_input import is_tensorflow_dataset
 from keras_prelu.types import PathLike
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 __all__ = ["Progress"]
 
@@ -71,20 +70,24 @@ class Progress(TableLog):
         self._epoch = 0
         self._epoch_began = self._printed = time.perf_counter()
 
-    def watch(self, batches: "tf.data.Dataset") -> "tf.data.Dataset":
-        """Measure how long the training loop waits for each batch of a data set.
+    def watch(self, batches: Any) -> Any:
+        """Measure how long the training loop waits for each of its batches.
 
         Args:
-            batches: A `tf.data.Dataset`.
+            batches: A `tf.data.Dataset`, or another iterable for `resumable_fit`.
 
         Returns:
-            A `tf.data.Dataset` of the same batches.
+            The same batches: a `tf.data.Dataset`, or an iterable.
         """
+        self._waited = 0.0
+        if is_tensorflow_dataset(batches):
+            return self._watched_dataset(batches)
+        return _Watched(batches, self._received)
+
+    def _watched_dataset(self, batches):
         import tensorflow as tf
 
         from keras_prelu.data.python_functions import call_python
-
-        self._waited = 0.0
 
         def ask(number):
             # Not tf.timestamp, which TensorFlow's deterministic mode refuses.
@@ -181,6 +184,25 @@ class Progress(TableLog):
             line = "\r" + (line if is_over else line[:columns]).ljust(columns)
             end = "\n" if is_over else ""
         print(line, end=end, flush=True)
+
+
+class _Watched:
+    """Batches that report the time at which each of them was asked for."""
+
+    def __init__(self, batches: Any, received: Any) -> None:
+        self._batches = batches
+        self._received = received
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = iter(self._batches)
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._received(asked)
+            yield batch
 
 
 def _classes(model):

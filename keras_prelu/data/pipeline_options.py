@@ -1,8 +1,10 @@
 """Options of training and evaluation pipelines: their checks, and tf.data's own."""
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +22,19 @@ __all__ = [
 ]
 
 READY = 2  # number of finished batches to keep ready
+
+
+def _leave_gpus_to_keras():
+    """Hide the GPUs from TensorFlow if it only reads images for another backend.
+
+    It would take nearly all of their memory.
+    """
+    if keras.backend.backend() != "tensorflow":
+        with contextlib.suppress(RuntimeError):  # the program already uses TensorFlow
+            tf.config.set_visible_devices([], "GPU")
+
+
+_leave_gpus_to_keras()
 
 
 def stream_options() -> tf.data.Options:
