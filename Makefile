@@ -41,15 +41,18 @@ test: .make/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # The long ones, and those that start processes: workers, kills, evaluations.
-test-slow: .make/dev
+test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# `make test-slow` trains on JAX, and on PyTorch where it is installed, in new processes.
+OTHER_BACKENDS := "not tensorflow_only and not slow"
 
 # JAX always, with TensorFlow installed and without; PyTorch where it is installed.
 test-backends: .make/dev .make/jax .make/without-tensorflow
 	KERAS_BACKEND=jax $(JAX_BIN)/python -m pytest -m "not slow" $(WITHOUT_TENSORFLOW)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS)
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
-	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"; \
+	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS); \
 	else echo "PyTorch is not installed: its backend was not tested."; fi
 
 # An environment without TensorFlow, made as docs/installation.md says.

@@ -52,9 +52,9 @@ def train(strategy, examples, clip=None, batch_size=8):
     return model.get_weights(), {k: v[0] for k, v in history.history.items()}
 
 
-# 29 leaves a last batch of 5, split into 3 and 2 or given to both devices as a whole; 26
-# a batch of 2, one per replica. The gradients' norm is 3 to 5 times the limit of 0.5, so
-# that every step clips.
+# 29 leaves a last batch of 5, split into 3 and 2, on JAX given to both devices as a
+# whole; 26 a batch of 2, one per replica. The gradients' norm is 3 to 5 times the limit
+# of 0.5, so that every step clips.
 @several_devices
 @pytest.mark.parametrize(
     ("examples", "clip"),

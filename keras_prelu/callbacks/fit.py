@@ -10,7 +10,6 @@ import keras
 from keras_prelu.callbacks.checkpoints import CheckpointError
 from keras_prelu.callbacks.resume import ExactResume
 from keras_prelu.data.errors import original_errors
-from keras_prelu.data.fit_input import example_of, fit_input
 
 __all__ = ["resumable_fit", "without_needless_warnings"]
 
@@ -44,8 +43,8 @@ def resumable_fit(
     Args:
         model: A compiled `keras.Model`.
         train: Function from a step's number to the endless batches from that step on:
-            a `tf.data.Dataset`, or on other backends than TensorFlow any iterable that
-            can be iterated again, of tuples of NumPy arrays.
+            a `tf.data.Dataset`, or on other backends than TensorFlow
+            `keras_prelu.data.NumpyBatches`.
         epochs: Integer. Epochs of the whole run, earlier processes included.
         steps_per_epoch: Integer.
         resume: An `ExactResume`.
@@ -73,15 +72,13 @@ def resumable_fit(
     resume.set_model(model)
     resume.follow(callbacks)
     callbacks = [*callbacks, resume]  # last: it saves what the others have done
-    if validation_data is not None:
-        validation_data = fit_input(validation_data)
     batches = train(resume.find_step())
-    resume.restore(example_of(batches))
+    resume.restore(_example(batches))
     _refuse_other_epochs(resume, steps_per_epoch)
 
     def fit(batches, steps, until):
         model.fit(
-            fit_input(batches),
+            batches,
             epochs=until,
             initial_epoch=resume.epoch,
             steps_per_epoch=steps,
@@ -99,6 +96,13 @@ def resumable_fit(
         if resume.epoch < epochs and not model.stop_training:
             fit(batches, steps_per_epoch, until=epochs)
         resume.save()
+
+
+def _example(batches):
+    """Return something that has the shapes and dtypes of a batch."""
+    if hasattr(batches, "element_spec"):  # `tf.data` knows them without reading one
+        return batches.element_spec
+    return next(iter(batches))
 
 
 def _refuse_other_epochs(resume, steps_per_epoch):

@@ -5,11 +5,10 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from keras_prelu.callbacks.logs import TableLog
-from keras_prelu.data.fit_input import is_tensorflow_dataset
+from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.types import PathLike
 
 __all__ = ["Progress"]
@@ -74,17 +73,27 @@ class Progress(TableLog):
         """Measure how long the training loop waits for each of its batches.
 
         Args:
-            batches: A `tf.data.Dataset`, or another iterable for `resumable_fit`.
+            batches: A `tf.data.Dataset`, or `keras_prelu.data.NumpyBatches`.
 
         Returns:
-            The same batches: a `tf.data.Dataset`, or an iterable.
+            The same batches, of the same type.
         """
         self._waited = 0.0
-        if is_tensorflow_dataset(batches):
-            return self._watched_dataset(batches)
-        return _Watched(batches, self._received)
+        if isinstance(batches, NumpyBatches):
+            return NumpyBatches(lambda: self._timed(iter(batches)))
+        return self._timed_dataset(batches)
 
-    def _watched_dataset(self, batches):
+    def _timed(self, iterator):
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._received(asked)
+            yield batch
+
+    def _timed_dataset(self, batches):
         import tensorflow as tf
 
         from keras_prelu.data.python_functions import call_python
@@ -184,25 +193,6 @@ class Progress(TableLog):
             line = "\r" + (line if is_over else line[:columns]).ljust(columns)
             end = "\n" if is_over else ""
         print(line, end=end, flush=True)
-
-
-class _Watched:
-    """Batches that report the time at which each of them was asked for."""
-
-    def __init__(self, batches: Any, received: Any) -> None:
-        self._batches = batches
-        self._received = received
-
-    def __iter__(self) -> Iterator[Any]:
-        iterator = iter(self._batches)
-        while True:
-            asked = time.perf_counter()
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
-            self._received(asked)
-            yield batch
 
 
 def _classes(model):

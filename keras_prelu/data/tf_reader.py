@@ -3,8 +3,10 @@
 The images of a batch are decoded in a graph, which needs no Python for plain JPEGs.
 """
 
+import contextlib
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -34,6 +36,11 @@ _READ_AHEAD = 4
 _ASSEMBLED_AT_ONCE = 2
 
 _SKIPPED = np.int32(-1)  # instead of the label of a skipped image
+
+if keras.backend.backend() != "tensorflow":
+    # TensorFlow only reads images here. It would take nearly all memory of the GPUs.
+    with contextlib.suppress(RuntimeError):  # the program has used TensorFlow before
+        tf.config.set_visible_devices([], "GPU")
 
 
 def training(

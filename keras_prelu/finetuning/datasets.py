@@ -10,7 +10,6 @@ import numpy as np
 from keras_prelu import data
 from keras_prelu.data import random_draws
 from keras_prelu.data.fingerprints import digest
-from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
 
@@ -221,10 +220,5 @@ def _dataset(train, validation, options):
 
 
 def watched(prepared: Prepared, progress: Any) -> Prepared:
-    """Return data whose training batches are timed, if `tf.data` makes them."""
-
-    def batches(step):
-        plain = prepared.train(step)
-        return plain if isinstance(plain, NumpyBatches) else progress.watch(plain)
-
-    return prepared._replace(train=batches)
+    """Return data whose training batches a `Progress` times."""
+    return prepared._replace(train=lambda step: progress.watch(prepared.train(step)))

@@ -28,7 +28,7 @@ def variables(backend):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Make images with a last validation batch of three, which two devices cannot share."""
+    """Make images whose last validation batch, of three, two devices cannot share."""
     folder = make_images(tmp_path_factory.mktemp("images") / "set")
     (folder / "validation" / "dark" / "0.png").unlink()
     return folder
@@ -83,6 +83,25 @@ def test_a_run_on_another_backend_ends_with_the_same_bits_if_it_is_killed(
 ):
     command = arguments(images, tmp_path, *SAVING)
     run_with_interruptions(command, tmp_path, variables(backend))
+    assert state(tmp_path) == state(finished[0])
+
+
+# As `python -m training.train` where TensorFlow is not installed.
+HIDDEN = (
+    "import runpy, sys; sys.modules['tensorflow'] = None;"
+    "runpy.run_module('training.train', run_name='__main__', alter_sys=True)"
+)
+
+
+@pytest.mark.slow
+def test_a_run_without_tensorflow_reads_the_same_images(
+    finished, backend, images, tmp_path
+):
+    options = arguments(images, tmp_path, *SAVING)[2:]
+    code, printed = finish(start("-c", HIDDEN, *options, variables=variables(backend)))
+    assert code == 0, printed
+    assert not (tmp_path / "tensorboard").exists()
+    # The images are PNG files, which Pillow decodes with and without TensorFlow.
     assert state(tmp_path) == state(finished[0])
 
 
