@@ -1,7 +1,7 @@
 """Strategies for every backend: one device, all of a machine, several machines."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import keras
 import numpy as np
@@ -148,11 +148,12 @@ def gather(
 
     import tensorflow as tf
 
-    values = strategy.experimental_distribute_values_from_function(
+    several: Any = strategy  # TensorFlow's, the only ones with several workers
+    values = several.experimental_distribute_values_from_function(
         lambda context: tf.constant(row)
     )
-    replicas = strategy.gather(values, axis=0).numpy()
-    return replicas[:: len(devices(strategy))]
+    replicas = several.gather(values, axis=0).numpy()
+    return replicas[:: len(devices(several))]
 
 
 def gather_texts(strategy: Strategy | None, text: str) -> list[str]:

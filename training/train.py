@@ -105,7 +105,7 @@ def train(config):
         validation_batches = task.eval_batches(config, validation_data, strategy)
 
     # Fit.
-    workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
+    workdir.claim(run["config"], command_line(), run["data"])
     describe(task, config, strategy, model, trained, train_data, validation_data)
     # On JAX, Keras trains on the devices of the scope in which `fit` is called.
     with strategy.scope():
@@ -151,6 +151,13 @@ def train(config):
             with replacing(workdir.path / "model.keras") as aside:
                 model.save(aside)
             task.write_report(workdir.path, config, validation_data)
+
+
+def command_line():
+    """Return the command that started this program, a list of strings."""
+    backend = keras.backend.backend()
+    chosen = [] if backend == "tensorflow" else [f"KERAS_BACKEND={backend}"]
+    return [*chosen, "python", *sys.orig_argv[1:]]
 
 
 def connect(config):

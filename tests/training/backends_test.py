@@ -72,6 +72,8 @@ def assert_complete(workdir):
 def test_a_run_on_another_backend_explains_itself(finished, backend):
     workdir, printed = finished
     assert_complete(workdir)
+    command = (workdir / "command.txt").read_text()
+    assert command.startswith(f"KERAS_BACKEND={backend} python -m training.train ")
     compiler = "XLA on" if backend == "jax" else "torch.compile off"
     for text in (f"used by {backend}; 1 replica(s)", compiler):
         assert text in printed

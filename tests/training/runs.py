@@ -86,7 +86,7 @@ def start(*args, most_bytes=None, variables=None):
     )
 
 
-def finish(process, timeout=120):
+def finish(process, timeout=300):
     """Wait for a run; return its exit code and what it printed."""
     try:
         printed, _ = process.communicate(timeout=timeout)
