@@ -3,6 +3,9 @@
 import csv
 import importlib.util
 import json
+import os
+import pathlib
+import sys
 
 import keras
 import numpy as np
@@ -90,9 +93,10 @@ def test_a_run_on_another_backend_ends_with_the_same_bits_if_it_is_killed(
 
 # As `python -m training.train` where TensorFlow is not installed.
 HIDDEN = (
-    "import runpy, sys; sys.modules['tensorflow'] = None;"
+    "import runpy, without_tensorflow;"  # this script hides TensorFlow
     "runpy.run_module('training.train', run_name='__main__', alter_sys=True)"
 )
+SCRIPTS = pathlib.Path(__file__).parents[1] / "scripts"
 
 
 @pytest.mark.slow
@@ -100,7 +104,11 @@ def test_a_run_without_tensorflow_reads_the_same_images(
     finished, backend, images, tmp_path
 ):
     options = arguments(images, tmp_path, *SAVING)[2:]
-    code, printed = finish(start("-c", HIDDEN, *options, variables=variables(backend)))
+    more = {
+        **variables(backend),
+        "PYTHONPATH": os.pathsep.join([str(SCRIPTS), *sys.path]),
+    }
+    code, printed = finish(start("-c", HIDDEN, *options, variables=more))
     assert code == 0, printed
     assert not (tmp_path / "tensorboard").exists()
     # The images are PNG files, which Pillow decodes with and without TensorFlow.
