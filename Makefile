@@ -1,6 +1,8 @@
 # Every target sets itself up: python3, make and git are all it takes.
 PYTHON ?= python3
 BIN := .venv/bin
+# The tests that run without TensorFlow too.
+WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py tests/data/numpy_batches_test.py
 
 .PHONY: demo demo-detection notebook test test-slow test-backends lint docs package bench clean
 
@@ -39,15 +41,28 @@ test: .make/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 # The long ones, and those that start processes: workers, kills, evaluations.
-test-slow: .make/dev
+test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
 
-# JAX always; PyTorch where it is installed.
-test-backends: .make/dev .make/jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"
+# `make test-slow` trains on JAX, and on PyTorch where it is installed, in new processes.
+OTHER_BACKENDS := "not tensorflow_only and not slow"
+
+# JAX always, with TensorFlow installed and without; PyTorch where it is installed.
+test-backends: .make/dev .make/jax .make/without-tensorflow
+	KERAS_BACKEND=jax $(JAX_BIN)/python -m pytest -m "not slow" $(WITHOUT_TENSORFLOW)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS)
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
-	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"; \
+	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS); \
 	else echo "PyTorch is not installed: its backend was not tested."; fi
+
+# An environment without TensorFlow, made as docs/installation.md says.
+JAX_BIN := .venv-jax/bin
+.make/without-tensorflow: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-jax
+	$(JAX_BIN)/python -m pip install --quiet 'jax>=0.10' 'keras>=3.15,<3.17' 'pillow>=13'
+	$(JAX_BIN)/python -m pip install --quiet --no-deps --editable .
+	$(JAX_BIN)/python -m pip install --quiet 'pytest>=9.2'
+	@mkdir -p .make && touch $@
 
 lint: .make/dev
 	$(BIN)/ruff check .
@@ -67,4 +82,4 @@ bench: .make/dev
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .make build dist site *.egg-info
+	rm -rf .venv .venv-jax .make build dist site *.egg-info

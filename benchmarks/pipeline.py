@@ -97,6 +97,10 @@ def augmented_on_host(source):
     return data.train_batches(source, BATCH, SIDE, SCALE, augment_on="host")
 
 
+def drawn_without_tensorflow(source):
+    return data.train_batches(source, BATCH, SIDE, SCALE, reader="numpy")
+
+
 def tf_image(source):
     """Return batches with the paper's augmentation, written with tf.image."""
     colors = tf.constant(data.IMAGENET_COMPONENTS.shift_matrix())
@@ -169,6 +173,7 @@ PIPELINES = {
     "entropy decoding only (decode at 1/8)": entropy_decoding,
     "this package, `augment_on='device'`": drawn_for_device,
     "this package, `augment_on='host'`": augmented_on_host,
+    "this package, `reader='numpy'`": drawn_without_tensorflow,
     "the paper's augmentation with tf.image": tf_image,
     "image_dataset_from_directory with Keras's random layers": keras_layers,
     "Pillow in threads": pillow,

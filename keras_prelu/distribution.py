@@ -1,19 +1,19 @@
-"""Distribution strategies: one device, all devices of a machine, several machines."""
+"""Strategies for every backend: one device, all of a machine, several machines."""
 
-import functools
-import os
-import socket
-import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
+import keras
 import numpy as np
-import tensorflow as tf
-from absl import logging
 
-from keras_prelu import keras_repairs
+from keras_prelu.data_parallel import KerasStrategy
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__ = [
     "NAMES",
+    "Strategy",
     "WorkersMissingError",
     "devices",
     "gather",
@@ -24,33 +24,38 @@ __all__ = [
 
 NAMES = ("auto", "one_device", "mirrored", "multi_worker")
 
-_SECONDS_BETWEEN_ATTEMPTS = 0.5
-_SECONDS_BETWEEN_MESSAGES = 30.0
+Strategy: TypeAlias = Union["tf.distribute.Strategy", KerasStrategy]
 
 
 class WorkersMissingError(TimeoutError):
     """Other workers have not started in time."""
 
 
-def strategy(name: str = "auto", wait: float = 600.0) -> tf.distribute.Strategy:
-    """Return the `tf.distribute` strategy of a name, ready for Keras's `fit`.
+def strategy(name: str = "auto", wait: float = 600.0) -> Strategy:
+    """Return the strategy of a name, ready for Keras's `fit`.
 
-    Build and compile the model in its `scope()`. Strategies of several devices come
-    with repairs of Keras 3 (see `keras_prelu.keras_repairs`): replicas draw different
-    dropout masks, and `fit` works on several machines.
+    Build and compile the model in its `scope()`. On JAX, call `fit` there as well.
+
+    On TensorFlow it is a `tf.distribute` strategy. Those of several devices come with
+    repairs of Keras 3 (see `keras_prelu.keras_repairs`): replicas draw different
+    dropout masks, and `fit` works on several machines. On JAX, several devices train
+    by `keras.distribution.DataParallel`, which draws the dropout mask of the whole
+    batch. On PyTorch, Keras trains on one device.
 
     Args:
         name: One of these strings. `"one_device"`: the first GPU, or the CPU.
-            `"mirrored"`: all GPUs of this machine, or all its logical CPU devices.
-            `"auto"`: `"mirrored"` if there are at least two GPUs, otherwise
-            `"one_device"`. `"multi_worker"`: all GPUs of all machines that the
-            environment variable `TF_CONFIG`, or else Slurm, names. Call it before
-            TensorFlow has done anything in the process.
+            `"mirrored"`: all GPUs of this machine, or all its logical CPU devices; not
+            on PyTorch. `"auto"`: `"mirrored"` if there are at least two GPUs that Keras
+            can train on, otherwise `"one_device"`. `"multi_worker"`, on TensorFlow
+            only: all GPUs of all machines that the environment variable `TF_CONFIG`, or
+            else Slurm, names. Call it before TensorFlow has done anything in the
+            process.
         wait: Float. Seconds to wait for the other workers of `"multi_worker"` to start,
             before `WorkersMissingError` is raised.
 
     Returns:
-        A `tf.distribute.Strategy`.
+        A `tf.distribute.Strategy`, or on other backends than TensorFlow an object with
+        its `scope()` and `num_replicas_in_sync`.
 
     Examples:
         >>> strategy = keras_prelu.distribution.strategy("one_device")
@@ -66,158 +71,101 @@ def strategy(name: str = "auto", wait: float = 600.0) -> tf.distribute.Strategy:
             f"Argument `name` must be one of {', '.join(NAMES)}. "
             f"Received: name={name!r}"
         )
-    if name == "auto":
-        several = len(tf.config.list_logical_devices("GPU")) > 1
-        name = "mirrored" if several else "one_device"
-    if name == "one_device":
-        # Not OneDeviceStrategy: under any explicit strategy Keras leaves XLA off.
-        return tf.distribute.get_strategy()
-    if name == "mirrored":
-        several = _mirrored(tuple(_local_devices()))
-    else:
-        cluster = _cluster()
-        _wait_for_workers(cluster, wait)
-        several = tf.distribute.MultiWorkerMirroredStrategy(cluster)
-    keras_repairs.apply(several)
-    return several
+    if keras.backend.backend() == "tensorflow":
+        from keras_prelu import tensorflow_strategies
+
+        return tensorflow_strategies.strategy(name, wait)
+
+    from keras_prelu import data_parallel
+
+    return data_parallel.strategy(name)
 
 
-@functools.cache
-def _mirrored(devices):
-    """Return the process's only strategy over some devices.
-
-    Every strategy numbers its reductions from the same start. Two strategies over the
-    same devices would mix up their reductions, and TensorFlow would stop with a shape
-    mismatch.
-    """
-    return tf.distribute.MirroredStrategy(devices)
-
-
-def _local_devices():
-    devices = tf.config.list_logical_devices("GPU")
-    return [d.name for d in devices or tf.config.list_logical_devices("CPU")]
-
-
-def _cluster():
-    if "TF_CONFIG" in os.environ:
-        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    if "SLURM_PROCID" in os.environ:
-        return tf.distribute.cluster_resolver.SlurmClusterResolver()
-    raise ValueError(
-        'Argument `name` must not be "multi_worker", unless TF_CONFIG is set or the '
-        "program was started by Slurm's srun. Received: neither TF_CONFIG nor "
-        "SLURM_PROCID in the environment"
-    )
-
-
-def _wait_for_workers(cluster, wait):
-    """Wait until every worker can be reached, and log which ones are missing.
-
-    TensorFlow would wait in silence, the first worker without end. Each worker listens
-    at its port here, before TensorFlow does.
-    """
-    addresses = cluster.cluster_spec().as_dict().get("worker", [])
-    missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
-    if not missing:
-        return
-    port = int(addresses[cluster.task_id].rpartition(":")[2])
-    began = logged = time.monotonic()
-    with socket.create_server(("", port)):
-        while missing := [address for address in missing if not _answers(address)]:
-            now = time.monotonic()
-            if now - began > wait:
-                raise WorkersMissingError(
-                    f"The other workers must start within {wait:g} seconds. "
-                    f"Received: nothing from {', '.join(missing)}"
-                )
-            if now - logged > _SECONDS_BETWEEN_MESSAGES or logged == began:
-                logging.warning("Waiting for the workers at %s", ", ".join(missing))
-                logged = now
-            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
-
-
-def _answers(address):
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def worker(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+def worker(strategy: Strategy | None) -> tuple[int, int]:
     """Return this process's number among the workers, and the number of workers.
 
     Args:
-        strategy: A `tf.distribute.Strategy`.
+        strategy: What `strategy` returned, any `tf.distribute.Strategy`, or `None`.
 
     Returns:
         A pair of integers, `(0, 1)` for a strategy on one machine.
 
     Examples:
-        >>> keras_prelu.distribution.worker(tf.distribute.get_strategy())
+        >>> keras_prelu.distribution.worker(keras_prelu.distribution.strategy())
         (0, 1)
     """
-    resolver = strategy.cluster_resolver
+    resolver = getattr(strategy, "cluster_resolver", None)
     if resolver is None or not resolver.cluster_spec():
         return 0, 1
     workers = resolver.cluster_spec().as_dict().get("worker", [])
     return resolver.task_id, len(workers)
 
 
-def devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
+def devices(strategy: Strategy) -> tuple[str, ...]:
     """Return the names of this process's devices, one for each of its replicas.
 
     Args:
-        strategy: A `tf.distribute.Strategy`.
+        strategy: What `strategy` returned, or any `tf.distribute.Strategy`.
 
     Returns:
         A tuple of strings.
 
     Examples:
-        >>> len(keras_prelu.distribution.devices(tf.distribute.get_strategy()))
+        >>> len(keras_prelu.distribution.devices(keras_prelu.distribution.strategy()))
         1
     """
+    if isinstance(strategy, KerasStrategy):
+        return strategy.devices
+
+    import tensorflow as tf
+
+    from keras_prelu.tensorflow_strategies import local_devices
+
     if isinstance(strategy, type(tf.distribute.get_strategy())):
-        return (_local_devices()[0],)  # it names none
+        return local_devices()[:1]  # it names none
     return strategy.extended.worker_devices
 
 
 def gather(
-    strategy: tf.distribute.Strategy, numbers: Sequence[float] | np.ndarray
+    strategy: Strategy | None, numbers: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Return the numbers of every worker, one row each. All workers must call it.
 
     Args:
-        strategy: A `tf.distribute.Strategy`.
+        strategy: What `strategy` returned, any `tf.distribute.Strategy`, or `None`.
         numbers: List of numbers, of the same length on each worker.
 
     Returns:
         A float64 NumPy array of shape `(workers, len(numbers))`.
 
     Examples:
-        >>> keras_prelu.distribution.gather(tf.distribute.get_strategy(), [3, 4])
+        >>> keras_prelu.distribution.gather(keras_prelu.distribution.strategy(), [3, 4])
         array([[3., 4.]])
     """
     row = np.array([numbers], "float64")
     if worker(strategy)[1] == 1:
         return row
-    values = strategy.experimental_distribute_values_from_function(
+
+    import tensorflow as tf
+
+    several: Any = strategy  # TensorFlow's, the only ones with several workers
+    values = several.experimental_distribute_values_from_function(
         lambda context: tf.constant(row)
     )
-    replicas = strategy.gather(values, axis=0).numpy()
-    return replicas[:: len(devices(strategy))]
+    replicas = several.gather(values, axis=0).numpy()
+    return replicas[:: len(devices(several))]
 
 
-def gather_texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:
+def gather_texts(strategy: Strategy | None, text: str) -> list[str]:
     """Return the texts of all workers in a list. All workers must call it.
 
     Args:
-        strategy: A `tf.distribute.Strategy`.
+        strategy: What `strategy` returned, any `tf.distribute.Strategy`, or `None`.
         text: This worker's string.
 
     Examples:
-        >>> keras_prelu.distribution.gather_texts(tf.distribute.get_strategy(), "here")
+        >>> strategy = keras_prelu.distribution.strategy()
+        >>> keras_prelu.distribution.gather_texts(strategy, "here")
         ['here']
     """
     data = text.encode()

@@ -15,6 +15,7 @@ import keras
 
 __all__ = [
     "KERAS_REQUIREMENT",
+    "build_from_batch",
     "internal",
     "layer_being_built",
     "run_graph",
@@ -86,6 +87,27 @@ def shapes_only() -> Iterator[None]:
     finally:
         # Otherwise Keras would allocate these variables with the next model it builds.
         set_(pending, before)
+
+
+def build_from_batch(model: keras.Model, batch: Any) -> None:
+    """Build the parts that a compiled model still lacks: loss, metrics, optimizer.
+
+    Keras builds them at the first batch. A run that resumes must restore the values of
+    its metrics before that.
+
+    Args:
+        model: A compiled `keras.Model`.
+        batch: A batch of its training data, or the `element_spec` of a
+            `tf.data.Dataset`. Only the shapes and dtypes are used.
+    """
+    build = internal(model, "_symbolic_build", "Exact resume")
+    of_one_replica = keras.tree.map_structure(
+        lambda spec: getattr(spec, "_value_specs", (spec,))[0], batch
+    )
+    # Models have a strategy on TensorFlow only.
+    strategy = getattr(model, "distribute_strategy", None)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        build(data_batch=of_one_replica)
 
 
 def run_graph(model: keras.Model, inputs: Any, operation_fn: Any) -> Any:

@@ -26,11 +26,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_prelu.keras_internals import internal
+from keras_prelu.keras_internals import build_from_batch, internal
 
 __all__ = [
     "apply",
-    "build_from_specification",
     "stock",
     "warn_if_replicas_drop_alike",
 ]
@@ -108,25 +107,7 @@ def _build(self, iterator=None, data_batch=None):
     strategy = self._distribute_strategy
     if iterator is None or strategy is None or not _spans_workers(strategy):
         return stock().build(self, iterator=iterator, data_batch=data_batch)
-    return build_from_specification(self, iterator._distributed_dataset.element_spec)
-
-
-def build_from_specification(model: keras.Model, specification: Any) -> None:
-    """Build the parts that a compiled model still lacks: loss, metrics, optimizer.
-
-    Keras builds them at the first batch. A run that resumes must restore the values of
-    its metrics before that.
-
-    Args:
-        model: A compiled `keras.Model`.
-        specification: The `element_spec` of its training data.
-    """
-    build = internal(model, "_symbolic_build", "Exact resume")
-    of_one_replica = keras.tree.map_structure(
-        lambda spec: getattr(spec, "_value_specs", (spec,))[0], specification
-    )
-    with model.distribute_strategy.scope():
-        build(data_batch=of_one_replica)
+    return build_from_batch(self, iterator._distributed_dataset.element_spec)
 
 
 def _reduce_per_replica(values, strategy, reduction):

@@ -14,7 +14,8 @@ from loopback import free_ports
 from keras_prelu import distribution, keras_repairs
 from keras_prelu.optimizers import SGD
 
-pytestmark = pytest.mark.tensorflow_only
+ON_ONE_DEVICE = keras.backend.backend() == "torch"
+several_devices = pytest.mark.skipif(ON_ONE_DEVICE, reason="trains on one device")
 
 
 def make_data(examples):
@@ -39,22 +40,30 @@ def train(strategy, examples, clip=None, batch_size=8):
         loss = "sparse_categorical_crossentropy"
         optimizer = SGD(0.02, global_clipnorm=clip)
         model.compile(optimizer, loss=loss, metrics=["accuracy"])
-    images, labels = make_data(examples)
-    batches = tf.data.Dataset.from_tensor_slices((images, labels))
-    batches = batches.batch(batch_size)
-    history = model.fit(
-        batches.take(len(labels) // batch_size),
-        epochs=1,
-        validation_data=batches,
-        verbose=0,
-    )
+        images, labels = make_data(examples)
+        batches = tf.data.Dataset.from_tensor_slices((images, labels))
+        batches = batches.batch(batch_size)
+        history = model.fit(
+            batches.take(len(labels) // batch_size),
+            epochs=1,
+            validation_data=batches,
+            verbose=0,
+        )
     return model.get_weights(), {k: v[0] for k, v in history.history.items()}
 
 
-# 29 leaves a last batch of 5, split into 3 and 2; 26 a batch of 2, one per replica.
-# The gradients' norm is 3 to 5 times the limit of 0.5, so that every step clips.
+# 29 leaves a last batch of 5, split into 3 and 2, on JAX given to both devices as a
+# whole; 26 a batch of 2, one per replica. The gradients' norm is 3 to 5 times the limit
+# of 0.5, so that every step clips.
+@several_devices
 @pytest.mark.parametrize(
-    ("examples", "clip"), [(32, None), (29, None), (26, None), (29, 0.5)]
+    ("examples", "clip"),
+    [
+        pytest.param(32, None, marks=pytest.mark.tensorflow_only),
+        pytest.param(29, None, marks=pytest.mark.tensorflow_only),
+        pytest.param(26, None, marks=pytest.mark.tensorflow_only),
+        (29, 0.5),
+    ],
 )
 def test_two_devices_equal_one(examples, clip):
     weights, metrics = train(distribution.strategy("one_device"), examples, clip)
@@ -81,6 +90,7 @@ def dropped(steps=3):
     return np.array([[mask.numpy()[0] for mask in step()] for _ in range(steps)])
 
 
+@pytest.mark.tensorflow_only
 def test_replicas_drop_different_units_the_same_in_every_run():
     masks = dropped()
     distinct = {mask.tobytes() for mask in masks.reshape(-1, 64)}
@@ -88,6 +98,31 @@ def test_replicas_drop_different_units_the_same_in_every_run():
     np.testing.assert_array_equal(masks, dropped())
 
 
+def kept_units(name):
+    """Return which units a training step keeps, one row for each of four images.
+
+    The step's gradient for a unit is the sum of the labels of all images that keep it.
+    """
+    with distribution.strategy(name).scope():
+        dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        dropout = keras.layers.Dropout(0.5, seed=7)
+        model = keras.Sequential([keras.Input((64,)), dropout, dense])
+        model.compile(keras.optimizers.SGD(1.0), loss="mse")
+        labels = 10.0 ** np.arange(4)
+        model.fit(np.ones((4, 64)), labels, 4, shuffle=False, verbose=0)
+    sums = np.rint(keras.ops.convert_to_numpy(dense.kernel)[:, 0]).astype(int)
+    return np.array([sums // 10**row % 10 for row in range(4)])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="needs JAX")
+def test_devices_on_jax_drop_the_units_that_one_device_drops():
+    kept = kept_units("mirrored")
+    assert set(kept.ravel()) == {0, 1}
+    assert len({row.tobytes() for row in kept}) == 4  # two images on each device
+    np.testing.assert_array_equal(kept, kept_units("one_device"))
+
+
+@pytest.mark.tensorflow_only
 def test_one_device_draws_what_keras_draws():
     distribution.strategy("mirrored")  # applies the repairs
     ours = keras.layers.Dropout(0.5, seed=7)(tf.ones((1, 64)), training=True)
@@ -96,20 +131,45 @@ def test_one_device_draws_what_keras_draws():
     np.testing.assert_array_equal(ours, stock)
 
 
+@pytest.mark.tensorflow_only
 def test_auto_is_one_device_without_gpus(monkeypatch):
     assert distribution.strategy("auto") is tf.distribute.get_strategy()
     assert distribution.worker(distribution.strategy("mirrored")) == (0, 1)
 
 
-def test_refuses_unknown_names_and_unknown_machines(monkeypatch):
+def test_refuses_unknown_names():
     with pytest.raises(ValueError, match="mirrored.*Received: name='tpu'"):
         distribution.strategy("tpu")
+
+
+@pytest.mark.tensorflow_only
+def test_refuses_unknown_machines(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(ValueError, match="Received: neither TF_CONFIG"):
         distribution.strategy("multi_worker")
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="needs another backend"
+)
+def test_other_backends_train_on_one_machine():
+    strategy = distribution.strategy("auto")
+    assert strategy.num_replicas_in_sync == 1
+    assert distribution.worker(strategy) == (0, 1)
+    [device] = distribution.devices(strategy)
+    assert device.startswith("cpu")
+    with pytest.raises(ValueError, match="Keras runs on TensorFlow. Received: backend"):
+        distribution.strategy("multi_worker")
+    if ON_ONE_DEVICE:
+        with pytest.raises(ValueError, match="TensorFlow or JAX. Received: backend='t"):
+            distribution.strategy("mirrored")
+    else:
+        devices = distribution.devices(distribution.strategy("mirrored"))
+        assert devices == ("cpu:0", "cpu:1")
+
+
+@pytest.mark.tensorflow_only
 def test_waits_for_the_other_workers_and_names_them(monkeypatch):
     mine, present, missing = (f"localhost:{port}" for port in free_ports(3))
     logged = []
@@ -142,6 +202,7 @@ def test_gathers_texts_of_all_lengths(monkeypatch):
     assert distribution.gather_texts(None, "seed 0") == ["seed 0", "größer"]
 
 
+@several_devices
 def test_two_models_train_in_one_process():
     """Two strategies over the same devices would mix up their reductions."""
     for units in (3, 5):
@@ -151,10 +212,11 @@ def test_two_models_train_in_one_process():
                 [keras.Input((units,)), keras.layers.Dense(4, activation="softmax")]
             )
             model.compile(SGD(0.1), loss="sparse_categorical_crossentropy")
-        history = model.fit(np.ones((8, units)), np.zeros(8), epochs=5, verbose=0)
+            history = model.fit(np.ones((8, units)), np.zeros(8), epochs=5, verbose=0)
         assert history.history["loss"][-1] < history.history["loss"][0]
 
 
+@pytest.mark.tensorflow_only
 def test_warns_once_where_replicas_drop_the_same_units(monkeypatch):
     two = distribution.strategy("mirrored")
     keras_repairs._warn_that_replicas_drop_alike.cache_clear()

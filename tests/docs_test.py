@@ -32,9 +32,7 @@ SOURCES = [
 
 # The namespaces that need TensorFlow.
 TENSORFLOW_ONLY = (
-    "keras_prelu.callbacks",
     "keras_prelu.data",
-    "keras_prelu.distribution",
     "keras_prelu.export",
     "keras_prelu.finetuning",
 )

@@ -547,13 +547,6 @@ def test_batches_of_arrays_are_the_same_on_all_backends(monkeypatch, class_weigh
                 np.testing.assert_array_equal(array, tensor)
 
 
-def test_exact_resume_is_refused_on_other_backends(monkeypatch, tmp_path):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ValueError, match="on TensorFlow.*backend='jax'"):
-        _tune(directory=tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_validation_arrays_are_checked_like_training_arrays():
     images, labels = _arrays(8)
     with pytest.raises(ValueError, match="`validation`.*8 images, 7 labels"):

@@ -63,6 +63,17 @@ def test_shapes_only_never_allocates_its_variables():
     assert unallocated(keras_internals.shapes_only()) == 2
 
 
+def test_build_from_batch_builds_what_a_first_batch_would_build():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("adam", loss="mse", metrics=["mae"])
+    assert len(model.metrics_variables) == 2  # the mean of the loss
+    keras_internals.build_from_batch(model, (np.ones((4, 3)), np.ones((4, 2))))
+    assert len(model.metrics_variables) == 4
+    shapes = {tuple(variable.shape) for variable in model.optimizer.variables}
+    assert {(3, 2), (2,)} <= shapes
+    assert model.optimizer.iterations == 0
+
+
 def test_run_graph_calls_the_wrapper_for_every_use_of_a_layer():
     inputs = keras.Input((3,))
     layer = keras.layers.Dense(3, name="shared")

@@ -28,6 +28,11 @@ __all__ = [
 ]
 
 
+# XLA compiles the model anew for every size of the images, so the others train without
+# it. JAX would compile each of the model's operations for every size instead.
+_ON_JAX = keras.backend.backend() == "jax"
+
+
 class ProposedImages:
     """Annotated images with their proposals.
 
@@ -170,8 +175,7 @@ def compile_model(model, config, strategy):
             optimizer=from_recipe.optimizer(config.optimizer),
             loss=detection.losses(model),
             metrics={"scores": ["accuracy"]},
-            # XLA would compile the model anew for every size of the images.
-            jit_compile=config.jit == "on",
+            jit_compile=config.jit == "on" or (config.jit == "auto" and _ON_JAX),
         )
     return model
 

@@ -108,8 +108,8 @@ def train_batches(config, source, strategy, start_step=0, watch=None):
         source: The training data.
         strategy: The strategy under which the model trains.
         start_step: The number of steps to skip.
-        watch: Optional function from this worker's `tf.data.Dataset` to one of the
-            same batches, such as `Progress.watch`.
+        watch: Optional function from this worker's batches to the same batches, such as
+            `Progress.watch`.
     """
 
     def batches(shard):
@@ -149,7 +149,7 @@ def on_workers(strategy, batches, batch_size):
 
     Args:
         strategy: The strategy under which the model trains.
-        batches: Function from `(worker, workers)` to a `tf.data.Dataset`.
+        batches: Function from `(worker, workers)` to the batches of a worker.
         batch_size: Images in a global batch.
     """
     if distribution.worker(strategy)[1] == 1:

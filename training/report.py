@@ -87,7 +87,7 @@ def _crops(evaluation, chosen, image_size):
     batches = data.eval_batches(
         source, len(chosen), image_size=image_size, scale=evaluation.scales[0]
     )
-    return next(iter(batches))[0].numpy()
+    return np.asarray(next(iter(batches))[0])
 
 
 def save(figure, path):

@@ -23,7 +23,7 @@ from absl import app, flags, logging
 from training import console, errors
 
 with console.quiet_import():
-    import tensorflow as tf
+    from training import backends
 
 import keras
 from ml_collections import config_flags
@@ -45,7 +45,7 @@ flags.mark_flags_as_required(["config", "workdir"])
 def train(config):
     """Train, save and evaluate the model of a recipe."""
     if config.deterministic:
-        tf.config.experimental.enable_op_determinism()
+        backends.make_deterministic()
     is_fine_tuning = "finetune" in config
     task = detection_recipe if "detection" in config else from_recipe
 
@@ -84,7 +84,7 @@ def train(config):
         callbacks.SlopesLog(workdir.log("slopes.csv")),
         progress,
     ]
-    if workdir.is_chief:
+    if workdir.is_chief and backends.HAS_TENSORFLOW:
         followers.append(callbacks.TensorBoardLog(workdir.path / "tensorboard"))
 
     # Batches and schedule. What is wrong with their arguments must show before the run
@@ -105,36 +105,38 @@ def train(config):
         validation_batches = task.eval_batches(config, validation_data, strategy)
 
     # Fit.
-    workdir.claim(run["config"], ["python", *sys.orig_argv[1:]], run["data"])
+    workdir.claim(run["config"], command_line(), run["data"])
     describe(task, config, strategy, model, trained, train_data, validation_data)
-    if is_fine_tuning:
-        options = {
-            **config.finetune,
-            "epochs": config.epochs,
-            "batch_size": config.batch_size,
-        }
-        model = fine_tune(
-            model,
-            train_data,
-            validation_data,
-            # `fine_tune` chooses the others.
-            **{name: value for name, value in options.items() if value is not None},
-            scale=tuple(config.data.scale),
-            eval_scale=config.data.eval_scale,
-            directory=workdir.checkpoints,
-            callbacks=followers,
-            seed=config.seed,
-        ).model
-    else:
-        callbacks.resumable_fit(
-            trained,
-            batches_from,
-            config.epochs,
-            steps,
-            resume,
-            [rates, *followers],
-            validation_batches,
-        )
+    # On JAX, Keras trains on the devices of the scope in which `fit` is called.
+    with strategy.scope():
+        if is_fine_tuning:
+            options = {
+                **config.finetune,
+                "epochs": config.epochs,
+                "batch_size": config.batch_size,
+            }
+            model = fine_tune(
+                model,
+                train_data,
+                validation_data,
+                # `fine_tune` chooses the others.
+                **{name: value for name, value in options.items() if value is not None},
+                scale=tuple(config.data.scale),
+                eval_scale=config.data.eval_scale,
+                directory=workdir.checkpoints,
+                callbacks=followers,
+                seed=config.seed,
+            ).model
+        else:
+            callbacks.resumable_fit(
+                trained,
+                batches_from,
+                config.epochs,
+                steps,
+                resume,
+                [rates, *followers],
+                validation_batches,
+            )
 
     # Save and report.
     if workdir.is_chief:
@@ -149,6 +151,13 @@ def train(config):
             with replacing(workdir.path / "model.keras") as aside:
                 model.save(aside)
             task.write_report(workdir.path, config, validation_data)
+
+
+def command_line():
+    """Return the command that started this program, a list of strings."""
+    backend = keras.backend.backend()
+    chosen = [] if backend == "tensorflow" else [f"KERAS_BACKEND={backend}"]
+    return [*chosen, "python", *sys.orig_argv[1:]]
 
 
 def connect(config):
@@ -182,15 +191,17 @@ def refuse_different_workers(strategy, run):
 def describe(task, config, strategy, model, trained, train_data, validation_data):
     """Print what will be trained, on which data and devices."""
     is_asked_for = config.get("jit", "auto") != "auto"
-    xla = "on" if trained.jit_compile else "off"
+    compiler = "torch.compile" if keras.backend.backend() == "torch" else "XLA"
+    state = "on" if trained.jit_compile else "off"
     lines = {
         "Model": task.describe_model(config, model),
-        "Devices": f"{', '.join(distribution.devices(strategy))}; "
+        "Devices": f"{', '.join(distribution.devices(strategy))}, used by "
+        f"{keras.backend.backend()}; "
         f"{strategy.num_replicas_in_sync} replica(s) on "
         f"{distribution.worker(strategy)[1]} worker(s)",
         "Batches": f"{config.batch_size or 'chosen by fine_tune:'} images over all "
-        f"replicas; {config.dtype}; XLA "
-        f"{xla} ({'as configured' if is_asked_for else 'chosen by Keras'})",
+        f"replicas; {config.dtype}; {compiler} "
+        f"{state} ({'as configured' if is_asked_for else 'chosen by Keras'})",
         "Data": f"{len(train_data):,} training images and {len(validation_data):,} "
         f"validation images, bad ones included; {len(train_data.class_names)} classes",
     }
@@ -216,7 +227,7 @@ def main(_):
     except callbacks.NotFiniteError as error:
         logging.error("%s", error)
         sys.exit(errors.NOT_FINITE)
-    except tf.errors.OpError as error:
+    except backends.errors_of_tensorflow() as error:
         if config.distribution != "multi_worker":
             raise
         logging.error(

@@ -1,18 +1,13 @@
 """Callbacks for Keras's `fit`: exact resume, learning rate, logs and progress."""
 
-from typing import TYPE_CHECKING
-
-from keras_prelu import on_use
 from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
 from keras_prelu.callbacks.fit import resumable_fit
 from keras_prelu.callbacks.logs import MetricsLog, SlopesLog, TensorBoardLog
 from keras_prelu.callbacks.plateau import PlateauSchedule
 from keras_prelu.callbacks.preemption import PREEMPTED, Preempted
 from keras_prelu.callbacks.progress import Progress
+from keras_prelu.callbacks.resume import ExactResume, NotFiniteError
 from keras_prelu.callbacks.same_run import SameRun
-
-if TYPE_CHECKING:
-    from keras_prelu.callbacks.resume import ExactResume, NotFiniteError
 
 __all__ = [
     "PREEMPTED",
@@ -29,11 +24,6 @@ __all__ = [
     "TensorBoardLog",
     "resumable_fit",
 ]
-
-# `ExactResume` needs TensorFlow.
-__getattr__, _ = on_use.attach(
-    __name__, names={"resume": ("ExactResume", "NotFiniteError")}
-)
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from absl import logging
 from keras_prelu.files import PARTIAL, replacing
 from keras_prelu.types import PathLike
 
-__all__ = ["CheckpointError", "Checkpoints"]
+__all__ = ["CheckpointError", "Checkpoints", "prefixed", "unprefixed"]
 
 _STATE = "state.json"
 # NumPy's files lose the names of bfloat16 and the other types of ml_dtypes.
@@ -129,6 +129,35 @@ class Checkpoints:
         for later in self._steps():
             if later > step:
                 self._path(later).unlink()
+
+
+def prefixed(owner: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return arrays under names that no other owner's arrays have.
+
+    Args:
+        owner: String, the name of the owner.
+        arrays: Dict from names to arrays.
+
+    Examples:
+        >>> prefixed("best", {"0": np.ones(1)})
+        {'best/0': array([1.])}
+    """
+    return {f"{owner}/{name}": array for name, array in arrays.items()}
+
+
+def unprefixed(owner: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return those arrays that `prefixed` has named for an owner, as they were.
+
+    Args:
+        owner: String, the name of the owner.
+        arrays: Dict from names to arrays of all owners.
+    """
+    start = f"{owner}/"
+    return {
+        name.removeprefix(start): array
+        for name, array in arrays.items()
+        if name.startswith(start)
+    }
 
 
 def _described(text):

@@ -1,6 +1,5 @@
 """The step that all workers of a run resume from."""
 
-import tensorflow as tf
 from absl import logging
 
 from keras_prelu import distribution
@@ -13,7 +12,7 @@ _STEPS_REPORTED = 4
 
 
 def newest_common_step(
-    checkpoints: Checkpoints, strategy: tf.distribute.Strategy
+    checkpoints: Checkpoints, strategy: distribution.Strategy | None
 ) -> int | None:
     """Return the newest step that all workers have saved, or None at the start.
 
@@ -21,7 +20,7 @@ def newest_common_step(
 
     Args:
         checkpoints: The checkpoints of this worker.
-        strategy: The strategy of the run.
+        strategy: The strategy of the run, or None for one process.
 
     Raises:
         CheckpointError: A worker has lost checkpoints that others have.

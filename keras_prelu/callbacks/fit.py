@@ -3,17 +3,13 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 
 from keras_prelu.callbacks.checkpoints import CheckpointError
+from keras_prelu.callbacks.resume import ExactResume
 from keras_prelu.data.errors import original_errors
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-    from keras_prelu.callbacks.resume import ExactResume
 
 __all__ = ["resumable_fit", "without_needless_warnings"]
 
@@ -35,25 +31,26 @@ def without_needless_warnings() -> Iterator[None]:
 @original_errors()
 def resumable_fit(
     model: keras.Model,
-    train: "Callable[[int], tf.data.Dataset]",
+    train: Callable[[int], Any],
     epochs: int,
     steps_per_epoch: int,
-    resume: "ExactResume",
+    resume: ExactResume,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    validation_data: "tf.data.Dataset | None" = None,
+    validation_data: Any = None,
 ) -> None:
     """Fit a model from its newest checkpoint to the last epoch.
 
     Args:
         model: A compiled `keras.Model`.
-        train: Function from a step's number to the endless `tf.data.Dataset` of the
-            batches from that step on.
+        train: Function from a step's number to the endless batches from that step on:
+            a `tf.data.Dataset`, or on other backends than TensorFlow
+            `keras_prelu.data.NumpyBatches`.
         epochs: Integer. Epochs of the whole run, earlier processes included.
         steps_per_epoch: Integer.
         resume: An `ExactResume`.
         callbacks: List of callbacks. Those with `get_state` and `set_state` are
             restored too.
-        validation_data: A `tf.data.Dataset`, evaluated after each epoch.
+        validation_data: Batches to evaluate after each epoch, of the same kind.
 
     Examples:
         >>> import tensorflow as tf
@@ -76,7 +73,7 @@ def resumable_fit(
     resume.follow(callbacks)
     callbacks = [*callbacks, resume]  # last: it saves what the others have done
     batches = train(resume.find_step())
-    resume.restore(batches.element_spec)
+    resume.restore(_example(batches))
     _refuse_other_epochs(resume, steps_per_epoch)
 
     def fit(batches, steps, until):
@@ -99,6 +96,13 @@ def resumable_fit(
         if resume.epoch < epochs and not model.stop_training:
             fit(batches, steps_per_epoch, until=epochs)
         resume.save()
+
+
+def _example(batches):
+    """Return something that has the shapes and dtypes of a batch."""
+    if hasattr(batches, "element_spec"):  # `tf.data` knows them without reading one
+        return batches.element_spec
+    return next(iter(batches))
 
 
 def _refuse_other_epochs(resume, steps_per_epoch):

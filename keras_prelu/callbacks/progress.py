@@ -5,13 +5,11 @@ import shutil
 import statistics
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from keras_prelu.callbacks.logs import TableLog
+from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.types import PathLike
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 __all__ = ["Progress"]
 
@@ -71,20 +69,34 @@ class Progress(TableLog):
         self._epoch = 0
         self._epoch_began = self._printed = time.perf_counter()
 
-    def watch(self, batches: "tf.data.Dataset") -> "tf.data.Dataset":
-        """Measure how long the training loop waits for each batch of a data set.
+    def watch(self, batches: Any) -> Any:
+        """Measure how long the training loop waits for each of its batches.
 
         Args:
-            batches: A `tf.data.Dataset`.
+            batches: A `tf.data.Dataset`, or `keras_prelu.data.NumpyBatches`.
 
         Returns:
-            A `tf.data.Dataset` of the same batches.
+            The same batches, of the same type.
         """
+        self._waited = 0.0
+        if isinstance(batches, NumpyBatches):
+            return NumpyBatches(lambda: self._timed(iter(batches)))
+        return self._timed_dataset(batches)
+
+    def _timed(self, iterator):
+        while True:
+            asked = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._received(asked)
+            yield batch
+
+    def _timed_dataset(self, batches):
         import tensorflow as tf
 
         from keras_prelu.data.python_functions import call_python
-
-        self._waited = 0.0
 
         def ask(number):
             # Not tf.timestamp, which TensorFlow's deterministic mode refuses.

@@ -10,11 +10,18 @@ import keras
 import numpy as np
 from absl import logging
 
-from keras_prelu import distribution, keras_repairs
+from keras_prelu import distribution
 from keras_prelu.callbacks import variables
-from keras_prelu.callbacks.checkpoints import CheckpointError, Checkpoints
+from keras_prelu.callbacks.checkpoints import (
+    CheckpointError,
+    Checkpoints,
+    prefixed,
+    unprefixed,
+)
 from keras_prelu.callbacks.common_step import newest_common_step
 from keras_prelu.callbacks.preemption import Preempted, TerminationRequest
+from keras_prelu.callbacks.random_state import RandomState
+from keras_prelu.keras_internals import build_from_batch
 from keras_prelu.types import PathLike
 
 __all__ = ["ExactResume", "NotFiniteError"]
@@ -31,12 +38,12 @@ class NotFiniteError(ArithmeticError):
 class ExactResume(keras.callbacks.Callback):
     """Saves everything that a run's next step depends on, and restores it.
 
-    These are the weights and seeds of the model, the variables of the optimizer
-    (velocities, learning rate, loss scale, accumulated gradients), the metrics so far
-    in this epoch, the position in the data, and the state of the other callbacks. A
-    callback has a state if it has the methods `get_state` and `set_state`, for a value
-    that `json` can write. It may also have `get_arrays` and `set_arrays`, for a dict of
-    NumPy arrays. Use it with `resumable_fit`.
+    These are the weights and seeds of the model, PyTorch's random state, the variables
+    of the optimizer (velocities, learning rate, loss scale, accumulated gradients), the
+    metrics so far in this epoch, the position in the data, and the state of the other
+    callbacks. A callback has a state if it has the methods `get_state` and `set_state`,
+    for a value that `json` can write. It may also have `get_arrays` and `set_arrays`,
+    for a dict of NumPy arrays. Use it with `resumable_fit`.
 
     A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
     save that fails, for instance on a full disk, is logged, and training continues.
@@ -78,11 +85,6 @@ class ExactResume(keras.callbacks.Callback):
             raise ValueError(
                 f"Argument `fraction` must be in (0, 1]. Received: fraction={fraction}"
             )
-        if keras.backend.backend() != "tensorflow":
-            raise ValueError(
-                "`ExactResume` needs Keras to run on TensorFlow. "
-                f"Received: backend={keras.backend.backend()!r}"
-            )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds
         self.fraction = fraction
@@ -100,6 +102,13 @@ class ExactResume(keras.callbacks.Callback):
         self._metrics_before_evaluation: dict[str, np.ndarray] = {}
         self._termination = TerminationRequest()
         self._in_resumable_fit = False
+        self._random = RandomState()
+
+    def set_model(self, model: keras.Model) -> None:
+        """Set the model, and its strategy, which models on TensorFlow have."""
+        super().set_model(model)
+        # On JAX, every access to `self.model` gives its variables their values.
+        self._strategy = getattr(model, "distribute_strategy", None)
 
     def follow(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Set the callbacks whose state belongs to the run."""
@@ -128,8 +137,10 @@ class ExactResume(keras.callbacks.Callback):
             arrays.update(self._metrics_before_evaluation or metrics)
         for name, callback in self._with_arrays():
             owned = callback.get_arrays()
-            arrays.update({f"{name}/{key}": array for key, array in owned.items()})
+            arrays.update(prefixed(name, owned))
+        arrays.update(prefixed("random", self._random.arrays))
         state = {
+            "backend": keras.backend.backend(),
             "epoch": self.epoch,
             "batch": self.batch,
             "step": self.step,
@@ -172,19 +183,19 @@ class ExactResume(keras.callbacks.Callback):
 
         All workers must call it.
         """
-        strategy = self.model.distribute_strategy
-        step = newest_common_step(self.checkpoints, strategy)
+        step = newest_common_step(self.checkpoints, self._strategy)
         self._agreed = (step,)
         return self.step if step is None else step
 
-    def restore(self, batch_specification: Any) -> None:
+    def restore(self, batch: Any) -> None:
         """Restore the newest whole checkpoint, if there is one.
 
         Args:
-            batch_specification: The `element_spec` of the training data. Whatever is
-                not built yet is built from it, to be given its values.
+            batch: A batch of the training data, or the `element_spec` of a
+                `tf.data.Dataset`. Whatever is not built yet is built for it, to be
+                given its values.
         """
-        keras_repairs.build_from_specification(self.model, batch_specification)
+        build_from_batch(self.model, batch)
         if self._agreed is None:
             self.find_step()
         (step,), self._agreed = self._agreed or (None,), None
@@ -193,6 +204,7 @@ class ExactResume(keras.callbacks.Callback):
             self.checkpoints.drop_after(-1)
             return
         arrays, state = self.checkpoints.load(step)
+        self._refuse_another_backend(state)
         self._refuse_other_callbacks(state)
         self._refuse_another_model(arrays, state)
         for name, variable in variables.trained_by(self.model).items():
@@ -204,10 +216,21 @@ class ExactResume(keras.callbacks.Callback):
             names = variables.metrics_of(self.model)
             self._restored_metrics = {name: arrays[name] for name in names}
         self._restore_callbacks(arrays, state)
+        self._random.arrays = unprefixed("random", arrays)
         self.model.stop_training = state["stopped"]
         self.checkpoints.drop_after(step)
         self._saved_step = step
         logging.info("Resumed after step %d, in epoch %d", self.step, self.epoch + 1)
+
+    def _refuse_another_backend(self, state):
+        # The first checkpoints of this format were TensorFlow's, and did not name it.
+        before, now = state.get("backend", "tensorflow"), keras.backend.backend()
+        if before != now:
+            raise CheckpointError(
+                f"The checkpoint in {self.checkpoints.directory} is from a run with "
+                f"KERAS_BACKEND={before}, which draws other random numbers. "
+                f"Received: KERAS_BACKEND={now}"
+            )
 
     def _refuse_other_callbacks(self, state):
         if list(state["callbacks"]) != list(self._stateful):
@@ -222,7 +245,7 @@ class ExactResume(keras.callbacks.Callback):
         expected = variables.trained_by(self.model)
         if state["batch"]:
             expected |= variables.metrics_of(self.model)
-        # Arrays of callbacks have a slash in their names.
+        # Arrays of callbacks and generators have a slash in their names.
         owned = {name: array for name, array in arrays.items() if "/" not in name}
         reasons = variables.differences(expected, owned)
         if reasons:
@@ -235,14 +258,7 @@ class ExactResume(keras.callbacks.Callback):
         for name, callback in self._stateful.items():
             callback.set_state(state["callbacks"][name])
         for name, callback in self._with_arrays():
-            start = f"{name}/"
-            callback.set_arrays(
-                {
-                    key.removeprefix(start): array
-                    for key, array in arrays.items()
-                    if key.startswith(start)
-                }
-            )
+            callback.set_arrays(unprefixed(name, arrays))
 
     def restore_metrics(self) -> None:
         """Give the metrics their values from within the epoch, once."""
@@ -260,19 +276,26 @@ class ExactResume(keras.callbacks.Callback):
                 "which restores the run before it continues. Received: `ExactResume` "
                 "among the callbacks of `fit`"
             )
+        if not self._random.arrays:
+            self._random.keep()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Restore the metrics, which Keras has just reset."""
         self._batch_at_start = self.batch
         self.restore_metrics()
 
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Let the step draw the numbers that follow those of the last step."""
+        self._random.restore()
+
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Count the steps, check the loss, and save when it is time."""
+        self._random.keep()
         # Keras may run several steps at a time, and counts from where `fit` began.
         finished = self._batch_at_start + batch + 1
         self.step += finished - self.batch
         self.batch = finished
-        loss = (logs or {})["loss"]
+        loss = float((logs or {})["loss"])
         if not np.isfinite(loss):
             self._stop(f"The loss is {loss}")
         self._end_if_asked()
@@ -297,14 +320,13 @@ class ExactResume(keras.callbacks.Callback):
         self._end_if_asked()
 
     def _is_time(self):
-        strategy = self.model.distribute_strategy
-        several = distribution.worker(strategy)[1] > 1
+        several = distribution.worker(self._strategy)[1] > 1
         if several and self.step % _STEPS_BETWEEN_AGREEMENTS:
             return False
         waited = time.monotonic() - self._saved_at
         enough = self._cost / self.fraction - self._cost
         due = waited >= max(self.seconds, enough)
-        return bool(distribution.gather(strategy, [due])[0, 0])
+        return bool(distribution.gather(self._strategy, [due])[0, 0])
 
     def _end_if_asked(self):
         if self._termination.has_arrived:
@@ -321,6 +343,7 @@ class ExactResume(keras.callbacks.Callback):
                 yield
         finally:
             self._in_resumable_fit = False
+            self._random.restore()  # for a `fit` that follows this one
 
 
 def _read(named):

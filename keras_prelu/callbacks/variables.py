@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 __all__ = [
     "differences",
@@ -34,10 +33,14 @@ def metrics_of(model: keras.Model) -> dict[str, keras.Variable]:
 def _copies(variable):
     """Return the copies of a variable that differ, one for each replica here.
 
-    Returns None for a variable whose copies are all equal.
+    Returns None for a variable whose copies are all equal, as they are on other
+    backends than TensorFlow.
     """
-    if variable.synchronization != "on_read":
+    if keras.backend.backend() != "tensorflow" or variable.synchronization != "on_read":
         return None
+
+    import tensorflow as tf
+
     value = variable.value
     several = isinstance(value, tf.distribute.DistributedValues)
     return value.values if several else (value,)
@@ -47,7 +50,7 @@ def read(variable: keras.Variable) -> np.ndarray:
     """Return a variable's value, with one row per replica if the replicas differ."""
     copies = _copies(variable)
     if copies is None:
-        return variable.numpy()
+        return keras.ops.convert_to_numpy(variable)
     return np.stack([copy.numpy() for copy in copies])
 
 

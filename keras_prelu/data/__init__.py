@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_prelu.data.annotated_files import from_boxes_csv, from_pascal_xml
     from keras_prelu.data.bad_images import check
     from keras_prelu.data.evaluation_batches import eval_batches
+    from keras_prelu.data.numpy_batches import NumpyBatches
     from keras_prelu.data.scenes_dataset import scenes
     from keras_prelu.data.shapes_dataset import shapes
     from keras_prelu.data.tfds_source import from_tfds
@@ -37,6 +38,7 @@ __all__ = [
     "Augmentation",
     "ColorComponents",
     "DataError",
+    "NumpyBatches",
     "Objects",
     "Source",
     "Subset",
@@ -61,14 +63,15 @@ __all__ = [
     "voc",
 ]
 
-# The first module needs the parser of XML, the next three TensorFlow, and the others
-# TensorFlow Datasets as well.
+# The first module needs the parser of XML, the next four are a program and the readers
+# of batches, and the others need TensorFlow Datasets.
 __getattr__, __dir__ = on_use.attach(
     __name__,
     names={
         "annotated_files": ("from_boxes_csv", "from_pascal_xml"),
         "bad_images": ("check",),
         "evaluation_batches": ("eval_batches",),
+        "numpy_batches": ("NumpyBatches",),
         "training_batches": ("steps_per_epoch", "train_batches"),
         "scenes_dataset": ("scenes",),
         "shapes_dataset": ("shapes",),

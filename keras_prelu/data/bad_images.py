@@ -12,12 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
-from keras_prelu.data.batch_assembly import reason_of
 from keras_prelu.data.decoding import BadImageError, decode_rgb, read_header
 from keras_prelu.data.errors import DataError
 from keras_prelu.data.file_source import from_directory
+from keras_prelu.data.readers import has_tensorflow
 from keras_prelu.data.sources import Source
 
 __all__ = ["BadImage", "Report", "check", "main"]
@@ -61,10 +60,10 @@ def check(source: Source, threads: int = 8, verbose: bool = True) -> Report:
 
     The list contains the images that training or evaluation would skip, and those
     that would stop both: labels without a class name, and files that are missing or
-    are not regular files. Training decodes plain JPEGs with TensorFlow, evaluation
-    decodes every image with Pillow. If only one of the two fails, the reason says
-    which. Whole images are decoded here, so damage is reported even where training
-    would not notice it, below the window that it decodes.
+    are not regular files. Where TensorFlow is installed, training decodes plain JPEGs
+    with it, and evaluation decodes every image with Pillow. If only one of the two
+    fails, the reason says which. Whole images are decoded here, so damage is reported
+    even where training would not notice it, below the window that it decodes.
 
     Args:
         source: A `Source`.
@@ -107,8 +106,11 @@ def _reason(source, index):
         plain = read_header(data).plain
     except (DataError, BadImageError) as error:
         return str(error)
-    in_evaluation = _decoding_error(decode_rgb, data)
-    in_training = _decoding_error(_decode_with_tf, data) if plain else in_evaluation
+    in_evaluation = in_training = _decoding_error(decode_rgb, data)
+    if plain and has_tensorflow():
+        from keras_prelu.data.tf_decoding import check_jpeg
+
+        in_training = _decoding_error(check_jpeg, data)
     if in_training and in_evaluation:
         return in_training
     if in_training:
@@ -116,15 +118,9 @@ def _reason(source, index):
     return in_evaluation and f"in evaluation only: {in_evaluation}"
 
 
-def _decode_with_tf(data):
-    tf.io.decode_jpeg(data, channels=3)
-
-
 def _decoding_error(decode, data):
     try:
         decode(data)
-    except tf.errors.OpError as error:
-        return reason_of(error)
     except BadImageError as error:
         return str(error)
     return None

@@ -8,7 +8,6 @@ order of the source.
 """
 
 import enum
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,15 +16,14 @@ import tensorflow as tf
 
 from keras_prelu.data.batch_format import EncodedImage, Plan, specs
 from keras_prelu.data.decoding import BadImageError, Header, read_header
-from keras_prelu.data.errors import DataError
 from keras_prelu.data.python_functions import call_python
+from keras_prelu.data.replacement import first_good
 from keras_prelu.data.sources import Source
-from keras_prelu.platforms import usable_cores
+from keras_prelu.data.tf_decoding import check_jpeg, reason_of
+from keras_prelu.data.threads import CORES
 from keras_prelu.types import Tensor
 
-__all__ = ["CORES", "BatchAssembler", "Extent", "reason_of"]
-
-CORES = usable_cores()
+__all__ = ["BatchAssembler", "Extent"]
 
 _FIELDS = specs(EncodedImage)
 _DTYPES = {name: tf.as_dtype(spec.dtype) for name, spec in _FIELDS.items()}
@@ -107,26 +105,24 @@ class BatchAssembler(NamedTuple):
 
     def _good_image(self, epoch, index, tested):
         """Return the image at an index, or the next one that can be decoded."""
-        source = self.source
-        for distance in range(len(source)):
-            candidate = (index + distance) % len(source)
-            bad = source.bad.get(candidate)
-            if bad is Extent.EVERYWHERE:
-                continue
-            data, label = source.read(candidate)
+        bad = self.source.bad
+
+        def encoded(position, data, label):
             try:
                 plan = self.plan(read_header(data), epoch, index)
                 image = EncodedImage(
                     data=data, label=label, epoch=epoch, index=index, **plan
                 )
-                if tested or bad:
+                if tested or position in bad:
                     self._test(image)
-            except BadImageError as error:
-                source.bad[candidate] = _extent(data)
-                source.skip(candidate, str(error))
-            else:
-                return image
-        raise DataError(f"No image of the source can be decoded: {source.skipped}")
+            except BadImageError:
+                bad[position] = _extent(data)
+                raise
+            return image
+
+        return first_good(
+            self.source, index, encoded, lambda i: bad.get(i) is Extent.EVERYWHERE
+        )
 
     def _test(self, image):
         """Raise an error if an image cannot be prepared."""
@@ -156,17 +152,8 @@ def _extent(data):
     try:
         if read_header(data).plain:
             # Every window is decoded from the first row down.
-            tf.io.decode_and_crop_jpeg(data, [0, 0, 1, 1], channels=3)
+            check_jpeg(data, only_first_row=True)
             return Extent.SOMEWHERE
-    except (BadImageError, tf.errors.OpError):
+    except BadImageError:
         pass
     return Extent.EVERYWHERE
-
-
-def reason_of(error: tf.errors.OpError) -> str:
-    """Return the message of a TensorFlow error without the names of graph nodes.
-
-    Args:
-        error: The error.
-    """
-    return re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message.split("\n")[0])

@@ -11,7 +11,18 @@ from typing import Annotated, NamedTuple, TypedDict
 
 from keras_prelu.types import Tensor
 
-__all__ = ["DrawnImage", "Draws", "EncodedImage", "Plan", "Spec", "Window", "specs"]
+__all__ = [
+    "JPEG_RATIOS",
+    "DrawnImage",
+    "Draws",
+    "EncodedImage",
+    "Plan",
+    "Spec",
+    "Window",
+    "specs",
+]
+
+JPEG_RATIOS = (1, 2, 4, 8)  # reductions that libjpeg offers while it decodes
 
 
 class Spec(NamedTuple):
@@ -26,7 +37,8 @@ class Window(TypedDict):
 
     Attributes:
         area: Top, left, rows and columns of the part, in the decoder's pixels.
-        decoder: Index of the decoder, see `windows.decode_window`.
+        decoder: Index of the decoder. Decoder i reduces a JPEG by `JPEG_RATIOS[i]`,
+            and the decoder after these decodes a whole image of any format.
         factor: Side of the squares of decoded pixels that are averaged.
     """
 

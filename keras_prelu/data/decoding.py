@@ -1,8 +1,8 @@
 """Decoding of image files: the content tells the format, every image becomes RGB.
 
-Plain JPEGs, nearly all of ImageNet, stay encoded: the pipeline decodes only the window
-that it needs. All other files (PNG, GIF, BMP, WebP, CMYK, rotated by EXIF, without an
-end marker) are decoded here as a whole, by Pillow.
+Pillow decodes here. With TensorFlow, only files that are not plain JPEGs are decoded
+here: PNG, GIF, BMP, WebP, CMYK, rotated by EXIF, without an end marker. Of plain JPEGs,
+nearly all of ImageNet, TensorFlow decodes the window only (`tf_decoding.py`).
 """
 
 import contextlib
@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from keras_prelu.data.batch_format import JPEG_RATIOS, Window
+
 __all__ = [
     "FORMATS",
     "MAX_PIXELS",
@@ -20,6 +22,7 @@ __all__ = [
     "Header",
     "check_size",
     "decode_rgb",
+    "decode_window",
     "read_header",
 ]
 
@@ -99,6 +102,41 @@ def decode_rgb(data: bytes) -> np.ndarray:
     """
     with _opened(data) as image:
         return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+
+
+def decode_window(data: bytes, window: Window) -> np.ndarray:
+    """Decode a window of an image with Pillow.
+
+    Pillow reduces a JPEG while it decodes, as the window demands. It always decodes all
+    of its rows, so damage anywhere in the file is an error.
+
+    Args:
+        data: The bytes of the file.
+        window: The window.
+
+    Returns:
+        A uint8 array of shape `(rows, columns, 3)`.
+
+    Raises:
+        BadImageError: If the bytes cannot be decoded.
+    """
+    top, left, rows, columns = window["area"]
+    if window["decoder"] == len(JPEG_RATIOS):
+        pixels = decode_rgb(data)[top : top + rows, left : left + columns]
+    else:
+        ratio = JPEG_RATIOS[window["decoder"]]
+        with _opened(data) as image:
+            # Pillow chooses the largest ratio that leaves at least this size.
+            image.draft(None, (image.width // ratio, image.height // ratio))
+            box = (left, top, left + columns, top + rows)
+            pixels = np.asarray(_to_rgb(image.crop(box)))
+    return pixels if window["factor"] == 1 else _averaged(pixels, window["factor"])
+
+
+def _averaged(pixels, factor):
+    rows, columns = (side // factor for side in pixels.shape[:2])
+    squares = pixels.reshape(rows, factor, columns, factor, 3)
+    return np.rint(squares.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
 
 
 @contextlib.contextmanager

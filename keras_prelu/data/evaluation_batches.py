@@ -1,23 +1,21 @@
 """Batches for evaluation: every image once, without augmentation."""
 
-import numpy as np
-import tensorflow as tf
+from typing import TYPE_CHECKING
 
-from keras_prelu.data.batch_assembly import CORES
+import numpy as np
+
 from keras_prelu.data.decoding import BadImageError, decode_rgb
-from keras_prelu.data.pipeline_options import (
-    READY,
-    check_shard,
-    check_sizes,
-    stream_options,
-)
-from keras_prelu.data.python_functions import call_python
+from keras_prelu.data.pipeline_options import check_shard, check_sizes
+from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.resizing import evaluation_view
 from keras_prelu.data.sources import Source
 
-__all__ = ["eval_batches"]
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-_SKIPPED = np.int32(-1)  # instead of the label of a skipped image
+    from keras_prelu.data.numpy_batches import NumpyBatches
+
+__all__ = ["eval_batches"]
 
 
 def eval_batches(
@@ -26,7 +24,8 @@ def eval_batches(
     image_size: int | None = 224,
     scale: int = 256,
     shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
+    reader: str = "auto",
+) -> "tf.data.Dataset | NumpyBatches":
     """Return batches that contain every image of a source exactly once.
 
     Images are resized so that the shorter side is `scale`, and not augmented. The last
@@ -43,11 +42,11 @@ def eval_batches(
         scale: The shorter side after resizing. Defaults to 256.
         shard: `(worker, workers)`. Worker w of W takes images w, w + W, and so on.
             Defaults to one worker.
+        reader: See `train_batches`.
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)`: uint8 images of shape `(batch, image_size,
-        image_size, 3)`, or `(batch, height, width, 3)` for whole images, and int32
-        labels.
+        Batches of `(x, y)`: uint8 images of shape `(batch, image_size, image_size, 3)`,
+        or `(batch, height, width, 3)` for whole images, and int32 labels.
 
     Examples:
         >>> source = keras_prelu.data.from_directory("photos")
@@ -61,54 +60,19 @@ def eval_batches(
     check_shard(shard)
     worker, workers = shard
 
-    def load(index):
-        image, label = call_python(
-            lambda index: _view(source, int(index), image_size, scale),
-            [index],
-            [tf.uint8, tf.int32],
-        )
-        image = tf.ensure_shape(image, [image_size, image_size, 3])
-        return image, tf.ensure_shape(label, [])
+    def view(index):
+        return _view(source, index, image_size, scale)
 
-    images = (
-        tf.data.Dataset.range(worker, len(source), workers)
-        .map(load, num_parallel_calls=CORES)
-        .filter(lambda image, label: label != _SKIPPED)
-    )
-    if image_size is None:
-        batches = _grouped_by_size(images, batch_size)
-    else:
-        batches = images.batch(batch_size)
-    return batches.prefetch(READY).with_options(stream_options())
+    indices = range(worker, len(source), workers)
+    return reader_of(reader).evaluation(view, indices, batch_size, image_size)
 
 
 def _view(source, index, image_size, scale):
-    """Return the view of an image and its label, or `_SKIPPED` as its label."""
+    """Return the view of an image and its label, or None for one that is skipped."""
     data, label = source.read(index)
     try:
         view = evaluation_view(decode_rgb(data), image_size, scale)
     except BadImageError as error:
         source.skip(index, str(error))
-        return np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
+        return None
     return view, np.int32(label)
-
-
-def _grouped_by_size(images, batch_size):
-    """Batch images of equal sizes within windows of 16 batches.
-
-    The windows keep the memory independent of the number of sizes.
-    """
-
-    def group(images, labels):
-        return tf.data.Dataset.zip(images, labels).group_by_window(
-            lambda image, label: _size_key(image),
-            lambda key, group: group.batch(batch_size),
-            window_size=batch_size,
-        )
-
-    return images.window(16 * batch_size).flat_map(group)
-
-
-def _size_key(image):
-    height, width = tf.unstack(tf.cast(tf.shape(image), tf.int64)[:2])
-    return height * 2**31 + width

@@ -1,16 +1,20 @@
 """Options of training and evaluation pipelines: their checks, and tf.data's own."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
 from keras_prelu.data.sources import Source
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 __all__ = [
+    "ENDLESS",
+    "GROUPED",
     "READY",
     "TrainingStream",
     "check_shard",
@@ -20,10 +24,14 @@ __all__ = [
 ]
 
 READY = 2  # number of finished batches to keep ready
+GROUPED = 16  # number of batches within which whole images are grouped by size
+ENDLESS = np.iinfo(np.int64).max  # a step that no run reaches
 
 
-def stream_options() -> tf.data.Options:
+def stream_options() -> "tf.data.Options":
     """Return the `tf.data.Options` of every dataset in this package."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     options.deterministic = True
     # Every degree of parallelism is given, so there is nothing to tune. TensorFlow's
@@ -89,13 +97,13 @@ class TrainingStream(NamedTuple):
     """A worker's shard of the endless batches of a training run.
 
     Attributes:
-        steps: A `tf.data.Dataset` of the numbers of the steps.
+        first_step: The number of the first step.
         wanted: Function from a step to the epochs and the indices of the shard's
             images: two integer arrays.
         batch_size: Number of images in the shard of a batch.
     """
 
-    steps: tf.data.Dataset
+    first_step: int
     wanted: Callable[[int], tuple[np.ndarray, np.ndarray]]
     batch_size: int
 
@@ -136,5 +144,4 @@ def training_stream(
         )
         return epochs[part], indices[part]
 
-    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    return TrainingStream(steps, wanted, part.stop - part.start)
+    return TrainingStream(start_step, wanted, part.stop - part.start)

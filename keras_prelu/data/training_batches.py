@@ -3,37 +3,22 @@
 source -> order -> read -> draw -> decode the window -> batch [-> device: apply].
 """
 
-import numpy as np
-import tensorflow as tf
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from keras_prelu.data import random_draws
-from keras_prelu.data.batch_assembly import BatchAssembler
-from keras_prelu.data.batch_format import DrawnImage, EncodedImage, Plan, specs
+from keras_prelu.data.batch_format import Plan
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
-from keras_prelu.data.pipeline_options import (
-    READY,
-    check_sizes,
-    stream_options,
-    training_stream,
-)
-from keras_prelu.data.python_functions import call_python
-from keras_prelu.data.resizing import resampled
+from keras_prelu.data.pipeline_options import check_sizes, training_stream
+from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.sources import Source
-from keras_prelu.data.windows import (
-    canvas_side,
-    crop_box,
-    decode_window,
-    plan_window,
-)
-from keras_prelu.types import Tensor
+from keras_prelu.data.windows import crop_box, plan_window
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from keras_prelu.data.numpy_batches import NumpyBatches
 
 __all__ = ["steps_per_epoch", "train_batches"]
-
-# Together with READY these bound the memory: numbers of batches that are read ahead,
-# and that are assembled at the same time.
-_READ_AHEAD = 4
-_ASSEMBLED_AT_ONCE = 2
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:
@@ -63,7 +48,8 @@ def train_batches(
     start_step: int = 0,
     augment_on: str = "device",
     shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
+    reader: str = "auto",
+) -> "tf.data.Dataset | NumpyBatches":
     """Return endless batches with the augmentation of section 3 of the paper.
 
     Each image is resized so that its shorter side is uniformly distributed in `scale`,
@@ -94,11 +80,15 @@ def train_batches(
         shard: `(worker, workers)`: which part of each global batch to return. Under a
             `tf.distribute.InputContext`, pass `(context.input_pipeline_id,
             context.num_input_pipelines)`. Defaults to the whole batch.
+        reader: `"tf.data"` returns a `tf.data.Dataset`. `"numpy"` returns
+            `NumpyBatches`: the same batches as NumPy arrays, for Keras on JAX or
+            PyTorch, decoded by Pillow in threads. Defaults to `"auto"`: `"tf.data"`
+            where TensorFlow is installed, otherwise `"numpy"`.
 
     Returns:
-        An endless `tf.data.Dataset` of `(x, y)` with int32 labels `y`. On the host, `x`
-        has shape `(batch, image_size, image_size, 3)`. On the device, `x` is a dict of
-        tensors, see `Augmentation`.
+        Endless batches of `(x, y)` with int32 labels `y`. On the host, `x` has shape
+        `(batch, image_size, image_size, 3)`. On the device, `x` is a dict of tensors,
+        see `Augmentation`.
 
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 3
@@ -122,18 +112,7 @@ def train_batches(
         )
     plan = _planner(image_size, scale, _shift_matrix(color), seed)
     on_device = augment_on == "device"
-    prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    assembler = BatchAssembler(source, plan, prepare, shapes, stream.batch_size)
-    batches = stream.steps.map(
-        assembler.reader(stream.wanted), num_parallel_calls=_READ_AHEAD
-    ).interleave(
-        assembler.batch,
-        cycle_length=_ASSEMBLED_AT_ONCE,
-        num_parallel_calls=_ASSEMBLED_AT_ONCE,
-    )
-    if not on_device:
-        batches = batches.map(_finish_on_host)
-    return batches.prefetch(READY).with_options(stream_options())
+    return reader_of(reader).training(source, plan, stream, image_size, on_device)
 
 
 def _planner(image_size, scale, colors, seed):
@@ -147,68 +126,6 @@ def _planner(image_size, scale, colors, seed):
         return Plan(**window, box=box, flip=int(drawn.flip), shift=shift)
 
     return plan
-
-
-def _for_device(image_size):
-    """Return the function that prepares an image for the device, and its shapes."""
-    side = canvas_side(image_size)
-    shapes = {
-        name: [side if length is None else length for length in spec.shape]
-        for name, spec in specs(DrawnImage).items()
-    }
-    return _drawn, (shapes, [])
-
-
-def _drawn(image: EncodedImage) -> tuple[DrawnImage, Tensor]:
-    pixels = decode_window(image["data"], image)
-    drawn = DrawnImage(
-        pixels=pixels,
-        size=tf.shape(pixels)[:2],
-        box=image["box"],
-        flip=image["flip"],
-        shift=image["shift"],
-    )
-    return drawn, image["label"]
-
-
-def _for_host(image_size):
-    """Return the same for plain batches: Pillow resamples and flips the crop."""
-
-    def prepare(image: EncodedImage) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        drawn, label = _drawn(image)
-        [crop] = call_python(
-            lambda *drawn: [_cropped(image_size, *drawn)],
-            [drawn["pixels"], drawn["box"], drawn["flip"]],
-            [tf.uint8],
-        )
-        crop = tf.ensure_shape(crop, [image_size, image_size, 3])
-        return (crop, drawn["shift"]), label
-
-    return prepare, (([image_size, image_size, 3], [3]), [])
-
-
-def _cropped(image_size, pixels, box, flip):
-    image = resampled(pixels, box, (image_size, image_size))
-    if flip:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(image)
-
-
-def _finish_on_host(crops_and_shifts, label):
-    """Alter the colors of a batch, one row of pixels at a time.
-
-    NumPy adds long rows ten times faster than it adds three numbers to each pixel.
-    """
-
-    def shifted(crops, shifts):
-        batch, height, width, _ = crops.shape
-        rows = crops.reshape(batch, height, -1).astype(np.float32)
-        rows += np.tile(shifts, width)[:, None]
-        return [rows.reshape(crops.shape)]
-
-    crops, _ = crops_and_shifts
-    [images] = call_python(shifted, crops_and_shifts, [tf.float32])
-    return tf.ensure_shape(images, crops.shape), label
 
 
 def _shift_matrix(color):

@@ -5,26 +5,21 @@ in the original image. The decoder returns that box with a margin for the antial
 filter, reduced by 2, 4, 8 ... if the box is that much larger than the crop.
 
 Positions are computed with plain Python numbers, which is ten times faster than the
-same number of TensorFlow ops on scalars. Only the decoding uses TensorFlow.
+same number of TensorFlow ops on scalars.
 """
 
 import math
 from typing import NamedTuple
 
-import tensorflow as tf
-
-from keras_prelu.data.batch_format import Window
-from keras_prelu.data.decoding import Header, decode_rgb
-from keras_prelu.data.python_functions import call_python
+from keras_prelu.data.batch_format import JPEG_RATIOS, Window
+from keras_prelu.data.decoding import Header
 from keras_prelu.data.resizing import resized_length
-from keras_prelu.types import Tensor
 
-__all__ = ["Box", "canvas_side", "crop_box", "decode_window", "plan_window"]
+__all__ = ["Box", "canvas_side", "crop_box", "plan_window"]
 
 # The filter reaches at most two pixels beyond a box that is at most twice the crop.
 # Rounding outwards takes one more.
 _MARGIN = 3
-_JPEG_RATIOS = (1, 2, 4, 8)  # reductions that libjpeg offers while it decodes
 
 
 class Box(NamedTuple):
@@ -93,7 +88,7 @@ def plan_window(header: Header, box: Box, image_size: int) -> tuple[Window, Box]
     while min(box.height, box.width) >= 2 * reduction * image_size:
         reduction *= 2
     # The JPEG decoder does up to three halvings, averaging does the rest.
-    ratio = min(reduction, _JPEG_RATIOS[-1]) if header.plain else 1
+    ratio = min(reduction, JPEG_RATIOS[-1]) if header.plain else 1
     factor = reduction // ratio
 
     first, count, starts = [], [], []
@@ -105,45 +100,7 @@ def plan_window(header: Header, box: Box, image_size: int) -> tuple[Window, Box]
         first.append(low * factor)
         count.append((high - low) * factor)
         starts.append(begin - low)
-    decoder = _JPEG_RATIOS.index(ratio) if header.plain else len(_JPEG_RATIOS)
+    decoder = JPEG_RATIOS.index(ratio) if header.plain else len(JPEG_RATIOS)
     window = Window(area=(*first, *count), decoder=decoder, factor=factor)
     top, left = starts
     return window, Box(top, left, box.height / reduction, box.width / reduction)
-
-
-def decode_window(data: Tensor, window: Window) -> Tensor:
-    """Decode a window of an image.
-
-    Args:
-        data: Scalar string tensor, the bytes of the file.
-        window: The window. Decoder i reduces a JPEG by `(1, 2, 4, 8)[i]`, decoder 4
-            decodes a whole image of any format.
-
-    Returns:
-        A uint8 tensor of shape `(rows, columns, 3)`.
-    """
-    data, area = tf.convert_to_tensor(data), tf.convert_to_tensor(window["area"])
-    factor = tf.convert_to_tensor(window["factor"])
-
-    def jpeg(ratio):
-        # TensorFlow's default, the fast DCT, is no faster and up to 4 levels off.
-        return lambda: tf.io.decode_and_crop_jpeg(
-            data, area, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
-        )
-
-    def other():
-        [pixels] = call_python(lambda data: [decode_rgb(data)], [data], [tf.uint8])
-        pixels = tf.ensure_shape(pixels, [None, None, 3])
-        top, left, rows, columns = tf.unstack(area)
-        return pixels[top : top + rows, left : left + columns]
-
-    decoder = tf.convert_to_tensor(window["decoder"])
-    pixels = tf.switch_case(decoder, [*map(jpeg, _JPEG_RATIOS), other])
-    return tf.cond(factor > 1, lambda: _averaged(pixels, factor), lambda: pixels)
-
-
-def _averaged(pixels, factor):
-    rows, columns = tf.unstack(tf.shape(pixels)[:2] // factor)
-    squares = tf.reshape(pixels, [rows, factor, columns, factor, 3])
-    mean = tf.reduce_mean(tf.cast(squares, tf.float32), axis=[1, 3])
-    return tf.cast(tf.round(mean), tf.uint8)

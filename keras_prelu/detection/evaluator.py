@@ -1,6 +1,5 @@
 """`evaluate`: the average precision of a detector."""
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import time
@@ -11,13 +10,13 @@ import keras
 import numpy as np
 
 from keras_prelu.data.decoding import BadImageError, decode_rgb
+from keras_prelu.data.threads import ahead, pool
 from keras_prelu.detection.detecting import Detecting, DetectionOptions, checked_input
 from keras_prelu.detection.results import (
     DetectionEvaluation,
     check_metric,
     evaluate_detections,
 )
-from keras_prelu.evaluation.image_batches import ahead
 
 if TYPE_CHECKING:
     from keras_prelu.data import AnnotatedSource
@@ -136,9 +135,6 @@ def _decoded(source):
         except BadImageError as error:
             return index, error, objects
 
-    pool = concurrent.futures.ThreadPoolExecutor(2)
-    try:
+    with pool(2) as threads:
         indices = range(len(source))
-        yield from ahead(pool, decode, indices, lambda _: 1, _DECODED_AHEAD)
-    finally:
-        pool.shutdown(cancel_futures=True)
+        yield from ahead(threads, decode, indices, lambda _: 1, _DECODED_AHEAD)

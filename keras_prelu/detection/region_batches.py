@@ -4,28 +4,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from keras_prelu.data import random_draws
-from keras_prelu.data.batch_assembly import CORES
-from keras_prelu.data.decoding import BadImageError, decode_rgb
-from keras_prelu.data.pipeline_options import (
-    READY,
-    check_shard,
-    stream_options,
-    training_stream,
-)
-from keras_prelu.data.python_functions import call_python
+from keras_prelu.data.batch_format import Spec
+from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.data.pipeline_options import ENDLESS, check_shard, training_stream
+from keras_prelu.data.readers import reader as reader_of
+from keras_prelu.data.replacement import first_good
 from keras_prelu.detection import sampling
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
 
 if TYPE_CHECKING:
-    from keras_prelu.data import AnnotatedSource
+    import tensorflow as tf
+
+    from keras_prelu.data import AnnotatedSource, NumpyBatches
 
 __all__ = ["eval_batches", "train_batches"]
-
-_DTYPES = [tf.uint8, tf.float32, tf.int32, tf.float32]
 
 
 class _Example(NamedTuple):
@@ -62,7 +57,11 @@ class _Examples(NamedTuple):
         return self._example(0, index, self.shorter_side[1], flip=False)
 
     def _example(self, epoch, index, shorter_side, flip):
-        index, pixels, objects = self._next_good(index)
+        index, pixels, objects = first_good(
+            self.source,
+            index,
+            lambda position, data, objects: (position, decode_rgb(data), objects),
+        )
         height, width = pixels.shape[:2]
         regions = parts_inside(self.proposals[index], height, width)
         if not len(regions):
@@ -73,17 +72,6 @@ class _Examples(NamedTuple):
         chosen = sampling.sample(of_image, objects, order, self.regions)
         chosen = chosen._replace(boxes=(chosen.boxes * factors).astype(np.float32))
         return _flipped(image, chosen) if flip else _Example(image, chosen)
-
-    def _next_good(self, index):
-        """Return the first image from an index on that can be decoded."""
-        for offset in range(len(self.source)):
-            position = (index + offset) % len(self.source)
-            data, objects = self.source.read(position)
-            try:
-                return position, decode_rgb(data), objects
-            except BadImageError as error:
-                self.source.skip(position, str(error))
-        raise ValueError("Argument `source` must have images that can be decoded.")
 
 
 def _flipped(image, regions):
@@ -112,7 +100,8 @@ def train_batches(
     seed: int = 0,
     start_step: int = 0,
     shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
+    reader: str = "auto",
+) -> "tf.data.Dataset | NumpyBatches":
     """Return endless batches to train a detector on.
 
     Half of the images are flipped. Everything random is a function of `(seed, epoch,
@@ -135,13 +124,14 @@ def train_batches(
         start_step: The step of the first batch. Defaults to 0.
         shard: `(worker, workers)`: which part of each global batch to return. Defaults
             to the whole batch.
+        reader: See `keras_prelu.data.train_batches`.
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)` for a detector with
-        `keras_prelu.detection.losses`: `x` has `"images"`, a uint8 tensor padded at the
-        bottom and right to multiples of 32, and `"boxes"`, of shape `(batch, regions,
-        4)`. `y` has `"scores"`, the labels (0 for the background, 1 + c for class c),
-        and `"deltas"`, the labels and the four deltas.
+        Batches of `(x, y)` for a detector with `keras_prelu.detection.losses`: `x` has
+        `"images"`, a uint8 tensor padded at the bottom and right to multiples of 32,
+        and `"boxes"`, of shape `(batch, regions, 4)`. `y` has `"scores"`, the labels (0
+        for the background, 1 + c for class c), and `"deltas"`, the labels and the four
+        deltas.
 
     Reference:
         [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 2.3
@@ -155,7 +145,7 @@ def train_batches(
         pairs = zip(*(x.tolist() for x in stream.wanted(step)), strict=True)
         return _collated([examples.drawn(*pair) for pair in pairs])
 
-    return _batches(stream.steps, batch, regions)
+    return _batches(range(stream.first_step, ENDLESS), batch, regions, reader)
 
 
 def eval_batches(
@@ -166,7 +156,8 @@ def eval_batches(
     shorter_side: int | tuple[int, int] = 600,
     longest_side: int = 1000,
     shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
+    reader: str = "auto",
+) -> "tf.data.Dataset | NumpyBatches":
     """Return batches for the validation loss, with each image once.
 
     Regions are chosen as in training, but always the same ones, and no image is
@@ -180,9 +171,10 @@ def eval_batches(
         shorter_side: See `train_batches`. Of a range, the largest is used.
         longest_side: See `train_batches`.
         shard: `(worker, workers)`. Worker w of W takes images w, w + W, and so on.
+        reader: See `keras_prelu.data.train_batches`.
 
     Returns:
-        A `tf.data.Dataset` of `(x, y)`, see `train_batches`.
+        Batches of `(x, y)`, see `train_batches`.
     """
     examples = _checked(
         source, proposals, batch_size, regions, shorter_side, longest_side, seed=0
@@ -192,26 +184,25 @@ def eval_batches(
     indices = np.arange(worker, len(source), workers)
 
     def batch(start):
-        chosen = indices[int(start) : int(start) + batch_size]
+        chosen = indices[start : start + batch_size]
         return _collated([examples.fixed(index) for index in chosen.tolist()])
 
-    starts = tf.data.Dataset.range(0, len(indices), batch_size)
-    return _batches(starts, batch, regions)
+    return _batches(range(0, len(indices), batch_size), batch, regions, reader)
 
 
-def _batches(numbers, batch, regions):
-    """Return a dataset of `batch(number)` for each number."""
+def _batches(numbers, batch, regions, reader):
+    """Return `batch(number)` for each number, as `(x, y)`."""
+    fields = (
+        Spec("uint8", (None, None, None, 3)),
+        Spec("float32", (None, regions, 4)),
+        Spec("int32", (None, regions)),
+        Spec("float32", (None, regions, 5)),
+    )
 
-    def load(number):
-        images, boxes, labels, targets = call_python(batch, [number], _DTYPES)
-        images = tf.ensure_shape(images, [None, None, None, 3])
-        boxes = tf.ensure_shape(boxes, [None, regions, 4])
-        labels = tf.ensure_shape(labels, [None, regions])
-        targets = tf.ensure_shape(targets, [None, regions, 5])
+    def pack(images, boxes, labels, targets):
         return {"images": images, "boxes": boxes}, {"scores": labels, "deltas": targets}
 
-    batches = numbers.map(load, num_parallel_calls=CORES)
-    return batches.prefetch(READY).with_options(stream_options())
+    return reader_of(reader).numbered(batch, numbers, fields, pack)
 
 
 def _checked(source, proposals, batch_size, regions, shorter_side, longest_side, seed):

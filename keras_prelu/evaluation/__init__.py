@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "dense_model", "evaluate", "table"]
 
-# `evaluate` needs TensorFlow.
+# Reading images is only needed by `evaluate`.
 __getattr__, __dir__ = on_use.attach(__name__, names={"evaluator": ("evaluate",)})

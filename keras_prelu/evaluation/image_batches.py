@@ -5,10 +5,8 @@ batched. The number of images that are decoded ahead, or that wait for others of
 size, is limited by their pixels.
 """
 
-import collections
-import concurrent.futures
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,11 +19,9 @@ from keras_prelu.data.decoding import (
 )
 from keras_prelu.data.resizing import evaluation_view, view_shape
 from keras_prelu.data.sources import Source
-from keras_prelu.platforms import usable_cores
+from keras_prelu.data.threads import CORES, ahead, pool
 
-__all__ = ["Batch", "ahead", "batches"]
-
-CORES = usable_cores()
+__all__ = ["Batch", "batches"]
 
 
 class Batch(NamedTuple):
@@ -77,37 +73,6 @@ def _decode(image, wanted):
         return _Decoded(image.position, image.label, [], error)
 
 
-def ahead(
-    pool: concurrent.futures.Executor,
-    function: Callable[[Any], Any],
-    items: Iterable[Any],
-    cost: Callable[[Any], float],
-    most: float,
-) -> Iterator[Any]:
-    """Yield `function(item)` for each item, in order, computed ahead by a pool.
-
-    Args:
-        pool: A `concurrent.futures.Executor`.
-        function: Function of an item.
-        items: Iterable of items.
-        cost: Function from an item to a number.
-        most: The largest total cost of items that are computed ahead. A single item may
-            cost more.
-    """
-    futures: collections.deque = collections.deque()
-    costs = 0.0
-    for item in items:
-        price = cost(item)
-        while futures and costs + price > most:
-            future, paid = futures.popleft()
-            yield future.result()
-            costs -= paid
-        futures.append((pool.submit(function, item), price))
-        costs += price
-    while futures:
-        yield futures.popleft()[0].result()
-
-
 def _decoded(source, indices, wanted, batch_size):
     """Yield the images that can be decoded, in order, and skip the others.
 
@@ -125,16 +90,13 @@ def _decoded(source, indices, wanted, batch_size):
         pixels = sum(rows * columns for rows, columns in [(height, width), *sizes])
         return max(1 / most, pixels / MAX_PIXELS)
 
-    pool = concurrent.futures.ThreadPoolExecutor(CORES)
-    try:
-        encoded = ahead(pool, lambda i: _read(source, i), indices, lambda _: 1, most)
-        for image in ahead(pool, lambda i: _decode(i, wanted), encoded, fraction, 1):
+    with pool() as threads:
+        encoded = ahead(threads, lambda i: _read(source, i), indices, lambda _: 1, most)
+        for image in ahead(threads, lambda i: _decode(i, wanted), encoded, fraction, 1):
             if image.error:
                 source.skip(image.position, str(image.error))
             else:
                 yield image
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _batch(images, wanted):

@@ -1,4 +1,4 @@
-"""Batches of NumPy arrays, the same ones on every backend of Keras."""
+"""Batches of arrays in memory, the same ones on every backend of Keras."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,31 +6,11 @@ from typing import Any
 import keras
 import numpy as np
 
-__all__ = ["ArrayBatches", "batch_functions"]
+from keras_prelu.data.batch_format import Spec
+from keras_prelu.data.pipeline_options import ENDLESS
+from keras_prelu.data.readers import reader
 
-
-class ArrayBatches(keras.utils.PyDataset):
-    """Batches of arrays for backends of Keras other than TensorFlow.
-
-    Args:
-        batch: Function from a batch's number to its arrays.
-        count: The number of batches, or None for an endless sequence.
-    """
-
-    def __init__(
-        self, batch: Callable[[int], tuple[np.ndarray, ...]], count: int | None = None
-    ) -> None:
-        super().__init__()
-        self._batch = batch
-        self._count = count
-
-    @property
-    def num_batches(self) -> int | None:
-        """The number of batches, or None."""
-        return self._count
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        return self._batch(index)
+__all__ = ["batch_functions"]
 
 
 def batch_functions(
@@ -46,44 +26,21 @@ def batch_functions(
         A function from a step's number to the endless batches from there on, and a
         function from arrays to the batches that hold each example once.
     """
+    # On TensorFlow, replicas can divide the batches of `tf.data`.
     on_tensorflow = keras.backend.backend() == "tensorflow"
-    return (_streams if on_tensorflow else _sequences)(pick, batch_size)
-
-
-def _sequences(pick, batch_size):
-    def endless(step):
-        return ArrayBatches(lambda number: pick(step + number))
-
-    def once(*arrays):
-        def batch(number):
-            part = slice(number * batch_size, (number + 1) * batch_size)
-            return tuple(array[part] for array in arrays)
-
-        return ArrayBatches(batch, -(-len(arrays[0]) // batch_size))
-
-    return endless, once
-
-
-def _streams(pick, batch_size):
-    """Return the same as `_sequences` in `tf.data`, which replicas can divide."""
-    import tensorflow as tf
-
-    from keras_prelu.data.pipeline_options import stream_options
-    from keras_prelu.data.python_functions import call_python
-
-    images, labels = pick(0)
-    dtypes = [tf.as_dtype(array.dtype) for array in (images, labels)]
-
-    def load(step):
-        x, y = call_python(pick, [step], dtypes)
-        return tf.ensure_shape(x, images.shape), tf.ensure_shape(y, labels.shape)
+    numbered = reader("tf.data" if on_tensorflow else "numpy").numbered
 
     def endless(step):
-        steps = tf.data.Dataset.range(step, np.iinfo(np.int64).max)
-        return steps.map(load).prefetch(2).with_options(stream_options())
+        fields = tuple(Spec(array.dtype.name, array.shape) for array in pick(step))
+        return numbered(pick, range(step, ENDLESS), fields)
 
     def once(*arrays):
-        plain = tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
-        return plain.with_options(stream_options())
+        def batch(start):
+            return tuple(array[start : start + batch_size] for array in arrays)
+
+        fields = tuple(
+            Spec(array.dtype.name, (None, *array.shape[1:])) for array in arrays
+        )
+        return numbered(batch, range(0, len(arrays[0]), batch_size), fields)
 
     return endless, once

@@ -6,7 +6,7 @@ from typing import Literal
 import keras
 import numpy as np
 
-from keras_prelu.finetuning.arrays import ArrayBatches
+from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.finetuning.datasets import Prepared
 
 __all__ = ["weighted"]
@@ -24,22 +24,15 @@ def weighted(
     Returns:
         The data with training batches of `(x, y, weight)`.
     """
-    weights = np.asarray(_weights(prepared, class_weight), "float64")
+    weights = np.array(_weights(prepared, class_weight), "float32")
 
     def batches(step):
         plain = prepared.train(step)
-        add = _add_weights if isinstance(plain, ArrayBatches) else _map_weights
-        return add(plain, weights)
+        if isinstance(plain, NumpyBatches):
+            return plain.map(lambda x, y: (x, y, weights[y]))
+        return _map_weights(plain, weights)
 
     return prepared._replace(train=batches)
-
-
-def _add_weights(batches, weights):
-    def batch(number):
-        images, labels = batches[number]
-        return images, labels, weights[labels]
-
-    return ArrayBatches(batch)
 
 
 def _map_weights(dataset, weights):

@@ -10,7 +10,7 @@ import numpy as np
 from keras_prelu import data
 from keras_prelu.data import random_draws
 from keras_prelu.data.fingerprints import digest
-from keras_prelu.finetuning.arrays import ArrayBatches, batch_functions
+from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
 
 __all__ = ["Prepared", "prepare", "watched"]
@@ -21,7 +21,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         train: Function from a step's number to the endless batches from there on, a
-            `tf.data.Dataset` or `ArrayBatches`.
+            `tf.data.Dataset` or `NumpyBatches`.
         steps: Steps per epoch.
         batch_size: The most images in a batch.
         examples: The number of training images.
@@ -220,13 +220,5 @@ def _dataset(train, validation, options):
 
 
 def watched(prepared: Prepared, progress: Any) -> Prepared:
-    """Return data whose training batches a `Progress` times.
-
-    `ArrayBatches` are in memory, so nothing waits for them.
-    """
-
-    def batches(step):
-        plain = prepared.train(step)
-        return plain if isinstance(plain, ArrayBatches) else progress.watch(plain)
-
-    return prepared._replace(train=batches)
+    """Return data whose training batches a `Progress` times."""
+    return prepared._replace(train=lambda step: progress.watch(prepared.train(step)))

@@ -151,7 +151,6 @@ def fine_tune(
     )
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
-    _refuse_resume_without_tensorflow(directory)
     prepared = datasets.prepare(train, validation, options, _side(model))
     if prepared.samples is not None:
         warn_if_scaled(prepared.samples, model)
@@ -225,15 +224,6 @@ def _refuse_several_workers(model):
         raise ValueError(
             "Argument `model` must be built for one machine: fine-tuning does not "
             f"divide the data among workers. Received: a model of {workers} workers"
-        )
-
-
-def _refuse_resume_without_tensorflow(directory):
-    if directory is not None and keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Argument `directory` must be None, unless Keras runs on TensorFlow, which "
-            "exact resume needs. "
-            f"Received: directory={directory}, backend={keras.backend.backend()!r}"
         )
 
 

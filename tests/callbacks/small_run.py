@@ -89,7 +89,7 @@ def make_validation():
     return data.batch(BATCH).with_options(stream_options())
 
 
-def run(workdir, extra=(), model=None, **resume):
+def run(workdir, extra=(), model=None, train=batches_from, **resume):
     """Train or resume in a folder; return the model and the `ExactResume`."""
     workdir.mkdir(exist_ok=True)
     model = model or make_model()
@@ -105,7 +105,7 @@ def run(workdir, extra=(), model=None, **resume):
     keeper = callbacks.ExactResume(workdir / "checkpoints", **resume)
     callbacks.resumable_fit(
         model,
-        batches_from,
+        train,
         EPOCHS,
         STEPS,
         keeper,

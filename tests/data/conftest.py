@@ -1,12 +1,13 @@
 """Test images: smooth enough for JPEG, and different everywhere."""
 
 import io
+import itertools
 import pathlib
 import tarfile
 
+import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from keras_prelu import data
@@ -72,14 +73,16 @@ def folder(tmp_path):
 
 
 def arrays(batches, count):
-    """Return the first batches, as (dict or array, labels) of NumPy."""
-    return list(batches.take(count).as_numpy_iterator())
+    """Return the first batches, or all for -1, as (dict or array, labels) of NumPy."""
+    if not isinstance(batches, data.NumpyBatches):
+        batches = batches.as_numpy_iterator()
+    return list(itertools.islice(batches, None if count == -1 else count))
 
 
 def assert_equal_batches(first, second):
     assert len(first) == len(second) > 0
     for a, b in zip(first, second, strict=True):
-        tf.nest.map_structure(np.testing.assert_array_equal, a, b)
+        keras.tree.map_structure(np.testing.assert_array_equal, a, b)
 
 
 def with_bad_files(folder):

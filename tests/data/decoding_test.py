@@ -7,7 +7,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_prelu.data import decoding
-from keras_prelu.data.windows import Box, decode_window, plan_window
+from keras_prelu.data.tf_decoding import decode_window
+from keras_prelu.data.windows import Box, plan_window
 from tests.data.conftest import broken_jpeg, encoded, wavy_image
 
 RGB = wavy_image(40, 56)
@@ -49,12 +50,12 @@ FILES = {
 PLAIN = {name for name in FILES if name.startswith("jpeg")} - {"jpeg_cmyk"}
 
 
-def _whole(data):
-    """Decode a whole image as training does."""
+def _whole(data, decode=decode_window):
+    """Decode a whole image as training does, with TensorFlow unless told otherwise."""
     header = decoding.read_header(data)
     box = Box(0, 0, header.height, header.width)
     window, _ = plan_window(header, box, max(header.height, header.width))
-    return decode_window(data, window).numpy()
+    return np.asarray(decode(data, window))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -66,6 +67,8 @@ def test_every_format_gives_pillows_pixels(name):
     tolerance = 1 if name in PLAIN else 0
     np.testing.assert_allclose(decoding.decode_rgb(data), expected, atol=0)
     np.testing.assert_allclose(_whole(data), expected, atol=tolerance)
+    without_tf = _whole(data, decoding.decode_window)
+    np.testing.assert_allclose(without_tf, expected, atol=0)
     assert decoding.read_header(data).plain == (name in PLAIN)
 
 

@@ -1,5 +1,6 @@
 """Crops are compared with Pillow, which resizes the whole image and then crops."""
 
+import importlib
 import io
 
 import numpy as np
@@ -9,13 +10,20 @@ from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data import random_draws
-from keras_prelu.data.windows import canvas_side, crop_box, decode_window, plan_window
+from keras_prelu.data.windows import canvas_side, crop_box, plan_window
 from tests.data.conftest import encoded, wavy_image
 
-pytestmark = pytest.mark.tensorflow_only
+
+@pytest.fixture(
+    params=[pytest.param("tf_decoding", marks=pytest.mark.tensorflow_only), "decoding"]
+)
+def decode_window(request):
+    """Return TensorFlow's function, then Pillow's."""
+    decode = importlib.import_module(f"keras_prelu.data.{request.param}").decode_window
+    return lambda file, window: np.asarray(decode(file, window))
 
 
-def _ours(file, shorter_side, position, image_size):
+def _ours(decode_window, file, shorter_side, position, image_size):
     header = data.decoding.read_header(file)
     box = crop_box(header, shorter_side, position, image_size)
     window, box = plan_window(header, box, image_size)
@@ -59,9 +67,9 @@ CASES = [
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
 @pytest.mark.parametrize("height, width, side, position", CASES)
-def test_crops_equal_pillows(height, width, side, position, fmt):
+def test_crops_equal_pillows(height, width, side, position, fmt, decode_window):
     file = encoded(wavy_image(height, width), fmt)
-    actual, _ = _ours(file, side, position, 32)
+    actual, _ = _ours(decode_window, file, side, position, 32)
     expected = _pillows(file, side, position, 32).astype(float)
     # One level for the decoder, and one for Pillow's rounding.
     np.testing.assert_allclose(actual, expected, atol=2.01)
@@ -69,13 +77,13 @@ def test_crops_equal_pillows(height, width, side, position, fmt):
 
 @pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
 @pytest.mark.parametrize("reduction", [2, 4, 8, 16])
-def test_large_windows_are_reduced_while_decoding(reduction, fmt):
+def test_large_windows_are_reduced_while_decoding(reduction, fmt, decode_window):
     rng = np.random.default_rng(0)
     # A decoder that only drops pixels would keep the noise.
     pixels = wavy_image(40 * reduction, 48 * reduction).astype(int)
     pixels += rng.integers(-5, 6, pixels.shape[:2])[..., None]
     file = encoded(np.clip(pixels, 0, 255).astype(np.uint8), fmt)
-    actual, shape = _ours(file, 36, (0.5, 0.6), 32)
+    actual, shape = _ours(decode_window, file, 36, (0.5, 0.6), 32)
     # The window spans 35.6 pixels of the reduced image, with margins at most 43.
     assert 36 <= shape[0] <= 43 and 36 <= shape[1] <= 43
     expected = _pillows(file, 36, (0.5, 0.6), 32).astype(float)
@@ -87,7 +95,7 @@ def test_large_windows_are_reduced_while_decoding(reduction, fmt):
     np.testing.assert_allclose(bias, 0, atol=0.5)
 
 
-def test_every_window_fits_into_the_canvas():
+def test_every_window_fits_into_the_canvas(decode_window):
     """For images of many sizes and any draw."""
     rng = np.random.default_rng(0)
     sizes = [(1, 1), (20, 10_000), (31, 33), (64, 64), (127, 260), (700, 3)]

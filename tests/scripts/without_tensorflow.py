@@ -3,6 +3,7 @@
 KERAS_BACKEND=jax python tests/scripts/without_tensorflow.py
 """
 
+import io
 import pathlib
 import sys
 import tempfile
@@ -31,7 +32,14 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from keras_prelu import callbacks, data, evaluation, finetuning  # noqa: E402
+from keras_prelu import (  # noqa: E402
+    applications,
+    callbacks,
+    data,
+    detection,
+    evaluation,
+    finetuning,
+)
 from keras_prelu.layers import PReLU, SpatialPyramidPooling  # noqa: E402
 from keras_prelu.metrics import TopKError  # noqa: E402
 from keras_prelu.optimizers import SGD  # noqa: E402
@@ -76,30 +84,98 @@ def check_dense_model():
     np.testing.assert_allclose(averaged, windows.mean(axis=(1, 2)), 1e-5)
 
 
+def write_photos(folder, count=12):
+    """Write JPEGs of two classes: cats are dark, dogs are bright."""
+    images, labels = dark_and_bright(count)
+    for number, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        path = folder / ("cat", "dog")[label] / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        large = Image.fromarray(pixels.astype("uint8")).resize((60, 50))
+        large.save(path, quality=95)
+
+
 def check_data(folder):
-    rng = np.random.default_rng(0)
-    for name in ("cat", "dog"):
-        (folder / name).mkdir()
-        for number in range(4):
-            pixels = rng.integers(0, 256, (8, 8, 3), "uint8")
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
     source = data.from_directory(folder)
     train, validation = data.split(source, 0.25)
-    assert (len(train), len(validation)) == (6, 2)
-    assert validation.labels.tolist() == [0, 1]
+    assert (len(train), len(validation)) == (8, 4)
+    assert validation.labels.tolist() == [0, 0, 1, 1]
     assert len(data.color_components(source).eigenvalues) == 3
-    training_model = data.augmented(small_net(), image_size=32)
-    window = {
-        "pixels": np.full((1, 40, 40, 3), 7, "uint8"),
-        "size": np.array([[40, 40]]),
-        "box": np.array([[0.0, 0, 40, 40]]),
-        "flip": np.array([0]),
-        "shift": np.array([[1.0, 0, 0]]),
-    }
-    crop = keras.ops.convert_to_numpy(training_model.augmentation(window))
-    np.testing.assert_allclose(crop[0, 5, 5], [8, 7, 7], 1e-5)
-    message = error_of(finetuning.fine_tune, small_net(), train, validation)
-    assert "eval_batches` needs TensorFlow" in message, message
+    assert not data.check(source, verbose=False)
+    batches = data.train_batches(train, 4, 32, (32, 48), start_step=1)
+    first, later = (
+        next(iter(data.train_batches(train, 4, 32, (32, 48), start_step=step)))
+        for step in (0, 1)
+    )
+    again, labels = next(iter(batches))
+    np.testing.assert_array_equal(again["pixels"], later[0]["pixels"])
+    assert (first[0]["box"] != again["box"]).any() and labels.dtype == np.int32
+
+    model = small_net()
+    training_model = data.augmented(model, image_size=32)
+    training_model.compile(SGD(0.01), "sparse_categorical_crossentropy")
+    history = training_model.fit(
+        batches,
+        epochs=2,
+        steps_per_epoch=3,
+        validation_data=data.eval_batches(validation, 3, 32, 40),
+        verbose=0,
+    ).history
+    assert np.isfinite([history["loss"], history["val_loss"]]).all()
+
+
+def check_evaluation(folder):
+    source = data.from_directory(folder)
+    model = small_net()
+    for protocol in ("center", "ten_view", "dense"):
+        scores = evaluation.evaluate(model, source, protocol, (36,), verbose=0)
+        assert scores.examples == len(source) and 0 <= scores.top1 <= 1
+    x, y = next(iter(data.eval_batches(source, len(source), 32, 36)))
+    center = evaluation.evaluate(model, source, scales=(36,), verbose=0)
+    misses = model.predict(x, verbose=0).argmax(axis=1) != y
+    np.testing.assert_allclose(center.top1, misses.mean())
+
+
+class OneBox(data.AnnotatedSource):
+    """Three images with one object each."""
+
+    BOX = (8, 4, 40, 44)
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        stream = io.BytesIO()
+        Image.new("RGB", (64, 48), (60 * index, 90, 120)).save(stream, "PNG")
+        return stream.getvalue(), data.Objects(
+            np.array([self.BOX], "float32"), np.array([1]), np.array([False])
+        )
+
+
+def check_detection():
+    net = applications.ModelA(width=1 / 64, classes=5)
+    detector = detection.fast_rcnn(net, classes=2)
+    source = OneBox(["cat", "dog"])
+    proposals = [np.array([OneBox.BOX, (0, 0, 64, 48)], "float32")] * len(source)
+    image = np.zeros((48, 64, 3), "uint8")
+    [detections] = detection.detect(
+        detector, [image], proposals[:1], score_threshold=0, shorter_side=96
+    )
+    assert set(detections.labels.tolist()) == {0, 1}
+    assert np.isfinite(detections.boxes).all()
+    evaluated = detection.evaluate(
+        detector, source, proposals, shorter_side=96, verbose=0
+    )
+    assert 0 <= evaluated.mean_ap <= 1
+    perfect = detection.Detections(
+        np.array([OneBox.BOX], "float32"), np.array([1]), np.array([1.0])
+    )
+    objects = [source[index][1] for index in range(len(source))]
+    metric = detection.evaluate_detections(
+        [perfect] * len(source), objects, source.class_names
+    )
+    np.testing.assert_allclose(metric.mean_ap, 1)
+    x, y = next(iter(detection.train_batches(source, proposals, shorter_side=96)))
+    assert x["boxes"].shape == (2, 64, 4) and y["deltas"].shape == (2, 64, 5)
 
 
 def check_callbacks(folder):
@@ -126,7 +202,7 @@ def check_callbacks(folder):
     assert "callbacks.TensorBoardLog` needs TensorFlow" in message, message
 
 
-def check_fine_tuning():
+def check_fine_tuning_on_arrays(folder):
     def tune(**arguments):
         return finetuning.fine_tune(
             small_net(),
@@ -153,23 +229,33 @@ def check_fine_tuning():
     assert tuned.history["loss"][-1] < tuned.history["loss"][0]
     unweighted = tune()
     assert unweighted.history["loss"][0] != tuned.history["loss"][0]
-    assert "TensorFlow, which exact resume needs" in error_of(tune, directory="run")
+    kept = tune(directory=folder / "run")
+    assert tune(directory=folder / "run").history == kept.history  # read, not trained
+
+
+def check_fine_tuning_on_images(folder):
+    train, validation = data.split(data.from_directory(folder), 0.25)
+    tuned = finetuning.fine_tune(
+        small_net(),
+        train,
+        validation,
+        head_epochs=4,
+        epochs=6,
+        head_learning_rate=0.1,
+        batch_size=4,
+        class_weight="balanced",
+        verbose=False,
+    )
+    assert tuned.class_names == ["cat", "dog"]
+    assert tuned.history["loss"][-1] < tuned.history["loss"][0]
 
 
 def check_what_needs_tensorflow():
-    for package, names in (
-        ("callbacks", ("ExactResume",)),
-        ("data", ("train_batches", "eval_batches", "check")),
-        ("evaluation", ("evaluate",)),
-        ("export", ("saved_model",)),
-    ):
-        module = getattr(sys.modules["keras_prelu"], package)
-        for name in names:
-            message = error_of(getattr, module, name)
-            assert message == (
-                f"`keras_prelu.{package}.{name}` needs TensorFlow, which is not "
-                "installed: pip install tensorflow"
-            ), message
+    message = error_of(getattr, sys.modules["keras_prelu"].export, "saved_model")
+    assert message == (
+        "`keras_prelu.export.saved_model` needs TensorFlow, which is not installed: "
+        "pip install tensorflow"
+    ), message
     for name in ("from_tfds", "scenes", "shapes", "voc"):
         assert "pip install tensorflow" in error_of(getattr, data, name)
 
@@ -178,11 +264,16 @@ def main():
     keras.utils.set_random_seed(0)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        (folder / "photos").mkdir()
+        photos = folder / "photos"
+        photos.mkdir()
+        write_photos(photos)
         check_dense_model()
-        check_data(folder / "photos")
+        check_data(photos)
+        check_evaluation(photos)
+        check_detection()
         check_callbacks(folder)
-        check_fine_tuning()
+        check_fine_tuning_on_arrays(folder)
+        check_fine_tuning_on_images(photos)
         check_what_needs_tensorflow()
     assert "tensorflow" not in sys.modules
     print(f"Everything works on {keras.backend.backend()} without TensorFlow.")

@@ -2,17 +2,25 @@
 
 import os
 import pathlib
+import random
 import resource
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 from PIL import Image
+
+from keras_prelu.callbacks import PREEMPTED, Checkpoints
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = ("-m", "training.train")
 RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
 FINE_TUNING = RECIPE.with_name("finetune_directory.py")
+# Save at every step, so that many kills hit a save.
+SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.fraction=1.0")
+TABLES = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 
 def make_images(folder, train=24, validation=10):
@@ -46,21 +54,23 @@ def arguments(images, workdir, *more, recipe=RECIPE):
     ]
 
 
-def environment():
+def environment(variables=None):
     """Return the environment for a process without accelerators."""
     return {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "-1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        **(variables or {}),
     }
 
 
-def start(*args, most_bytes=None):
+def start(*args, most_bytes=None, variables=None):
     """Start a run; its `stdout` is what it prints.
 
     Args:
         args: The command line.
         most_bytes: Size limit of each of its files, to simulate a full disk.
+        variables: Dict of further environment variables.
     """
 
     def limit():
@@ -68,7 +78,7 @@ def start(*args, most_bytes=None):
 
     return subprocess.Popen(
         [sys.executable, *args],
-        env=environment(),
+        env=environment(variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -76,10 +86,54 @@ def start(*args, most_bytes=None):
     )
 
 
-def finish(process, timeout=120):
+def finish(process, timeout=300):
     """Wait for a run; return its exit code and what it printed."""
     try:
         printed, _ = process.communicate(timeout=timeout)
     finally:
         process.kill()
     return process.returncode, printed
+
+
+def last_arrays(workdir):
+    """Return the arrays of the last checkpoint: all variables of the run."""
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
+    return arrays
+
+
+def state(workdir):
+    """Return everything that must have the same bits: variables and tables."""
+    return {
+        **{name: array.tobytes() for name, array in last_arrays(workdir).items()},
+        **{name: (workdir / name).read_text() for name in TABLES},
+    }
+
+
+def run_with_interruptions(command, workdir, variables=None):
+    """Stop a run by SIGTERM, kill it twice, and let it end.
+
+    Args:
+        command: The command line of the run.
+        workdir: Its folder.
+        variables: See `start`.
+    """
+    preempted = start(*command, variables=variables)
+    while not list(workdir.glob("checkpoints/step-*")):
+        assert preempted.poll() is None, preempted.stdout.read()
+        time.sleep(0.01)
+    preempted.send_signal(signal.SIGTERM)
+    code, printed = finish(preempted)
+    assert code == PREEMPTED, printed
+    assert "SIGTERM: saved after step" in printed
+    draw = random.Random(0)
+    assert list(workdir.glob("checkpoints/*"))
+    for _ in range(2):
+        killed = start(*command, variables=variables)
+        # Next it restores the checkpoint and trains.
+        assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
+        time.sleep(draw.uniform(0, 4))
+        killed.kill()
+        killed.wait()
+    code, printed = finish(start(*command, variables=variables))
+    assert code == 0, printed

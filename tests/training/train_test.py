@@ -5,23 +5,28 @@ import json
 import random
 import shlex
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
 from absl.testing import flagsaver
-from runs import FINE_TUNING, RECIPE, arguments, finish, make_images, start
+from runs import (
+    FINE_TUNING,
+    RECIPE,
+    SAVING,
+    arguments,
+    finish,
+    make_images,
+    run_with_interruptions,
+    start,
+    state,
+)
 
-from keras_prelu.callbacks import PREEMPTED, Checkpoints
+from keras_prelu.callbacks import PREEMPTED
 from training.workdir import Workdir, read_config
 
 pytestmark = pytest.mark.tensorflow_only
-# Save at every step, so that many kills hit a save.
-SAVING = ("--config.checkpoint.seconds=0.0", "--config.checkpoint.fraction=1.0")
 # TensorFlow cannot leave its deterministic mode within a process.
 NOT_DETERMINISTIC = "--config.deterministic=False"
-FILES = ("metrics.csv", "slopes.csv", "evaluation.json")
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +41,6 @@ def finished(tmp_path_factory, images):
     code, printed = finish(start(*arguments(images, workdir, *SAVING)))
     assert code == 0, printed
     return workdir, printed
-
-
-def state(workdir):
-    """Return everything that must have the same bits: variables and tables."""
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    arrays, _ = checkpoints.load(checkpoints.good_steps()[-1])
-    return {
-        **{name: array.tobytes() for name, array in arrays.items()},
-        **{name: (workdir / name).read_text() for name in FILES},
-    }
 
 
 def test_a_run_explains_itself(finished, images):
@@ -79,26 +74,7 @@ def test_a_run_explains_itself(finished, images):
 def test_stopped_and_killed_at_random_moments_it_ends_with_the_same_bits(
     finished, images, tmp_path
 ):
-    command = arguments(images, tmp_path, *SAVING)
-    preempted = start(*command)
-    while not list(tmp_path.glob("checkpoints/step-*")):
-        time.sleep(0.01)
-    preempted.send_signal(signal.SIGTERM)
-    code, printed = finish(preempted)
-    assert code == PREEMPTED, printed
-    assert "SIGTERM: saved after step" in printed
-    draw = random.Random(0)
-    before = len(list(tmp_path.glob("checkpoints/*")))
-    assert before > 0
-    for _ in range(2):
-        killed = start(*command)
-        # Next it restores the checkpoint and trains.
-        assert any("Data:" in line for line in iter(killed.stdout.readline, ""))
-        time.sleep(draw.uniform(0, 4))
-        killed.kill()
-        killed.wait()
-    code, printed = finish(start(*command))
-    assert code == 0, printed
+    run_with_interruptions(arguments(images, tmp_path, *SAVING), tmp_path)
     assert state(tmp_path) == state(finished[0])
 
 

@@ -59,7 +59,7 @@ def get_config():
     config.steps_per_epoch = 0  # 0: each image once
     config.seed = 0
     config.dtype = "float32"  # or mixed_bfloat16, mixed_float16
-    config.jit = "auto"  # XLA: auto, on or off
+    config.jit = "auto"  # XLA, on PyTorch torch.compile: auto, on or off
     config.distribution = "auto"  # or one_device, mirrored, multi_worker
     config.deterministic = False  # the same bits in every run, but slower
     return config.lock()

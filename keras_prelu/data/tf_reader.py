@@ -1,0 +1,211 @@
+"""Batches from `tf.data`.
+
+The images of a batch are decoded in a graph, which needs no Python for plain JPEGs.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prelu.data.batch_assembly import BatchAssembler
+from keras_prelu.data.batch_format import DrawnImage, EncodedImage, Plan, Spec, specs
+from keras_prelu.data.decoding import Header
+from keras_prelu.data.host_augmentation import cropped, shifted
+from keras_prelu.data.pipeline_options import (
+    ENDLESS,
+    GROUPED,
+    READY,
+    TrainingStream,
+    stream_options,
+)
+from keras_prelu.data.python_functions import call_python
+from keras_prelu.data.sources import Source
+from keras_prelu.data.tf_decoding import decode_window
+from keras_prelu.data.threads import CORES
+from keras_prelu.data.windows import canvas_side
+from keras_prelu.types import Tensor
+
+__all__ = ["evaluation", "numbered", "training"]
+
+# Together with READY these bound the memory: numbers of batches that are read ahead,
+# and that are assembled at the same time.
+_READ_AHEAD = 4
+_ASSEMBLED_AT_ONCE = 2
+
+_SKIPPED = np.int32(-1)  # instead of the label of a skipped image
+
+if keras.backend.backend() != "tensorflow":
+    # TensorFlow only reads images here. It would take nearly all memory of the GPUs.
+    with contextlib.suppress(RuntimeError):  # the program has used TensorFlow before
+        tf.config.set_visible_devices([], "GPU")
+
+
+def training(
+    source: Source,
+    plan: Callable[[Header, int, int], Plan],
+    stream: TrainingStream,
+    image_size: int,
+    on_device: bool,
+) -> tf.data.Dataset:
+    """Return endless batches of augmented images; see `train_batches`.
+
+    Args:
+        source: The images.
+        plan: Function from a header, an epoch and an index to the `Plan` of an image.
+        stream: Which images each step takes.
+        image_size: Side of the crops.
+        on_device: Whether the device applies what was drawn.
+    """
+    prepare, shapes = (_for_device if on_device else _for_host)(image_size)
+    assembler = BatchAssembler(source, plan, prepare, shapes, stream.batch_size)
+    batches = (
+        tf.data.Dataset.range(stream.first_step, ENDLESS)
+        .map(assembler.reader(stream.wanted), num_parallel_calls=_READ_AHEAD)
+        .interleave(
+            assembler.batch,
+            cycle_length=_ASSEMBLED_AT_ONCE,
+            num_parallel_calls=_ASSEMBLED_AT_ONCE,
+        )
+    )
+    if not on_device:
+        batches = batches.map(_finish_on_host)
+    return batches.prefetch(READY).with_options(stream_options())
+
+
+def _for_device(image_size):
+    """Return the function that prepares an image for the device, and its shapes."""
+    side = canvas_side(image_size)
+    shapes = {
+        name: [side if length is None else length for length in spec.shape]
+        for name, spec in specs(DrawnImage).items()
+    }
+    return _drawn, (shapes, [])
+
+
+def _drawn(image: EncodedImage) -> tuple[DrawnImage, Tensor]:
+    pixels = decode_window(image["data"], image)
+    drawn = DrawnImage(
+        pixels=pixels,
+        size=tf.shape(pixels)[:2],
+        box=image["box"],
+        flip=image["flip"],
+        shift=image["shift"],
+    )
+    return drawn, image["label"]
+
+
+def _for_host(image_size):
+    """Return the same for plain batches: Pillow resamples and flips the crop."""
+
+    def prepare(image: EncodedImage) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        drawn, label = _drawn(image)
+        [crop] = call_python(
+            lambda *drawn: [cropped(*drawn, image_size)],
+            [drawn["pixels"], drawn["box"], drawn["flip"]],
+            [tf.uint8],
+        )
+        crop = tf.ensure_shape(crop, [image_size, image_size, 3])
+        return (crop, drawn["shift"]), label
+
+    return prepare, (([image_size, image_size, 3], [3]), [])
+
+
+def _finish_on_host(crops_and_shifts, label):
+    crops, _ = crops_and_shifts
+    [images] = call_python(
+        lambda *arrays: [shifted(*arrays)], crops_and_shifts, [tf.float32]
+    )
+    return tf.ensure_shape(images, crops.shape), label
+
+
+def evaluation(
+    view: Callable[[int], tuple[np.ndarray, int] | None],
+    indices: range,
+    batch_size: int,
+    image_size: int | None,
+) -> tf.data.Dataset:
+    """Return batches of each image once; see `eval_batches`.
+
+    Args:
+        view: Function from an index to the image and its label, or to None if the image
+            cannot be decoded.
+        indices: The positions of the images.
+        batch_size: Number of images in a batch.
+        image_size: Side of the images, or None if they have different sizes.
+    """
+    skipped = np.zeros([image_size or 1] * 2 + [3], np.uint8), _SKIPPED
+
+    def load(index):
+        image, label = call_python(
+            lambda index: view(int(index)) or skipped, [index], [tf.uint8, tf.int32]
+        )
+        image = tf.ensure_shape(image, [image_size, image_size, 3])
+        return image, tf.ensure_shape(label, [])
+
+    images = (
+        tf.data.Dataset.range(indices.start, indices.stop, indices.step)
+        .map(load, num_parallel_calls=CORES)
+        .filter(lambda image, label: label != _SKIPPED)
+    )
+    if image_size is None:
+        batches = _grouped_by_size(images, batch_size)
+    else:
+        batches = images.batch(batch_size)
+    return batches.prefetch(READY).with_options(stream_options())
+
+
+def _grouped_by_size(images, batch_size):
+    """Batch images of equal sizes within windows of some batches.
+
+    The windows keep the memory independent of the number of sizes.
+    """
+
+    def group(images, labels):
+        return tf.data.Dataset.zip(images, labels).group_by_window(
+            lambda image, label: _size_key(image),
+            lambda key, group: group.batch(batch_size),
+            window_size=batch_size,
+        )
+
+    return images.window(GROUPED * batch_size).flat_map(group)
+
+
+def _size_key(image):
+    height, width = tf.unstack(tf.cast(tf.shape(image), tf.int64)[:2])
+    return height * 2**31 + width
+
+
+def numbered(
+    batch: Callable[[int], tuple[np.ndarray, ...]],
+    numbers: range,
+    fields: tuple[Spec, ...],
+    pack: Callable[..., tuple] = lambda *arrays: arrays,
+) -> tf.data.Dataset:
+    """Return the batch of each number.
+
+    Args:
+        batch: Function from a number to the arrays of a batch.
+        numbers: The numbers, from a first one on.
+        fields: The dtypes and shapes of the arrays.
+        pack: Function from the arrays to `(x, y)`. Defaults to a tuple of them.
+    """
+
+    def load(number):
+        dtypes = [tf.as_dtype(field.dtype) for field in fields]
+        columns = call_python(lambda number: [*batch(int(number))], [number], dtypes)
+        return pack(
+            *(
+                tf.ensure_shape(column, field.shape)
+                for column, field in zip(columns, fields, strict=True)
+            )
+        )
+
+    return (
+        tf.data.Dataset.range(numbers.start, numbers.stop, numbers.step)
+        .map(load, num_parallel_calls=CORES)
+        .prefetch(READY)
+        .with_options(stream_options())
+    )

@@ -1,0 +1,99 @@
+"""TensorFlow's strategies: one device, all devices of a machine, several machines."""
+
+import functools
+import os
+import socket
+import time
+
+import tensorflow as tf
+from absl import logging
+
+from keras_prelu import keras_repairs
+from keras_prelu.distribution import WorkersMissingError
+
+__all__ = ["local_devices", "strategy"]
+
+_SECONDS_BETWEEN_ATTEMPTS = 0.5
+_SECONDS_BETWEEN_MESSAGES = 30.0
+
+
+def strategy(name: str, wait: float) -> tf.distribute.Strategy:
+    """Return the strategy of a name, see `keras_prelu.distribution.strategy`."""
+    if name == "auto":
+        several = len(tf.config.list_logical_devices("GPU")) > 1
+        name = "mirrored" if several else "one_device"
+    if name == "one_device":
+        # Not OneDeviceStrategy: under any explicit strategy Keras leaves XLA off.
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        several = _mirrored(local_devices())
+    else:
+        cluster = _cluster()
+        _wait_for_workers(cluster, wait)
+        several = tf.distribute.MultiWorkerMirroredStrategy(cluster)
+    keras_repairs.apply(several)
+    return several
+
+
+@functools.cache
+def _mirrored(devices):
+    """Return the process's only strategy over some devices.
+
+    Every strategy numbers its reductions from the same start. Two strategies over the
+    same devices would mix up their reductions, and TensorFlow would stop with a shape
+    mismatch.
+    """
+    return tf.distribute.MirroredStrategy(devices)
+
+
+def local_devices() -> tuple[str, ...]:
+    """Return the names of all GPUs of this process, or of all its CPU devices."""
+    devices = tf.config.list_logical_devices("GPU")
+    return tuple(d.name for d in devices or tf.config.list_logical_devices("CPU"))
+
+
+def _cluster():
+    if "TF_CONFIG" in os.environ:
+        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if "SLURM_PROCID" in os.environ:
+        return tf.distribute.cluster_resolver.SlurmClusterResolver()
+    raise ValueError(
+        'Argument `name` must not be "multi_worker", unless TF_CONFIG is set or the '
+        "program was started by Slurm's srun. Received: neither TF_CONFIG nor "
+        "SLURM_PROCID in the environment"
+    )
+
+
+def _wait_for_workers(cluster, wait):
+    """Wait until every worker can be reached, and log which ones are missing.
+
+    TensorFlow would wait in silence, the first worker without end. Each worker listens
+    at its port here, before TensorFlow does.
+    """
+    addresses = cluster.cluster_spec().as_dict().get("worker", [])
+    missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
+    if not missing:
+        return
+    port = int(addresses[cluster.task_id].rpartition(":")[2])
+    began = logged = time.monotonic()
+    with socket.create_server(("", port)):
+        while missing := [address for address in missing if not _answers(address)]:
+            now = time.monotonic()
+            if now - began > wait:
+                raise WorkersMissingError(
+                    f"The other workers must start within {wait:g} seconds. "
+                    f"Received: nothing from {', '.join(missing)}"
+                )
+            if now - logged > _SECONDS_BETWEEN_MESSAGES or logged == began:
+                logging.warning("Waiting for the workers at %s", ", ".join(missing))
+                logged = now
+            time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+
+
+def _answers(address):
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
