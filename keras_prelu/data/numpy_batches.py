@@ -12,7 +12,7 @@ __all__ = ["NumpyBatches"]
 # Keras takes its own subclasses of this class everywhere that it takes batches. Of its
 # public classes, a generator can be iterated only once, and a `PyDataset` must know the
 # number of its batches: bad images are left out, so nobody knows it in advance.
-_DataAdapter = internal(
+_DataAdapter: Any = internal(
     "keras.src.trainers.data_adapters.data_adapter",
     "DataAdapter",
     "keras_prelu.data.NumpyBatches",

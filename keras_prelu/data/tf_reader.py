@@ -103,7 +103,7 @@ def _for_host(image_size):
     def prepare(image: EncodedImage) -> tuple[tuple[Tensor, Tensor], Tensor]:
         drawn, label = _drawn(image)
         [crop] = call_python(
-            lambda *drawn: [cropped(*drawn, image_size)],
+            lambda pixels, box, flip: [cropped(pixels, box, flip, image_size)],
             [drawn["pixels"], drawn["box"], drawn["flip"]],
             [tf.uint8],
         )

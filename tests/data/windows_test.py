@@ -14,13 +14,17 @@ from keras_prelu.data.windows import canvas_side, crop_box, plan_window
 from tests.data.conftest import encoded, wavy_image
 
 
+def _decoder(module):
+    decode = importlib.import_module(f"keras_prelu.data.{module}").decode_window
+    return lambda file, window: np.asarray(decode(file, window))
+
+
 @pytest.fixture(
     params=[pytest.param("tf_decoding", marks=pytest.mark.tensorflow_only), "decoding"]
 )
 def decode_window(request):
     """Return TensorFlow's function, then Pillow's."""
-    decode = importlib.import_module(f"keras_prelu.data.{request.param}").decode_window
-    return lambda file, window: np.asarray(decode(file, window))
+    return _decoder(request.param)
 
 
 def _ours(decode_window, file, shorter_side, position, image_size):
@@ -93,6 +97,27 @@ def test_large_windows_are_reduced_while_decoding(reduction, fmt, decode_window)
     assert np.abs(actual - expected).mean() < 0.45 * half_a_pixel
     bias = actual.mean((0, 1)) - expected.mean((0, 1))
     np.testing.assert_allclose(bias, 0, atol=0.5)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    "options", [*({"subsampling": n} for n in range(3)), {"progressive": True}]
+)
+def test_tensorflow_and_pillow_give_the_same_crops(options):
+    """Noise shows every shift and every other way to reduce or to transform."""
+    rng = np.random.default_rng(0)
+    for number in range(15):
+        height, width = rng.integers(40, 600, 2)
+        noise = rng.normal(0, 25, (height, width, 3))
+        pixels = np.clip(wavy_image(height, width, number) + noise, 0, 255)
+        file = encoded(pixels.astype(np.uint8), **options)
+        draw = random_draws.draw(0, 0, number, (32, 48))
+        first, second = (
+            _ours(_decoder(module), file, draw.shorter_side, draw.position, 32)[0]
+            for module in ("tf_decoding", "decoding")
+        )
+        # Equal in every bit here. Two builds of libjpeg can differ by one level.
+        np.testing.assert_allclose(first, second, atol=1.01)
 
 
 def test_every_window_fits_into_the_canvas(decode_window):

@@ -201,6 +201,7 @@ def test_several_models_and_image_sizes_cause_no_warning_about_retracing(caplog)
     assert "retracing" not in caplog.text
 
 
+@pytest.mark.tensorflow_only
 def test_workers_share_the_images(folder, monkeypatch):
     """The second of two workers receives the arrays that the first one sent."""
     source = data.from_directory(folder)

@@ -33,7 +33,6 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from keras_prelu import (  # noqa: E402
-    applications,
     callbacks,
     data,
     detection,
@@ -51,6 +50,7 @@ def small_net():
     x = keras.layers.Rescaling(1 / 58)(x)
     x = PReLU(name="prelu")(keras.layers.Conv2D(4, 3, strides=2, padding="same")(x))
     x = SpatialPyramidPooling((2, 1))(x)
+    x = keras.layers.Dense(8, activation="relu")(x)
     return keras.Model(images, keras.layers.Dense(3, activation="softmax")(x))
 
 
@@ -152,8 +152,7 @@ class OneBox(data.AnnotatedSource):
 
 
 def check_detection():
-    net = applications.ModelA(width=1 / 64, classes=5)
-    detector = detection.fast_rcnn(net, classes=2)
+    detector = detection.fast_rcnn(small_net(), classes=2)
     source = OneBox(["cat", "dog"])
     proposals = [np.array([OneBox.BOX, (0, 0, 64, 48)], "float32")] * len(source)
     image = np.zeros((48, 64, 3), "uint8")
