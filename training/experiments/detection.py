@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from keras_prelu import detection
 from keras_prelu.files import replacing
-from training import detection_recipe
+from training import detection_recipe, errors
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 from training.recipes import detect_scenes
@@ -33,6 +33,8 @@ STARTS = {
     "PReLU, not trained": ("prelu", False),
 }
 IN_USE = 2  # the exit code of `training.train` for a wrong argument or a used folder
+# A detector whose loss became infinite or NaN finds nothing.
+DIVERGED = {"mean_ap": 0.0, "diverged": True}
 SMALL_CLASSIFIER = {"data.train": "train[:32]", "data.validation": "validation[:16]"}
 SMALL_CLASSIFIER |= {"model.width": 0.03, "epochs": 1}
 SMALL_DETECTOR = {"data.train": "train[:4]", "data.validation": "validation[:4]"}
@@ -76,9 +78,12 @@ def train(name, recipe, settings, experiment):
     ]
     print(f"{name}: {' '.join(command[1:])}", flush=True)
     code = subprocess.run(command).returncode
-    if code not in (0, IN_USE):
+    if code == errors.NOT_FINITE:
+        with replacing(folder / "evaluation.json") as aside:
+            aside.write_text(json.dumps(DIVERGED))
+    elif code not in (0, IN_USE):
         raise RuntimeError(f"The run {name} ended with the exit code {code}")
-    return code == 0
+    return code != IN_USE
 
 
 def detect(run, experiment):
@@ -106,6 +111,8 @@ def detect(run, experiment):
     published = experiment.output / "runs" / run.name
     published.mkdir(parents=True, exist_ok=True)
     for name in ("metrics.csv", "evaluation.json"):
+        if not (experiment.workdir / run.name / name).exists():
+            continue  # a run that diverged in its first epoch has no metrics
         with replacing(published / name) as aside:
             shutil.copyfile(experiment.workdir / run.name / name, aside)
     return True
