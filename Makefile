@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-detection notebook test test-slow test-backends lint docs package bench clean
+.PHONY: demo demo-detection notebook test test-slow test-batch test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -42,6 +42,16 @@ test: .make/dev
 test-slow: .make/dev
 	$(BIN)/python -m pytest -n 2 -m slow
 
+# applications/batch. Beam needs older packages than the others, so it has an
+# environment of its own.
+test-batch: .make/batch-environment
+	.venv-batch/bin/python -m pytest -n 2 tests/batch
+
+.make/batch-environment: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-batch
+	.venv-batch/bin/python -m pip install --quiet --editable ".[train,batch]" pytest pytest-xdist
+	@mkdir -p .make && touch $@
+
 # JAX always; PyTorch where it is installed.
 test-backends: .make/dev .make/jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m "not tensorflow_only"
@@ -67,4 +77,4 @@ bench: .make/dev
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .make build dist site *.egg-info
+	rm -rf .venv .venv-batch .make build dist site *.egg-info
