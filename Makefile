@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests that run without TensorFlow too.
 WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py tests/data/numpy_batches_test.py
 
-.PHONY: demo demo-detection notebook test test-slow test-backends lint docs package bench clean
+.PHONY: demo demo-detection notebook test test-slow test-batch test-backends lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,16 @@ test: .make/dev
 test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
 
+# applications/batch. Beam needs older packages than the others, so it has an
+# environment of its own.
+test-batch: .make/batch-environment
+	.venv-batch/bin/python -m pytest -n 2 tests/batch
+
+.make/batch-environment: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-batch
+	.venv-batch/bin/python -m pip install --quiet --editable ".[train,batch]" pytest pytest-xdist
+	@mkdir -p .make && touch $@
+
 # `make test-slow` trains on JAX, and on PyTorch where it is installed, in new processes.
 OTHER_BACKENDS := "not tensorflow_only and not slow"
 
@@ -82,4 +92,4 @@ bench: .make/dev
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venv-jax .make build dist site *.egg-info
+	rm -rf .venv .venv-jax .venv-batch .make build dist site *.egg-info

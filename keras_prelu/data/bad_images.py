@@ -19,7 +19,7 @@ from keras_prelu.data.file_source import from_directory
 from keras_prelu.data.readers import has_tensorflow
 from keras_prelu.data.sources import Source
 
-__all__ = ["BadImage", "Report", "check", "main"]
+__all__ = ["BadImage", "Report", "check", "main", "why_unusable"]
 
 _IMAGES_PER_UPDATE = 256  # of the progress bar
 
@@ -100,11 +100,27 @@ def check(source: Source, threads: int = 8, verbose: bool = True) -> Report:
 
 
 def _reason(source, index):
-    """Return why an image cannot be used, or None if it can."""
+    """Return why an image of a source cannot be used, or None if it can."""
     try:
         data, _ = source.read(index)
+    except DataError as error:
+        return str(error)
+    return why_unusable(data)
+
+
+def why_unusable(data: bytes) -> str | None:
+    """Return why an image cannot be used, or `None` if it can.
+
+    Args:
+        data: The bytes of a file.
+
+    Examples:
+        >>> why_unusable(b"meow")
+        'not an image in JPEG, PNG, GIF, BMP, WEBP'
+    """
+    try:
         plain = read_header(data).plain
-    except (DataError, BadImageError) as error:
+    except BadImageError as error:
         return str(error)
     in_evaluation = in_training = _decoding_error(decode_rgb, data)
     if plain and has_tensorflow():

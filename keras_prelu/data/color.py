@@ -2,13 +2,20 @@
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.sources import Source
 
-__all__ = ["IMAGENET_COMPONENTS", "ColorComponents", "color_components"]
+__all__ = [
+    "IMAGENET_COMPONENTS",
+    "ColorComponents",
+    "color_components",
+    "color_sums",
+    "components_of_sums",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,27 +76,63 @@ def color_components(source: Source, threads: int = 8) -> ColorComponents:
 
     def sums(index):
         try:
-            pixels = decode_rgb(source.read(index)[0]).reshape(-1, 3) / 255.0
+            return color_sums(decode_rgb(source.read(index)[0]))
         except BadImageError as error:
             source.skip(index, str(error))
-            return np.zeros((4, 4))
-        homogeneous = np.concatenate([pixels, np.ones((len(pixels), 1))], axis=1)
-        return homogeneous.T @ homogeneous
+            return 0
 
-    total = np.zeros((4, 4))
+    total: Any = 0
     with ThreadPoolExecutor(threads) as pool:
         # In parts, because `map` would queue the results of a whole ImageNet.
         for start in range(0, len(source), 1024):
             stop = min(start + 1024, len(source))
             total += sum(pool.map(sums, range(start, stop)))
-    count = total[3, 3]
-    if not count:
+    if not np.any(total):
         raise ValueError(
             "Argument `source` must contain an image that can be decoded. "
             f"Received: source={source}"
         )
-    mean = total[3, :3] / count
-    values, vectors = np.linalg.eigh(total[:3, :3] / count - np.outer(mean, mean))
+    return components_of_sums(total)
+
+
+def color_sums(pixels: np.ndarray) -> np.ndarray:
+    """Return the sums over an image that determine its color components.
+
+    The sums are exact. So the sum over many images does not depend on the order in
+    which, or on the machines on which, their arrays are added.
+
+    Args:
+        pixels: A uint8 array of shape `(height, width, 3)`.
+
+    Returns:
+        An array of shape `(4, 4)` of Python integers, which cannot overflow: the sums
+        of all products of two of (red, green, blue, 1).
+
+    Examples:
+        >>> color_sums(np.array([[[1, 2, 3], [4, 0, 0]]], "uint8")).tolist()
+        [[17, 2, 3, 5], [2, 4, 6, 2], [3, 6, 9, 3], [5, 2, 3, 2]]
+    """
+    values = pixels.reshape(-1, 3).astype(np.float64)
+    values = np.concatenate([values, np.ones((len(values), 1))], axis=1)
+    # Floats are exact here: at most 2**26 products below 2**16 are added.
+    return (values.T @ values).astype(np.int64).astype(object)
+
+
+def components_of_sums(sums: np.ndarray) -> ColorComponents:
+    """Return the color components that follow from the sums of all images.
+
+    Args:
+        sums: The sum of the arrays that `color_sums` returns for at least one image.
+
+    Examples:
+        >>> grays = np.array([[[9, 9, 9], [51, 51, 51]]], "uint8")
+        >>> components_of_sums(color_sums(grays)).eigenvalues[0]
+        0.0203...
+    """
+    total, count = sums[:3, 3], sums[3, 3]
+    # In integers up to the division, because the subtraction cancels digits.
+    covariance = (count * sums[:3, :3] - np.outer(total, total)) / (255 * count) ** 2
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
     falling = values.argsort()[::-1]
     return ColorComponents(
         eigenvalues=tuple(values[falling].tolist()),

@@ -17,6 +17,7 @@ from keras_prelu.types import PathLike
 __all__ = [
     "TEXT_FILES",
     "FileSource",
+    "class_folders",
     "from_directory",
     "from_files",
     "printable",
@@ -113,7 +114,7 @@ def from_directory(path: PathLike, max_bad: int | None = None) -> FileSource:
         (['cat', 'dog'], 2)
     """
     root = pathlib.Path(path)
-    class_names = _class_folders(root)
+    class_names = class_folders(root)
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(class_names):
@@ -215,8 +216,12 @@ def _open_without_waiting(path, flags):
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # missing on Windows
 
 
-def _class_folders(root):
-    """Return the names of the class folders, sorted."""
+def class_folders(root: pathlib.Path) -> list[str]:
+    """Return the names of the class folders in a folder, sorted.
+
+    Args:
+        root: The folder.
+    """
     expected = "Argument `path` must be a folder that contains one folder per class."
     if not root.exists():
         raise FileNotFoundError(

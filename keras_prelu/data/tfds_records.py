@@ -13,7 +13,7 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 
 from keras_prelu.types import PathLike
 
-__all__ = ["TfdsRecords", "prepared_builder"]
+__all__ = ["TfdsRecords", "file_instructions", "prepared_builder"]
 
 # A TFRecord consists of a length, its checksum, the data and their checksum.
 _LENGTH = struct.Struct("<Q")
@@ -68,16 +68,10 @@ class TfdsRecords:
         split: str,
         file_name: str = "file_name",
     ) -> None:
-        try:
-            files = builder.info.splits[split].file_instructions
-        except (KeyError, ValueError) as error:
-            raise ValueError(
-                f"Argument `split` must be one of {sorted(builder.info.splits)}. "
-                f"Received: split={split}"
-            ) from error
+        files = file_instructions(builder, split)
         self._builder, self._split = builder.info.full_name, split
         self._file_name = file_name
-        self._records = _records(builder, files)
+        self._records = _READERS[builder.info.file_format.value](files)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -105,17 +99,27 @@ class TfdsRecords:
         return {"builder": self._builder, "split": str(self._split)}
 
 
-def _records(builder, files):
+def file_instructions(builder: tfds.core.DatasetBuilder, split: str) -> list:
+    """Return the files of a split, with the records to read, as TFDS lists them.
+
+    Args:
+        builder: A `tfds.core.DatasetBuilder`, prepared as ArrayRecord or TFRecord.
+        split: A split as TFDS writes it.
+    """
     file_format = builder.info.file_format.value
-    if file_format == "array_record":
-        return ArrayRecordDataSource(files)
-    if file_format == "tfrecord":
-        return _TfRecords(files)
-    raise ValueError(
-        "Argument `name` must be prepared as array_record or tfrecord, which can be "
-        f"read by position. Received: name={builder.info.full_name}, prepared as "
-        f"{file_format}"
-    )
+    if file_format not in _READERS:
+        raise ValueError(
+            "Argument `name` must be prepared as array_record or tfrecord, which can "
+            f"be read by position. Received: name={builder.info.full_name}, prepared "
+            f"as {file_format}"
+        )
+    try:
+        return builder.info.splits[split].file_instructions
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"Argument `split` must be one of {sorted(builder.info.splits)}. "
+            f"Received: split={split}"
+        ) from error
 
 
 class _TfRecords:
@@ -155,3 +159,6 @@ def _record_positions(path):
             positions.append((start + _BEFORE_DATA, length))
             start += _BEFORE_DATA + length + _AFTER_DATA
     return positions
+
+
+_READERS = {"array_record": ArrayRecordDataSource, "tfrecord": _TfRecords}

@@ -8,7 +8,7 @@ from keras_prelu.data.sources import Source
 from keras_prelu.data.tfds_records import TfdsRecords, prepared_builder
 from keras_prelu.types import PathLike
 
-__all__ = ["TfdsSource", "from_tfds"]
+__all__ = ["TfdsSource", "from_tfds", "image_and_label"]
 
 
 def from_tfds(
@@ -57,7 +57,7 @@ class TfdsSource(Source):
         split: str,
         max_bad: int | None = None,
     ) -> None:
-        self._image, self._label = _image_and_label(builder)
+        self._image, self._label = image_and_label(builder)
         super().__init__(builder.info.features[self._label].names, max_bad)
         self._records = TfdsRecords(builder, split)
 
@@ -80,7 +80,12 @@ class TfdsSource(Source):
         return {**super().fingerprint(), **self._records.fingerprint()}
 
 
-def _image_and_label(builder):
+def image_and_label(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
+    """Return the names of a dataset's features for the image and its label.
+
+    Args:
+        builder: A `tfds.core.DatasetBuilder`.
+    """
     keys = builder.info.supervised_keys
     features = builder.info.features
     if (

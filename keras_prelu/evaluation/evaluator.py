@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -20,13 +20,15 @@ from keras_prelu.evaluation.protocols import (
 from keras_prelu.evaluation.ranking import Ranking, errors
 from keras_prelu.evaluation.results import Evaluation
 
-__all__ = ["evaluate"]
+__all__ = ["check_models", "evaluate", "rank_images", "standardize_models"]
 
 # The pixels of this many batches may wait for other images of their size.
 _BATCHES_WAITING = 16
 
 
-def _standardize_models(model_or_models):
+def standardize_models(
+    model_or_models: keras.Model | Sequence[keras.Model],
+) -> list[keras.Model]:
     """Return a list of models, checked to have the same number of classes."""
     several = isinstance(model_or_models, (list, tuple))
     models = list(model_or_models) if several else [model_or_models]
@@ -44,7 +46,22 @@ def _standardize_models(model_or_models):
     return models
 
 
-def _check(models, source, protocol, scales, batch_size):
+def check_models(
+    models: Sequence[keras.Model],
+    protocol: str,
+    scales: Sequence[int],
+    batch_size: int,
+    class_names: Sequence[str],
+) -> None:
+    """Raise an error unless models can be tested as the arguments of `evaluate` say.
+
+    Args:
+        models: At least one model, all with the same number of classes.
+        protocol: See `evaluate`.
+        scales: See `evaluate`.
+        batch_size: See `evaluate`.
+        class_names: Names of the classes of the images.
+    """
     if protocol not in PROTOCOLS:
         raise ValueError(
             f"Argument `protocol` must be one of {', '.join(map(repr, PROTOCOLS))}. "
@@ -67,15 +84,11 @@ def _check(models, source, protocol, scales, batch_size):
             f"Received: batch_size={batch_size!r}"
         )
     classes = models[0].output_shape[-1]
-    if not len(source):
-        raise ValueError(
-            f"Argument `source` must have at least one image. Received: source={source}"
-        )
-    if len(source.class_names) > classes:
+    if len(class_names) > classes:
         raise ValueError(
             f"Argument `source` must have labels below {classes}, the models' number "
-            f"of classes. Received: a source of {len(source.class_names)} classes, "
-            f"the last {source.class_names[-1]!r}"
+            f"of classes. Received: a source of {len(class_names)} classes, "
+            f"the last {class_names[-1]!r}"
         )
 
 
@@ -97,6 +110,45 @@ def _this_worker(strategy):
     from keras_prelu import distribution
 
     return distribution.worker(strategy)
+
+
+def rank_images(
+    scorers: Sequence[Scorer],
+    source: Source,
+    indices: Sequence[int],
+    scales: Sequence[int],
+    batch_size: int,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Ranking:
+    """Return the best classes of some images of a source, averaged over models.
+
+    Args:
+        scorers: One `Scorer` per model.
+        source: A source.
+        indices: Positions of the images in the source.
+        scales: Shorter sides to average over.
+        batch_size: Number of images of the models' input size per batch.
+        progress: Function that is called with the number of images of each batch.
+
+    Returns:
+        A `Ranking` of all images of the source. Images at other positions, and those
+        that the source has skipped because they cannot be decoded, have no scores.
+    """
+    classes = scorers[0].classes
+    ranking = Ranking.empty(len(source), classes, scales)
+    batches = image_batches.batches(
+        source,
+        indices,
+        list({scorer.view(scale): None for scorer in scorers for scale in scales}),
+        batch_size,
+        _BATCHES_WAITING * batch_size * max(scorer.side for scorer in scorers) ** 2,
+    )
+    with contextlib.closing(batches):
+        for batch in batches:
+            scores = {scale: _scores(batch, scorers, scale) for scale in scales}
+            ranking.add(batch.indices, batch.labels, scores)
+            progress(len(batch.indices))
+    return ranking
 
 
 def _from_all_workers(strategy, values):
@@ -175,8 +227,12 @@ def evaluate(
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
     """
     start = time.perf_counter()
-    models = _standardize_models(model_or_models)
-    _check(models, source, protocol, scales, batch_size)
+    models = standardize_models(model_or_models)
+    check_models(models, protocol, scales, batch_size, source.class_names)
+    if not len(source):
+        raise ValueError(
+            f"Argument `source` must have at least one image. Received: source={source}"
+        )
     flip = flips_by_default(protocol) if flip is None else flip
     scorers = [Scorer(model, protocol, flip, batch_size) for model in models]
     strategy = scorers[0].strategy
@@ -185,21 +241,7 @@ def evaluate(
     progress = keras.utils.Progbar(
         len(shard), unit_name="image", verbose=verbose if worker == 0 else 0
     )
-    classes = models[0].output_shape[-1]
-    ranking = Ranking.empty(len(source), classes, scales)
-    batches = image_batches.batches(
-        source,
-        shard,
-        list({scorer.view(scale): None for scorer in scorers for scale in scales}),
-        batch_size,
-        _BATCHES_WAITING * batch_size * max(scorer.side for scorer in scorers) ** 2,
-    )
-    with contextlib.closing(batches):
-        for batch in batches:
-            scores = {scale: _scores(batch, scorers, scale) for scale in scales}
-            ranking.add(batch.indices, batch.labels, scores)
-            progress.add(len(batch.indices))
-
+    ranking = rank_images(scorers, source, shard, scales, batch_size, progress.add)
     ranking = ranking.apply(lambda values: _from_all_workers(strategy, values))
     indices = np.flatnonzero(ranking.labels >= 0)
     if not len(indices):
@@ -214,7 +256,7 @@ def evaluate(
         scales=tuple(scales),
         flip=flip,
         models=len(models),
-        classes=classes,
+        classes=scorers[0].classes,
         top1=top1,
         top5=top5,
         examples=len(indices),

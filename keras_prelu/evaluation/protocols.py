@@ -62,6 +62,7 @@ class Scorer:
 
     Attributes:
         side: The model's input size.
+        classes: The number of its classes.
         strategy: The strategy that the model was made under, or `None`.
     """
 
@@ -69,6 +70,7 @@ class Scorer:
         self, model: keras.Model, protocol: str, flip: bool, batch_size: int
     ) -> None:
         self.side = input_side(model)
+        self.classes = model.output_shape[-1]
         self.strategy = getattr(model, "distribute_strategy", None)
         self._first = model_surgery.is_channels_first(model)
         self._views = PROTOCOLS[protocol]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-__all__ = ["TOP", "Ranking", "errors", "rank"]
+__all__ = ["TOP", "Ranking", "errors", "misses", "rank"]
 
 TOP = 5
 
@@ -29,8 +29,26 @@ def errors(best: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         >>> errors(np.array([[1, 0], [2, 1]]), np.array([1, 1]))
         (0.5, 0.0)
     """
-    misses = best != labels[:, None]
-    return float(misses[:, 0].mean()), float(misses.all(axis=1).mean())
+    top1, top5 = misses(best, labels).mean(axis=0)
+    return float(top1), float(top5)
+
+
+def misses(best: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return which images have a top-1 and which a top-5 error.
+
+    Args:
+        best: Integer array of shape `(examples, at most 5)`, best class first.
+        labels: Integer array of shape `(examples,)`.
+
+    Returns:
+        A boolean array of shape `(examples, 2)`.
+
+    Examples:
+        >>> misses(np.array([[1, 0], [2, 1]]), np.array([1, 1])).tolist()
+        [[False, False], [True, False]]
+    """
+    wrong = best != labels[:, None]
+    return np.stack([wrong[:, 0], wrong.all(axis=1)], axis=1)
 
 
 @dataclasses.dataclass

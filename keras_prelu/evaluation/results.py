@@ -1,4 +1,4 @@
-"""The result of an evaluation, and tables of several."""
+"""The errors that an evaluation measures, and tables of several."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from keras_prelu.tables import markdown
 if TYPE_CHECKING:
     from keras_prelu.data.sources import Source
 
-__all__ = ["Evaluation", "table"]
+__all__ = ["ErrorSummary", "Evaluation", "table"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The result of `keras_prelu.evaluation.evaluate`.
+class ErrorSummary:
+    """The errors of classifiers on a set of images.
 
     Attributes:
         protocol: `"center"`, `"ten_view"` or `"dense"`.
@@ -32,11 +32,6 @@ class Evaluation:
         skipped: Number of images that could not be decoded or were too large.
         seconds: Duration, with reading.
         by_scale: Dict from each scale to `(top1, top5)` at this scale alone.
-        source: The source of the images.
-        indices: Positions of the images in the source.
-        labels: Classes of the images.
-        best: Best classes of each image, at most five, best first.
-        best_scores: Mean scores of the best classes.
     """
 
     protocol: str
@@ -50,16 +45,6 @@ class Evaluation:
     skipped: int
     seconds: float
     by_scale: dict[int, tuple[float, float]]
-    source: "Source" = dataclasses.field(repr=False)
-    indices: np.ndarray = dataclasses.field(repr=False)
-    labels: np.ndarray = dataclasses.field(repr=False)
-    best: np.ndarray = dataclasses.field(repr=False)
-    best_scores: np.ndarray = dataclasses.field(repr=False)
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the source's classes."""
-        return self.source.class_names
 
     @property
     def images_per_second(self) -> float:
@@ -70,28 +55,6 @@ class Evaluation:
     def has_top5(self) -> bool:
         """Whether there are more than five classes, so that top-5 errors can occur."""
         return self.classes > TOP
-
-    def per_class(self) -> list[tuple[str, int, float, float]]:
-        """Return `(name, examples, top1, top5)` for each class.
-
-        The errors of a class without images are NaN.
-        """
-        rows = []
-        for label, name in enumerate(self.class_names):
-            of_class = self.labels == label
-            count = int(of_class.sum())
-            top1 = top5 = float("nan")
-            if count:
-                top1, top5 = errors(self.best[of_class], self.labels[of_class])
-            rows.append((name, count, top1, top5))
-        return rows
-
-    def confusion(self) -> np.ndarray:
-        """Return how often each class (row) was classified as each class (column)."""
-        classes = max(len(self.class_names), int(self.best.max()) + 1)
-        counts = np.zeros((classes, classes), int)
-        np.add.at(counts, (self.labels, self.best[:, 0]), 1)
-        return counts
 
     def summary(self) -> dict[str, Any]:
         """Return the results as a dict that `json` can write.
@@ -128,13 +91,61 @@ class Evaluation:
         )
 
 
-def table(evaluations: Sequence[Evaluation]) -> str:
+@dataclasses.dataclass(frozen=True)
+class Evaluation(ErrorSummary):
+    """The result of `keras_prelu.evaluation.evaluate`.
+
+    It has the attributes of `ErrorSummary`, and the best classes of each image.
+
+    Attributes:
+        source: The source of the images.
+        indices: Positions of the images in the source.
+        labels: Classes of the images.
+        best: Best classes of each image, at most five, best first.
+        best_scores: Mean scores of the best classes.
+    """
+
+    source: "Source" = dataclasses.field(repr=False)
+    indices: np.ndarray = dataclasses.field(repr=False)
+    labels: np.ndarray = dataclasses.field(repr=False)
+    best: np.ndarray = dataclasses.field(repr=False)
+    best_scores: np.ndarray = dataclasses.field(repr=False)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the source's classes."""
+        return self.source.class_names
+
+    def per_class(self) -> list[tuple[str, int, float, float]]:
+        """Return `(name, examples, top1, top5)` for each class.
+
+        The errors of a class without images are NaN.
+        """
+        rows = []
+        for label, name in enumerate(self.class_names):
+            of_class = self.labels == label
+            count = int(of_class.sum())
+            top1 = top5 = float("nan")
+            if count:
+                top1, top5 = errors(self.best[of_class], self.labels[of_class])
+            rows.append((name, count, top1, top5))
+        return rows
+
+    def confusion(self) -> np.ndarray:
+        """Return how often each class (row) was classified as each class (column)."""
+        classes = max(len(self.class_names), int(self.best.max()) + 1)
+        counts = np.zeros((classes, classes), int)
+        np.add.at(counts, (self.labels, self.best[:, 0]), 1)
+        return counts
+
+
+def table(evaluations: Sequence[ErrorSummary]) -> str:
     """Return a Markdown table of errors in percent, like Table 4 of the paper.
 
     Args:
-        evaluations: `Evaluation`s at the same scales, at least one. Each is a column of
-            top-1 / top-5 errors. The rows are the scales and, if there are several,
-            their average.
+        evaluations: `Evaluation`s or `ErrorSummary`s at the same scales, at least one.
+            Each is a column of top-1 / top-5 errors. The rows are the scales and, if
+            there are several, their average.
 
     Returns:
         A string. Top-5 errors are "n/a" for at most five classes.

@@ -1,0 +1,1 @@
+"""Pipelines on Apache Beam that read many images: score, check, measure, evaluate."""
