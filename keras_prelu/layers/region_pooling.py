@@ -236,7 +236,11 @@ class RegionPooling(SpatialPyramidPooling):
         """Return where bins start and stop along an axis, for each region."""
         start, stop = self._cells(start, stop, size)
         length = stop - start
-        grids = self._grid_of_bins[0]
+        # PyTorch multiplies tensors only, not arrays.
+        grids, positions = (
+            ops.convert_to_tensor(x, "int32")
+            for x in (self._grid_of_bins[0], positions)
+        )
         first = ops.floor_divide(positions * length, grids)
         last = ops.floor_divide((positions + 1) * length + (grids - 1), grids)
         return start + first, start + last
