@@ -186,6 +186,7 @@ def gradients(maps, boxes, upstream):
         )(maps, boxes)
     maps = ops.convert_to_tensor(maps).requires_grad_()
     boxes = ops.convert_to_tensor(boxes).requires_grad_()
+    upstream = ops.convert_to_tensor(upstream)
     ops.sum(layer(maps, boxes) * upstream).backward()
     return maps.grad, ops.zeros_like(boxes) if boxes.grad is None else boxes.grad
 
