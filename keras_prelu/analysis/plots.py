@@ -10,11 +10,16 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_fisher", "draw_responses", "draw_signals", "draw_slopes"]
+__all__ = [
+    "draw_activation_maps",
+    "draw_fisher",
+    "draw_responses",
+    "draw_signals",
+    "draw_slopes",
+]
 
 
-def _axis(names, size=None):
-    """Return a figure, and its axis with the layers' names on the x axis."""
+def _figure(size):
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -22,8 +27,13 @@ def _axis(names, size=None):
             "Plots need matplotlib, which is not installed: "
             "pip install 'keras-prelu[plots]', or pip install '.[plots]' in a clone"
         ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def _axis(names, size=None):
+    """Return a figure, and its axis with the layers' names on the x axis."""
     width = min(max(6, 0.3 * len(names)), 18)
-    figure = Figure(figsize=size or (width, 4.5), layout="constrained")
+    figure = _figure(size or (width, 4.5))
     axis = figure.subplots()
     axis.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=8)
     axis.grid(axis="y", alpha=0.3)
@@ -86,4 +96,30 @@ def draw_fisher(rows: Sequence[Any]) -> Figure:
         yscale="log",
     )
     axis.legend()
+    return figure
+
+
+def draw_activation_maps(maps: Any, class_names: Sequence[str] | None = None) -> Figure:
+    """Draw the `ActivationMaps` of `activation_map` over their images."""
+    columns = min(len(maps.images), 4)
+    rows = -(-len(maps.images) // columns)
+    figure = _figure((3.2 * columns, 3 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    # Each value is drawn in the center of its window, as large as one stride.
+    top, left = ((side - 1) / 2 * maps.stride - 0.5 for side in maps.window)
+    height, width = (count * maps.stride for count in maps.values.shape[1:])
+    extent = (left, left + width, top + height, top)
+    triples = zip(axes, maps.images, maps.classes, maps.values, strict=False)
+    for axis, image, label, values in triples:
+        axis.imshow(np.clip(image, 0, 255).astype("uint8"))
+        drawn = axis.imshow(
+            values, "inferno", interpolation="bilinear", alpha=0.6, extent=extent
+        )
+        drawn.set_clim(0, maps.values.max())
+        axis.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+        name = label if class_names is None else class_names[label]
+        axis.set_title(str(name), parse_math=False)
+    figure.colorbar(drawn, ax=[*axes], shrink=0.8)
     return figure

@@ -10,7 +10,7 @@ from keras_prelu import model_surgery
 from keras_prelu.layers import data_formats
 from keras_prelu.types import Tensor
 
-__all__ = ["SlidingTop", "dense_model"]
+__all__ = ["SlidingTop", "bins", "dense_model"]
 
 
 def _sliding_maxima(maps, axis, length):
@@ -30,7 +30,7 @@ def _sliding_maxima(maps, axis, length):
     return maps
 
 
-def _bins(side, level):
+def bins(side: int, level: int) -> list[tuple[int, int]]:
     """Return (start, length) of each bin, by the rule of SpatialPyramidPooling."""
     starts = [i * side // level for i in range(level)]
     ends = [-(-(i + 1) * side // level) for i in range(level)]
@@ -57,8 +57,8 @@ def _pooled_windows(maps, levels, window):
     )
     maxima, vectors = {}, []
     for level in levels:
-        for top, height in _bins(window[0], level):
-            for left, width in _bins(window[1], level):
+        for top, height in bins(window[0], level):
+            for left, width in bins(window[1], level):
                 if (height, width) not in maxima:
                     tall = _sliding_maxima(maps, 1, height)
                     maxima[height, width] = _sliding_maxima(tall, 2, width)

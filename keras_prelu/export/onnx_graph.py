@@ -20,12 +20,31 @@ _IR_VERSION = 8  # supported since ONNX Runtime 1.14, the first version with ops
 
 
 class _Graph:
-    """A growing list of nodes and weights."""
+    """Growing lists of inputs, nodes and weights.
 
-    def __init__(self, onnx: Any) -> None:
+    Args:
+        onnx: The module `onnx`.
+        slopes_as_inputs: Whether the slopes of PReLU layers are inputs, not weights.
+    """
+
+    def __init__(self, onnx: Any, slopes_as_inputs: bool) -> None:
         self._onnx = onnx
+        self.slopes_as_inputs = slopes_as_inputs
+        self.inputs: list[Any] = []
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
+
+    def add_input(self, name, shape, dimensions=None):
+        """Add an input, and return its name."""
+        self.inputs.append(self.described(name, shape, dimensions or shape))
+        return name
+
+    def add_layers(self, layers, x, shape):
+        """Add a chain of layers, and return the name and the shape of its output."""
+        for layer in layers:
+            x = CONVERTERS[type(layer)](self, layer, x, shape)
+            shape = layer.compute_output_spec(keras.KerasTensor(shape)).shape
+        return x, shape
 
     def add(self, operator, *inputs, **attributes):
         """Add a node, and return the name of its output.
@@ -45,7 +64,7 @@ class _Graph:
         self.weights.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
-    def described(self, name, dimensions, shape):
+    def described(self, name, shape, dimensions):
         """Return the description of an input or output; unknown sizes get names."""
         sizes = [size or n for n, size in zip(dimensions, shape, strict=True)]
         kind = self._onnx.TensorProto.FLOAT
@@ -72,26 +91,28 @@ def fixes_size(model: keras.Model) -> bool:
     return any(len(mean.shape) == 3 for mean in means)
 
 
-def convert(model: keras.Model) -> Any:
+def convert(model: keras.Model, slopes_as_inputs: bool = False) -> Any:
     """Return a model as an ONNX `ModelProto`.
 
     Args:
         model: A functional model of images with the channels last, made of layers that
-            `check_layers` accepts. Each of them has one input, so they form a chain.
+            `check_layers` accepts, and of `SlidingTop`. Each of them has one input, so
+            they form a chain.
+        slopes_as_inputs: Whether the slopes of each PReLU layer are an input with the
+            layer's name. Defaults to `False`: they are weights.
     """
     (onnx,) = require("onnx", "onnx")
-    graph = _Graph(onnx)
-    images = shape = tuple(model.inputs[0].shape)
-    x = graph.add("Transpose", "images", perm=[0, 3, 1, 2])
-    for layer in model.layers[1:]:  # the first is the input
-        x = CONVERTERS[type(layer)](graph, layer, x, shape)
-        shape = layer.compute_output_spec(keras.KerasTensor(shape)).shape
+    graph = _Graph(onnx, slopes_as_inputs)
+    shape = tuple(model.inputs[0].shape)
+    x = graph.add_input("images", shape, ("batch", "height", "width", "channels"))
+    x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
+    _, shape = graph.add_layers(model.layers[1:], x, shape)  # the first is the input
     graph.nodes[-1].output[0] = "scores"
-    inputs = graph.described("images", ("batch", "height", "width", "channels"), images)
-    outputs = graph.described("scores", ("batch", "classes"), shape)
+    dimensions = ("batch", "rows", "columns")[: len(shape) - 1]
+    outputs = graph.described("scores", shape, (*dimensions, "classes"))
     proto = onnx.helper.make_model(
         onnx.helper.make_graph(
-            graph.nodes, model.name, [inputs], [outputs], graph.weights
+            graph.nodes, model.name, graph.inputs, [outputs], graph.weights
         ),
         opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
         ir_version=_IR_VERSION,

@@ -10,9 +10,13 @@ import numpy as np
 from keras import ops
 
 from keras_prelu import resampling
+from keras_prelu.evaluation.dense import SlidingTop, bins
 from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
 __all__ = ["CONVERTERS"]
+
+
+_END = np.iinfo(np.int64).max  # of a slice that has no end
 
 
 def _values(variable):
@@ -89,8 +93,13 @@ def _dropout(graph, layer, x, shape):
 
 
 def _prelu(graph, layer, x, shape):
-    alpha = _values(layer.alpha)
-    return graph.add("PRelu", x, alpha.reshape(-1, *[1] * (len(shape) - 2)))
+    alpha, per_channel = _values(layer.alpha), (-1, *[1] * (len(shape) - 2))
+    if graph.slopes_as_inputs:
+        alpha = graph.add_input(layer.name, alpha.shape)
+        alpha = graph.add("Reshape", alpha, _integers(*per_channel))
+    else:
+        alpha = alpha.reshape(per_channel)
+    return graph.add("PRelu", x, alpha)
 
 
 def _leaky_relu(graph, layer, x, shape):
@@ -138,6 +147,41 @@ def _pyramid_pooling(graph, layer, x, shape):
     return graph.add("Concat", *vectors, axis=1)
 
 
+def _pooled_windows(graph, x, levels, window):
+    """Apply spatial pyramid pooling to every window, as `SlidingTop` does.
+
+    The maximum over a bin, at every window, is a slice of the map of sliding maxima.
+    Its end counts from the end of that map, so it does not depend on the map's size.
+    """
+    maxima, vectors = {}, []
+    for level in levels:
+        for top, height in bins(window[0], level):
+            for left, width in bins(window[1], level):
+                size = (height, width)
+                if size not in maxima:
+                    tall = graph.add("MaxPool", x, kernel_shape=(height, 1))
+                    maxima[size] = graph.add("MaxPool", tall, kernel_shape=(1, width))
+                starts = (top, left)
+                ends = [
+                    start + length - side or _END
+                    for start, length, side in zip(starts, size, window, strict=True)
+                ]
+                limits = (_integers(*starts), _integers(*ends), _integers(2, 3))
+                vectors.append(graph.add("Slice", maxima[size], *limits))
+    return graph.add("Concat", *vectors, axis=1)
+
+
+def _sliding_top(graph, layer, x, shape):
+    x = _pooled_windows(graph, x, layer.levels, layer.window)
+    x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+    windows = graph.add("Shape", x, start=0, end=3)
+    length = layer.top.input_shape[-1]
+    x = graph.add("Reshape", x, _integers(-1, length))
+    x, _ = graph.add_layers(layer.top.layers[1:], x, (None, length))
+    map_shape = graph.add("Concat", windows, _integers(-1), axis=0)
+    return graph.add("Reshape", x, map_shape)
+
+
 CONVERTERS = {
     keras.layers.Activation: _activation,
     keras.layers.Conv2D: _convolution,
@@ -152,6 +196,7 @@ CONVERTERS = {
     keras.layers.Softmax: _softmax,
     keras.layers.ZeroPadding2D: _zero_padding,
     PReLU: _prelu,
+    SlidingTop: _sliding_top,
     SpatialPyramidPooling: _pyramid_pooling,
     SubtractMean: _subtract_mean,
 }

@@ -8,7 +8,9 @@ import keras
 import numpy as np
 
 from keras_prelu import model_surgery, on_use
+from keras_prelu.analysis.slopes import layer_slopes
 from keras_prelu.evaluation.batch_predictor import runner
+from keras_prelu.evaluation.dense import dense_model
 from keras_prelu.export import cards, checks, onnx_graph
 from keras_prelu.files import replacing
 from keras_prelu.types import PathLike
@@ -25,7 +27,8 @@ class Check(NamedTuple):
     Attributes:
         images: Number of images that were compared.
         largest_error: Largest absolute difference between two scores.
-        same_best: Fraction of the images with the same best class.
+        same_best: Fraction of the images, or of their windows if the file scores these,
+            with the same best class.
     """
 
     images: int
@@ -39,6 +42,8 @@ def onnx(
     path: PathLike,
     *,
     images: np.ndarray | None = None,
+    dense: bool = False,
+    slopes_as_inputs: bool = False,
     class_names: Sequence[str] | None = None,
     card: Mapping[str, Any] | None = None,
 ) -> Check:
@@ -56,6 +61,12 @@ def onnx(
         images: Images of the model's input size to check the file with. Defaults to
             random images and, for nets that take any size, random images of another
             size too.
+        dense: Whether the file scores every window of an image, as
+            `keras_prelu.evaluation.dense_model(model, average=False)` does: `scores`
+            has the shape `(batch, rows, columns, classes)`. Defaults to `False`.
+        slopes_as_inputs: Whether the slopes of each PReLU layer are an input of the
+            file, so that a program can change them. The input has the layer's name and
+            the shape of its weight `alpha`. Defaults to `False`: slopes are weights.
         class_names: Names of the classes, for the model card.
         card: Statements for the model card; see `keras_prelu.export.saved_model`.
 
@@ -69,20 +80,27 @@ def onnx(
         ... )
         >>> keras_prelu.export.onnx(model, "net.onnx").same_best
         1.0
+        >>> keras_prelu.export.onnx(model, "windows.onnx", dense=True).same_best
+        1.0
     """
     model = _checked(model, images, class_names, card)
     onnx_graph.check_layers(model)
     (runtime,) = on_use.require("onnx", "onnxruntime")
-    fixed = onnx_graph.fixes_size(model)
-    net = model if fixed else checks.for_its_sizes(model)
-    content = onnx_graph.convert(net).SerializeToString()
+    net = _for_onnx(model, dense)
+    content = onnx_graph.convert(net, slopes_as_inputs).SerializeToString()
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    slopes = layer_slopes(model) if slopes_as_inputs else {}
 
     def run(batch):
-        return session.run(["scores"], {"images": batch})[0]
+        return session.run(["scores"], {"images": batch, **slopes})[0]
 
     check = _compare(run, net, _batches(net, model_surgery.input_size(model), images))
-    about = {"format": "ONNX", "check": check._asdict()}
+    about = {
+        "format": "ONNX",
+        "scores": "of every window" if dense else "of the image",
+        "slopes": "inputs" if slopes_as_inputs else "weights",
+        "check": check._asdict(),
+    }
     _write(
         path, content, cards.describe(model, class_names, card, len(content), **about)
     )
@@ -183,6 +201,19 @@ def _checked(model, images, class_names, card):
     return model
 
 
+def _for_onnx(model, dense):
+    """Return the model that becomes the graph, for images of any size if possible."""
+    fixed = onnx_graph.fixes_size(model)
+    if not dense:
+        return model if fixed else checks.for_its_sizes(model)
+    if fixed:
+        raise ValueError(
+            "Argument `dense` must be False for a model that subtracts a mean image, "
+            "because its graph takes images of one size. Received: dense=True"
+        )
+    return dense_model(model, average=False)
+
+
 def _cut(images):
     for start in range(0, len(images), _BATCH):
         yield np.asarray(images[start : start + _BATCH], "float32")
@@ -197,13 +228,17 @@ def _batches(net, size, images):
 
     yield from [random_images(*size)] if images is None else _cut(images)
     if net.inputs[0].shape[1] is None:
-        yield random_images(size[0] + 9, size[1] + 30)
+        yield random_images(size[0] + 37, size[1] + 50)  # several windows
 
 
 def _compare(run, net, batches, tolerance=_TOLERANCE):
     reference = runner(net)
     pairs = [(run(batch), reference(batch)) for batch in batches]
-    scores, expected = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    images = sum(len(scores) for scores, _ in pairs)
+    scores, expected = (
+        np.concatenate([array.reshape(-1, array.shape[-1]) for array in arrays])
+        for arrays in zip(*pairs, strict=True)
+    )
     error = float(np.abs(scores - expected).max())
     allowed = float(tolerance * expected.max())
     if not error <= allowed:  # also true for NaN
@@ -213,7 +248,7 @@ def _compare(run, net, batches, tolerance=_TOLERANCE):
             f"{error:.1e}"
         )
     same = (scores.argmax(axis=1) == expected.argmax(axis=1)).mean()
-    return Check(len(scores), error, float(same))
+    return Check(images, error, float(same))
 
 
 def _to_litert(net, representative_images):

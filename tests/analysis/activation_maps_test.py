@@ -1,0 +1,131 @@
+"""Activation maps, compared with NumPy and with the scores of windows."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from keras_prelu import analysis
+from keras_prelu.evaluation import dense_model
+from keras_prelu.layers import SpatialPyramidPooling
+from tests.export.conftest import build
+
+rng = np.random.default_rng(0)
+
+
+def classifier(pooling, softmax="layer", side=8):
+    """Return a net of one convolution, a pooling and one fully connected layer."""
+    images = keras.Input((side, side, 3))
+    x = layers.Conv2D(4, 2, strides=2, name="conv")(images)
+    x = pooling(x)
+    x = layers.Dense(
+        5, activation="softmax" if softmax == "fused" else None, name="head"
+    )(x)
+    x = layers.Activation("softmax")(x) if softmax == "layer" else x
+    model = keras.Model(images, x)
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    return model
+
+
+def parts(model, images):
+    """Return the last map in NumPy, and the kernel and bias of the head."""
+    kernel, bias = (ops.convert_to_numpy(w) for w in model.get_layer("conv").weights)
+    n, h, w, _ = images.shape
+    blocks = images.reshape(n, h // 2, 2, w // 2, 2, 3).transpose(0, 1, 3, 2, 4, 5)
+    maps = np.einsum("nyxijc,ijck->nyxk", blocks, kernel) + bias
+    return maps, *(ops.convert_to_numpy(w) for w in model.get_layer("head").weights)
+
+
+@pytest.mark.parametrize("softmax", ["layer", "fused", "none"])
+def test_grad_cam_of_a_global_average(softmax):
+    """With global average pooling, Grad-CAM is the class activation map."""
+    model = classifier(layers.GlobalAveragePooling2D(), softmax)
+    images = 5 * rng.normal(size=(6, 8, 8, 3)).astype("float32")
+    maps, kernel, bias = parts(model, images)
+    found = analysis.activation_map(model, images)
+    best = (maps.mean(axis=(1, 2)) @ kernel + bias).argmax(axis=1)
+    assert found.classes.tolist() == best.tolist()
+    assert len({*best.tolist()}) > 1
+    cams = np.einsum("nyxk,kn->nyx", maps, kernel[:, best]) / 16
+    np.testing.assert_allclose(found.values, np.maximum(cams, 0), rtol=1e-4, atol=1e-4)
+    assert (found.stride, found.window) == (2, (1, 1))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (10, 14)])
+def test_grad_cam_of_a_global_maximum(size):
+    """One cell per channel has a gradient, so weights are mean gradients of one."""
+    model = classifier(SpatialPyramidPooling((1,)))
+    images = rng.normal(size=(2, *size, 3)).astype("float32")
+    maps, kernel, _ = parts(model, images)
+    found = analysis.activation_map(model, images, classes=[4, 1])
+    cells = maps.shape[1] * maps.shape[2]
+    cams = np.einsum("nyxk,kn->nyx", maps, kernel[:, [4, 1]]) / cells
+    np.testing.assert_allclose(found.values, np.maximum(cams, 0), atol=1e-5)
+    assert found.classes.tolist() == [4, 1]
+
+
+def test_windows_have_the_scores_of_the_dense_model():
+    model = build(32, 32)
+    images = rng.integers(0, 256, (2, 40, 48, 3))
+    scores = dense_model(model, average=False).predict_on_batch(images)
+    found = analysis.activation_map(model, images, classes=3, method="windows")
+    np.testing.assert_allclose(found.values, scores[..., 3], atol=1e-6)
+    assert (found.values.shape, found.stride, found.window) == ((2, 3, 5), 4, (8, 8))
+    best = analysis.activation_map(model, images, method="windows").classes
+    assert best.tolist() == scores.mean(axis=(1, 2)).argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "windows"])
+def test_integers_and_floats_have_the_same_maps(method):
+    model = build(32, 32)
+    images = rng.integers(0, 256, (1, 40, 48, 3))
+    maps = [
+        analysis.activation_map(model, images.astype(dtype), None, method).values
+        for dtype in ("uint8", "float32")
+    ]
+    np.testing.assert_array_equal(*maps)
+    assert maps[0].any()
+
+
+def test_the_figure_lays_the_maps_over_the_images():
+    model = classifier(SpatialPyramidPooling((1,)))
+    images = rng.uniform(0, 255, (2, 10, 14, 3))
+    maps = analysis.activation_map(model, images, classes=1)._replace(window=(2, 3))
+    figure = maps.plot(["a", "b", "c", "d", "e"])
+    axis = figure.axes[1]
+    photo, overlay = axis.get_images()
+    assert axis.get_title() == "b"
+    np.testing.assert_array_equal(photo.get_array(), images[1].astype("uint8"))
+    np.testing.assert_array_equal(overlay.get_array(), maps.values[1])
+    # The first of 5 x 7 values is centered in its window of 2 x 3 cells of 2 pixels.
+    left, right, bottom, top = overlay.get_extent()
+    assert (left + 1 + 0.5, top + 1 + 0.5) == (3, 2)
+    assert (right - left, bottom - top) == (14, 10)
+    assert axis.get_xlim() == (-0.5, 13.5)
+    assert axis.get_ylim() == (9.5, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "cam"}, "one of 'grad_cam', 'windows'. Received: method='cam'"),
+        ({"classes": 5}, "from 0 to 4. Received: classes=5"),
+        ({"classes": [1, 2, 3]}, r"one per image \(2\)"),
+        ({"classes": 1.0}, "Received: classes=1.0"),
+        ({"images": np.zeros((8, 8, 3))}, r"Received: images of shape \(8, 8, 3\)"),
+        ({"model": "net"}, "Received: model='net'"),
+    ],
+)
+def test_wrong_arguments_are_refused(options, message):
+    arguments = {
+        "model": classifier(layers.GlobalAveragePooling2D()),
+        "images": np.zeros((2, 8, 8, 3)),
+    }
+    with pytest.raises(ValueError, match=message):
+        analysis.activation_map(**arguments | options)
+
+
+def test_images_in_0_to_1_are_warned_about():
+    model = build(32, 32)
+    with pytest.warns(UserWarning, match=r"in \[0, 255\]"):
+        analysis.activation_map(model, rng.uniform(size=(1, 32, 32, 3)))
