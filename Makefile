@@ -4,7 +4,7 @@ BIN := .venv/bin
 # The tests that run without TensorFlow too.
 WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py tests/data/numpy_batches_test.py
 
-.PHONY: demo demo-detection notebook test test-slow test-batch test-backends lint docs package bench clean
+.PHONY: demo demo-detection notebook web test test-slow test-batch test-backends test-web lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -14,6 +14,22 @@ WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py tests/data/numpy_batches_
 .make/%: setup.cfg pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@mkdir -p .make && touch $@
+
+# What the page needs besides Python. Debian's packages; elsewhere, install them yourself.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+INSTALL = $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq --no-install-recommends
+
+.make/npm:
+	command -v npm >/dev/null || { $(INSTALL) nodejs npm; }
+	@mkdir -p .make && touch $@
+
+.make/chromium:
+	command -v chromium >/dev/null || { $(INSTALL) chromium fonts-dejavu-core; }
+	@mkdir -p .make && touch $@
+
+applications/browser/node_modules: applications/browser/package-lock.json | .make/npm
+	cd applications/browser && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 # Trains the quickstart, evaluates it, draws its report and exports it.
 demo: .make/train .make/serving
@@ -37,8 +53,12 @@ demo-detection: .make/train .make/detection
 notebook: .make/notebook
 	cd applications/finetune && ../../$(BIN)/python -m jupyter execute finetune.ipynb
 
+# Builds and serves the page that shows a net at work.
+web: .make/onnx applications/browser/node_modules
+	$(BIN)/python -m applications.browser.serve
+
 test: .make/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not web"
 
 # The long ones, and those that start processes: workers, kills, evaluations.
 test-slow: .make/dev .make/jax
@@ -55,7 +75,7 @@ test-batch: .make/batch-environment
 	@mkdir -p .make && touch $@
 
 # `make test-slow` trains on JAX, and on PyTorch where it is installed, in new processes.
-OTHER_BACKENDS := "not tensorflow_only and not slow"
+OTHER_BACKENDS := "not tensorflow_only and not slow and not web"
 
 # JAX always, with TensorFlow installed and without; PyTorch where it is installed.
 test-backends: .make/dev .make/jax .make/without-tensorflow
@@ -74,6 +94,10 @@ JAX_BIN := .venv-jax/bin
 	$(JAX_BIN)/python -m pip install --quiet 'pytest>=9.2'
 	@mkdir -p .make && touch $@
 
+# The page in Chromium. The screens are in runs/web/.
+test-web: .make/dev .make/web .make/chromium applications/browser/node_modules
+	$(BIN)/python -m pytest -m web tests/browser
+
 lint: .make/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -88,8 +112,8 @@ docs: .make/docs
 package: .make/dev
 	$(BIN)/python tests/check_wheel.py
 
-bench: .make/dev
+bench: .make/dev .make/web .make/chromium applications/browser/node_modules
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venv-jax .venv-batch .make build dist site *.egg-info
+	rm -rf .venv .venv-jax .venv-batch .make build dist site *.egg-info applications/browser/node_modules

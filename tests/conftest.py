@@ -26,6 +26,7 @@ def pytest_configure(config):
     for marker in (
         "tensorflow_only: needs the TensorFlow backend of Keras",
         "slow: takes long, or starts processes; run by `make test-slow`",
+        "web: drives a browser; run by `make test-web`",
         "requires_trainable_backend: set by Keras on the tests of its own suite",
     ):
         config.addinivalue_line("markers", marker)

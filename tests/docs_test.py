@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("applications", "benchmarks", "docs", "keras_prelu", "tests", "training")
 PAGES = [
     ROOT / "README.md",
-    *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md")),
+    *sorted(
+        page
+        for folder in FOLDERS
+        for page in (ROOT / folder).rglob("*.md")
+        if "node_modules" not in page.parts
+    ),
 ]
 # Everything that names commands: pages, docstrings and the targets of `make`.
 SOURCES = [
