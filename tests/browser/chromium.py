@@ -26,7 +26,9 @@ def from_pages():
     return [
         request
         for request in Elsewhere.requests
-        if not re.match(r"(http://)?[\w.-]*\b(google|googleapis|gvt1)\.com\b", request)
+        if not re.match(
+            r"(http://)?[\w.-]*\b(google|googleapis|gstatic|gvt1)\.com\b", request
+        )
     ]
 
 
