@@ -89,7 +89,7 @@ test-backends: .make/dev .make/jax .make/without-tensorflow
 JAX_BIN := .venv-jax/bin
 .make/without-tensorflow: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-jax
-	$(JAX_BIN)/python -m pip install --quiet 'jax>=0.10' 'keras>=3.15,<3.17' 'pillow>=13'
+	$(JAX_BIN)/python -m pip install --quiet 'jax>=0.10' 'keras>=3.15,<3.17' 'pillow>=12.3'
 	$(JAX_BIN)/python -m pip install --quiet --no-deps --editable .
 	$(JAX_BIN)/python -m pip install --quiet 'pytest>=9.2'
 	@mkdir -p .make && touch $@
