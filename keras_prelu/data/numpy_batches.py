@@ -1,6 +1,8 @@
 """Batches of NumPy arrays in the form that Keras's `fit` takes on JAX and PyTorch."""
 
-from collections.abc import Callable, Iterator
+import atexit
+import weakref
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import keras
@@ -19,6 +21,16 @@ _DataAdapter: Any = internal(
 )
 
 
+_open_iterators: weakref.WeakSet = weakref.WeakSet()
+
+
+@atexit.register
+def _close_iterators():
+    """Stop iterators that are alive at exit, while Python can still stop threads."""
+    for iterator in list(_open_iterators):
+        iterator.close()
+
+
 class NumpyBatches(_DataAdapter):
     """Batches of NumPy arrays, which can be iterated any number of times.
 
@@ -26,7 +38,7 @@ class NumpyBatches(_DataAdapter):
     begins with the first batch.
 
     Args:
-        begin: Function without arguments that returns a new iterator over the batches,
+        begin: Function without arguments that returns a new generator of the batches,
             tuples `(x, y)` or `(x, y, sample_weight)`.
 
     Examples:
@@ -40,11 +52,13 @@ class NumpyBatches(_DataAdapter):
     num_batches = None  # unknown to Keras, or endless
     batch_size = None
 
-    def __init__(self, begin: Callable[[], Iterator[tuple]]) -> None:
+    def __init__(self, begin: Callable[[], Generator[tuple, None, None]]) -> None:
         self._begin = begin
 
     def __iter__(self) -> Iterator[tuple]:
-        return self._begin()
+        iterator = self._begin()
+        _open_iterators.add(iterator)
+        return iterator
 
     def map(self, function: Callable[..., tuple]) -> "NumpyBatches":
         """Return the results of a function of the parts of each batch.

@@ -70,6 +70,7 @@ def torn(images, tmp_path_factory):
     [
         ("evaluation", 0),
         ("training", 0),
+        ("without_tensorflow", 0),
         ("interrupt", -signal.SIGINT),
         ("exception", 1),
     ],

@@ -7,26 +7,20 @@ from toy import Toy, jittered
 from keras_prelu.data import TooManyBadImagesError, original_errors
 from keras_prelu.detection import eval_batches, train_batches
 from keras_prelu.detection.boxes import decode_deltas, iou
+from tests.data.conftest import arrays
 
 SETTINGS = {"batch_size": 2, "regions": 16, "shorter_side": 64, "longest_side": 120}
 
 
-def taken(batches, count):
-    return [
-        ({k: v.numpy() for k, v in x.items()}, {k: v.numpy() for k, v in y.items()})
-        for x, y in batches.take(count)
-    ]
-
-
 def batches_of(source, steps=5, **changes):
     batches = train_batches(source, jittered(source), **{**SETTINGS, **changes})
-    return taken(batches, steps)
+    return arrays(batches, steps)
 
 
 def assert_equal(first, second):
     for (x, y), (other_x, other_y) in zip(first, second, strict=True):
-        for arrays, others in ((x, other_x), (y, other_y)):
-            for name, array in arrays.items():
+        for ours, others in ((x, other_x), (y, other_y)):
+            for name, array in ours.items():
                 np.testing.assert_array_equal(array, others[name])
 
 
@@ -63,6 +57,13 @@ def test_batches_from_a_step_on_are_those_of_a_whole_run():
     assert_equal(batches_of(source, 3, start_step=3), whole[3:])
     first_images = [x["images"].shape for x, _ in batches_of(source, 6, seed=1)]
     assert first_images != [x["images"].shape for x, _ in whole]
+
+
+@pytest.mark.tensorflow_only
+def test_both_readers_give_the_same_batches():
+    first, second = (batches_of(Toy(), reader=name) for name in ("tf.data", "numpy"))
+    assert_equal(first, second)
+    assert [x["boxes"].dtype for x, _ in first] == [x["boxes"].dtype for x, _ in second]
 
 
 def test_epochs_differ():
@@ -122,13 +123,13 @@ def test_too_many_bad_images_stop_the_run():
 def test_validation_sees_each_image_once_and_always_the_same_regions():
     source = Toy()
     batches = eval_batches(source, jittered(source), **SETTINGS)
-    first, second = taken(batches, -1), taken(batches, -1)
+    first, second = arrays(batches, -1), arrays(batches, -1)
     assert_equal(first, second)
     assert [len(x["boxes"]) for x, _ in first] == [2, 2, 1]
     shards = [
         len(x["boxes"])
         for worker in (0, 1)
-        for x, _ in taken(
+        for x, _ in arrays(
             eval_batches(source, jittered(source), **SETTINGS, shard=(worker, 2)), -1
         )
     ]
