@@ -96,3 +96,16 @@ def with_bad_files(folder):
         path = pathlib.Path(source.paths[index])
         path.write_bytes(damage(path.read_bytes()))
     return source
+
+
+def with_replacements(folder):
+    """Return the source of the images that replace those of `with_bad_files`."""
+    good = data.from_directory(folder)
+    replaced = list(range(len(good)))
+    replaced[3] = replaced[4] = 5
+    replaced[10] = 11
+    return data.from_files(
+        [good.paths[i] for i in replaced],
+        [good.labels[i] for i in replaced],
+        good.class_names,
+    )

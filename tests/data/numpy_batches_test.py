@@ -18,6 +18,7 @@ from tests.data.conftest import (
     encoded,
     wavy_image,
     with_bad_files,
+    with_replacements,
 )
 
 BOTH = ("device", "host")
@@ -113,16 +114,7 @@ def test_a_batch_that_is_kept_does_not_change(folder):
 
 
 def test_the_next_good_image_replaces_a_bad_one(folder):
-    good = data.from_directory(folder)
-    replaced = list(range(len(good)))
-    replaced[3] = replaced[4] = 5
-    replaced[10] = 11
-    expected = data.from_files(
-        [good.paths[i] for i in replaced],
-        [good.labels[i] for i in replaced],
-        good.class_names,
-    )
-    expected = arrays(_train(expected, 6), 8)
+    expected = arrays(_train(with_replacements(folder), 6), 8)
     source = with_bad_files(folder)
     assert_equal_batches(arrays(_train(source, 6), 8), expected)
     assert set(source.skipped) == {source.paths[i] for i in (3, 4, 10)}

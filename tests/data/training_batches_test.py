@@ -20,6 +20,7 @@ from tests.data.conftest import (
     encoded,
     wavy_image,
     with_bad_files,
+    with_replacements,
 )
 
 pytestmark = pytest.mark.tensorflow_only
@@ -97,16 +98,7 @@ def test_color_can_be_off_or_have_given_components(folder):
 
 
 def test_the_next_good_image_replaces_a_bad_one(folder):
-    good = data.from_directory(folder)
-    replaced = list(range(len(good)))
-    replaced[3] = replaced[4] = 5
-    replaced[10] = 11
-    expected = data.from_files(
-        [good.paths[i] for i in replaced],
-        [good.labels[i] for i in replaced],
-        good.class_names,
-    )
-    expected = arrays(data.train_batches(expected, 6, **SMALL), 8)
+    expected = arrays(data.train_batches(with_replacements(folder), 6, **SMALL), 8)
 
     source = with_bad_files(folder)
     assert_equal_batches(arrays(data.train_batches(source, 6, **SMALL), 8), expected)
