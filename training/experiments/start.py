@@ -4,14 +4,15 @@
 
 Trains each network of the paper, at full width and 224x224, with ReLU and with PReLU,
 for a few steps on random labels of 1000 classes with the paper's optimizer (learning
-rate 0.01, momentum 0.9, decay 0.0005, batches of 128, dropout 0.5, no clipping). The
-images have the statistics of photographs. There are two remedies against the scale of
-the input: to normalize it, and to start the fully connected layers smaller. Each
-network starts with one remedy, with both and with neither. A start fails if its loss is
-not finite, or ends above twice the loss of guessing.
+rate 0.01, momentum 0.9, decay 0.0005, dropout 0.5, no clipping). The images have the
+statistics of photographs. There are two remedies against the scale of the input: to
+normalize it, and to start the fully connected layers smaller. Each network starts with
+one remedy, with both and with neither, in batches of 128. The start that is the default
+is first tried in batches of 32, whose gradients are noisier. A start fails if its loss
+is not finite, or ends above twice the loss of guessing.
 
-Writes start.csv. The full setting takes about six hours on two cores, most of them for
-model C.
+Writes start.csv. The batches of 32 take about an hour on two cores; the others take six
+more, most of them for model C.
 """
 
 import math
@@ -25,9 +26,11 @@ from keras_prelu.optimizers import SGD
 from training.experiments.experiment import fill, program
 
 CLASSES = 1000
-BATCH = 128
+BATCH, SMALL_BATCH = 128, 32
 MICROBATCH = 32  # images per gradient, which is what fits into memory
-STEPS = {"input scaled": 20, "both": 6, "small fc layers": 6, "neither": 6}
+DEFAULT = "input scaled"
+STEPS = {DEFAULT: 20, "both": 6, "small fc layers": 6, "neither": 6}
+NETS = ("model14", "model30", "model_a", "model_b", "model_c")
 RECTIFIERS = ("prelu", "relu")
 # Standard deviations at full width, from section 2.2 of the paper.
 FC_DEVIATIONS = {"fc1": 0.01, "fc2": 0.01, "fc3": 0.001}
@@ -78,7 +81,7 @@ def first_losses(model, batches, accumulate):
 def measure(cell, experiment):
     """Return the losses of a network's first steps, and the verdict."""
     side, width, steps = (224, 1.0, STEPS[cell["remedy"]])
-    batch, accumulate = BATCH, BATCH // MICROBATCH
+    batch, accumulate = cell["batch"], cell["batch"] // MICROBATCH
     if experiment.is_small:
         side, width, steps, batch, accumulate = 32, 1 / 16, 2, 4, 2
     keras.backend.clear_session()
@@ -97,11 +100,11 @@ def measure(cell, experiment):
     ]
     logits = keras.Model(model.inputs, model.get_layer("fc3").output)
     x = batches[0][0][: batch // accumulate]
-    row = {"batch": batch, "logits_std": float(logits.predict_on_batch(x).std())}
+    deviation = float(logits.predict_on_batch(x).std())
     losses = first_losses(model, batches, accumulate)
     print(f"{cell}: {losses}", flush=True)
     return {
-        **row,
+        "logits_std": deviation,
         "steps": len(losses),
         "verdict": verdict(losses),
         "losses": " ".join(f"{loss:.4g}" for loss in losses),
@@ -116,17 +119,18 @@ def verdict(losses):
 
 def run(experiment):
     """Measure, and write the table."""
+    starts = [(SMALL_BATCH, DEFAULT), *((BATCH, remedy) for remedy in STEPS)]
     cells = [
-        {"net": net, "rectifier": rectifier, "remedy": remedy}
-        for net in ("model14", "model30", "model_a", "model_b", "model_c")
+        {"net": net, "rectifier": rectifier, "remedy": remedy, "batch": batch}
+        for batch, remedy in starts
         for rectifier in RECTIFIERS
-        for remedy in STEPS
+        for net in NETS
     ]
     fill(experiment.output / "start.csv", cells, lambda cell: measure(cell, experiment))
     experiment.write_config(
         "start",
         classes=CLASSES,
-        batch=BATCH,
+        batches=(SMALL_BATCH, BATCH),
         microbatch=MICROBATCH,
         steps=STEPS,
         fc_deviations=FC_DEVIATIONS,

@@ -9,39 +9,41 @@ not run, its command stands there instead.
 import pathlib
 import re
 
-from training.experiments import page_tables
+from training.experiments import initialization_tables, page_tables
 from training.experiments.experiment import ROOT
 
 RESULTS = ROOT / "training" / "results"
 PAGES = [ROOT / "docs" / name for name in ("reproducing.md", "differences.md")]
-# The experiment that writes the results of each table, or None for all of them.
-EXPERIMENTS = {
-    "claims": None,
-    "start": "start",
-    "first_try": "first_try",
-    "propagation": "propagation",
-    "propagation_trained": "propagation",
-    "propagation_example": "propagation",
-    "rectifiers": "rectifiers",
-    "slopes": "slopes",
-    "slopes_errors": "slopes",
-    "responses": "responses",
-    "depth": "depth",
-    "scales": "ways_to_test",
-    "vgg": "speed_beside_vgg19",
-    "detection": "detection",
-    "scaling": "gpu_scaling",
-    "scaling_checks": "gpu_scaling",
+# For each table: the function that makes it, and the experiment that writes its
+# results, or None for all of them.
+TABLES = {
+    "claims": (page_tables.claims, None),
+    "start": (initialization_tables.start, "start"),
+    "first_try": (initialization_tables.first_try, "first_try"),
+    "propagation": (initialization_tables.propagation, "propagation"),
+    "propagation_trained": (initialization_tables.propagation_trained, "propagation"),
+    "propagation_example": (initialization_tables.propagation_example, "propagation"),
+    "rectifiers": (page_tables.rectifiers, "rectifiers"),
+    "slopes": (page_tables.slopes, "slopes"),
+    "slopes_errors": (page_tables.slopes_errors, "slopes"),
+    "responses": (page_tables.responses, "responses"),
+    "depth": (page_tables.depth, "depth"),
+    "scales": (page_tables.scales, "ways_to_test"),
+    "vgg": (page_tables.vgg, "speed_beside_vgg19"),
+    "detection": (page_tables.detection, "detection"),
+    "scaling": (page_tables.scaling, "gpu_scaling"),
+    "scaling_checks": (page_tables.scaling_checks, "gpu_scaling"),
 }
 
 
 def block(name, results):
     """Return a table and its figures, or how to run the experiment that writes it."""
+    make, experiment = TABLES[name]
     try:
-        text = getattr(page_tables, name)(results)
+        text = make(results)
     except FileNotFoundError as error:
         return (
-            f"Not run: `python -m training.experiments.{EXPERIMENTS[name]} "
+            f"Not run: `python -m training.experiments.{experiment} "
             f"--output=training/results` writes {pathlib.Path(error.filename).name}."
         )
     figures = sorted((ROOT / "docs" / "images").glob(f"{name}*.png"))
