@@ -93,7 +93,7 @@ def main(_):
         loop = IMAGES.value / seconds_of_loop(version, folder / "all")
         rows = [("plain loop", f"{loop:.1f}", "1.00", "")]
         for processes in PROCESSES.value:
-            name = f"{processes} processes"
+            name = "1 process" if processes == "1" else f"{processes} processes"
             start, whole = (
                 seconds_of_beam(version, folder / x, folder / name / x, processes)
                 for x in ("few", "all")
