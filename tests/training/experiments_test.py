@@ -13,7 +13,7 @@ import pytest
 from runs import finish, start
 from scipy import stats
 
-from keras_prelu import data
+from keras_prelu import callbacks, data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
 from keras_prelu.tables import write_csv
@@ -132,6 +132,19 @@ def test_an_arm_is_trained_at_its_best_rate(experiment):
     }
     assert rates == {0.005}
     assert training_runs.SWEEP_SEED not in [run.seed for run in runs]
+
+
+def test_a_rate_of_the_sweep_that_diverges_is_not_the_best(experiment, monkeypatch):
+    arm = training_runs.Arm("model14", "relu")
+    slow, fast = training_runs.sweep(arm, experiment)
+    diverging = slow._replace(rate=1e20)
+    training_runs.train_all([diverging, fast], experiment)
+    training_runs.train_all([diverging], experiment)  # is not trained again
+    assert math.isnan(training_runs.final(diverging, experiment, "val_top1_error"))
+    monkeypatch.setattr(training_runs, "RATES", (diverging.rate, fast.rate))
+    assert training_runs.best_rate(arm, experiment) == fast.rate
+    with pytest.raises(callbacks.NotFiniteError):
+        training_runs.train_all([diverging._replace(seed=0)], experiment)
 
 
 def test_a_sweep_of_another_process_is_left_to_it(experiment, monkeypatch):

@@ -57,10 +57,7 @@ def sweep(experiment):
         {
             "rectifier": label,
             "rate": run.rate,
-            **{
-                name: training_runs.column(run, experiment, name)[-1]
-                for name in COLUMNS
-            },
+            **{name: training_runs.final(run, experiment, name) for name in COLUMNS},
         }
         for label, arm in ARMS.items()
         for run in training_runs.sweep(arm, experiment)

@@ -6,6 +6,7 @@ run that no other process is working on. Experiments that need the same run shar
 """
 
 import json
+import math
 import shutil
 import statistics
 import sys
@@ -177,16 +178,31 @@ def build(run, setting):
 def train(run, experiment):
     """Train a run from its checkpoint, and copy its tables to the results.
 
+    A run of the sweep may diverge: its learning rate is too high. Its tables then end
+    before that epoch.
+
     Raises:
         InUseError: If another process is working on the run.
+        NotFiniteError: If a run that is not of the sweep diverges.
     """
     config = configuration(run, experiment.setting)
     workdir = Workdir(experiment.workdir / run.name)
     workdir.claim(config.to_dict(), ["python", *sys.orig_argv[1:]])
     print(f"{run.name}: {config.epochs} epochs", flush=True)
+    try:
+        _fit(run, config, workdir, experiment.setting)
+    except callbacks.NotFiniteError as error:
+        if run.seed != SWEEP_SEED:
+            raise
+        print(f"{run.name}: {error}", flush=True)
+    _publish(run, experiment)
+
+
+def _fit(run, config, workdir, setting):
+    """Train a run from its checkpoint, and save its model."""
     keras.backend.clear_session()
-    model, trained = build(run, experiment.setting)
-    train, validation = sources(experiment.setting)
+    model, trained = build(run, setting)
+    train, validation = sources(setting)
     strategy = distribution.strategy("one_device")
     callbacks.resumable_fit(
         trained,
@@ -210,7 +226,6 @@ def train(run, experiment):
     workdir.keep()
     with replacing(workdir.path / "model.keras") as aside:
         model.save(aside)
-    _publish(run, experiment)
 
 
 def _weights_by_epoch(run, model, workdir):
@@ -282,8 +297,12 @@ def sweep(arm, experiment):
 
 def best_rate(arm, experiment):
     """Return the learning rate with the lowest validation error in a finished sweep."""
-    runs = sweep(arm, experiment)
-    return min(runs, key=lambda r: column(r, experiment, "val_top1_error")[-1]).rate
+    errors = {
+        run.rate: final(run, experiment, "val_top1_error")
+        for run in sweep(arm, experiment)
+    }
+    finished = {rate: e for rate, e in errors.items() if not math.isnan(e)}
+    return min(finished, key=finished.get)
 
 
 def runs_of(arm, experiment, seeds=None):
@@ -316,9 +335,17 @@ def column(run, experiment, name):
     return [row[name] for row in table(run, experiment)]
 
 
+def final(run, experiment, name):
+    """Return a metric of a run after its last epoch, or NaN if it diverged before."""
+    path = experiment.output / "runs" / run.name / "metrics.csv"
+    rows = read_csv(path) if path.exists() else []
+    complete = len(rows) == configuration(run, experiment.setting).epochs
+    return rows[-1][name] if complete else math.nan
+
+
 def last(runs, experiment, name):
     """Return a metric of each run after its last epoch."""
-    return [column(run, experiment, name)[-1] for run in runs]
+    return [final(run, experiment, name) for run in runs]
 
 
 def is_flat(runs, experiment):
