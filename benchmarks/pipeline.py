@@ -22,6 +22,9 @@ from _measure import print_table
 from PIL import Image
 
 from keras_prelu import data
+from keras_prelu.data.decoding import read_header
+from keras_prelu.data.random_draws import draw
+from keras_prelu.data.windows import canvas_side, crop_box, plan_window
 from keras_prelu.platforms import usable_cores
 
 IMAGES = 256
@@ -86,6 +89,32 @@ def entropy_decoding(source):
     # At 1/8 the decoder reads every coefficient and transforms one in 64.
     return _files(
         source, lambda content: tf.io.decode_jpeg(content, channels=3, ratio=8)
+    )
+
+
+def decode_windows(source):
+    """Decode windows into batches, without reading, drawing or planning in Python.
+
+    The limit for batches for the device. Every epoch has the windows of the first.
+    """
+    areas = np.zeros((len(source), 4), np.int32)
+    for index in range(len(source)):
+        header = read_header(source[index][0])
+        drawn = draw(0, 0, index, SCALE)
+        box = crop_box(header, drawn.shorter_side, drawn.position, SIDE)
+        areas[index] = plan_window(header, box, SIDE)[0]["area"]
+
+    def decode(path, area):  # no window here is reduced
+        return tf.io.decode_and_crop_jpeg(
+            tf.io.read_file(path), area, channels=3, dct_method="INTEGER_ACCURATE"
+        )
+
+    return (
+        tf.data.Dataset.from_tensor_slices((source.paths, areas))
+        .repeat()
+        .map(decode, num_parallel_calls=CORES)
+        .padded_batch(BATCH, [canvas_side(SIDE)] * 2 + [3])
+        .prefetch(2)
     )
 
 
@@ -171,6 +200,7 @@ def pillow(source):
 PIPELINES = {
     "decode whole JPEGs, nothing else": decode_whole,
     "entropy decoding only (decode at 1/8)": entropy_decoding,
+    "decode the windows into batches": decode_windows,
     "this package, `augment_on='device'`": drawn_for_device,
     "this package, `augment_on='host'`": augmented_on_host,
     "this package, `reader='numpy'`": drawn_without_tensorflow,

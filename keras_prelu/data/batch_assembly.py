@@ -9,7 +9,7 @@ order of the source.
 
 import enum
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,7 @@ from keras_prelu.types import Tensor
 __all__ = ["BatchAssembler", "Extent"]
 
 _FIELDS = specs(EncodedImage)
+_KEPT = ("label", *specs(Plan))
 _DTYPES = {name: tf.as_dtype(spec.dtype) for name, spec in _FIELDS.items()}
 
 
@@ -47,15 +48,18 @@ class BatchAssembler(NamedTuple):
     Attributes:
         source: A `Source`.
         plan: Function from a header, an epoch and an index to the `Plan` of an image.
-        prepare: Function from an `EncodedImage` to the elements of a batch.
-        shapes: Shapes of the results of `prepare` after padding with zeros.
+        prepare: Function from the needed fields of an `EncodedImage` to its pixels.
+        needs: Names of these fields. The others stay columns: taking a batch apart
+            and putting it together again costs time for each field of each image.
+        shape: Shape of the pixels after padding with zeros.
         batch_size: Number of images in a batch.
     """
 
     source: Source
     plan: Callable[[Header, int, int], Plan]
-    prepare: Callable[[EncodedImage], Any]
-    shapes: tuple
+    prepare: Callable[[dict[str, Tensor]], Tensor]
+    needs: tuple[str, ...]
+    shape: tuple[int, ...]
     batch_size: int
 
     def reader(
@@ -66,16 +70,18 @@ class BatchAssembler(NamedTuple):
         Args:
             wanted: Function from a step to two arrays, epochs and indices.
         """
-        return _graph_function(lambda step: self._read(*wanted(step)))
+        return self._graph_function(lambda step: self._read(*wanted(step)))
 
     def batch(self, images: EncodedImage) -> tf.data.Dataset:
         """Return a dataset of one batch, for `Dataset.interleave`.
+
+        Its element is a tuple of the pixels and the columns of `Plan` and the labels.
 
         Args:
             images: Columns of encoded images, from `reader`.
         """
         again = tf.data.Dataset.from_tensors((images["epoch"], images["index"]))
-        test = _graph_function(
+        test = self._graph_function(
             lambda epochs, indices: self._read(epochs, indices, tested=True)
         )
         # `concatenate` does not compute its second part unless the first is too short.
@@ -87,11 +93,26 @@ class BatchAssembler(NamedTuple):
         )
 
     def _assemble(self, images):
-        return (
-            tf.data.Dataset.from_tensor_slices(images)
+        needed = {name: images[name] for name in self.needs}
+        columns = {name: images[name] for name in _KEPT}
+        pixels = (
+            tf.data.Dataset.from_tensor_slices(needed)
             .map(self.prepare, num_parallel_calls=CORES, deterministic=True)
-            .padded_batch(self.batch_size, self.shapes, drop_remainder=True)
+            .padded_batch(self.batch_size, self.shape, drop_remainder=True)
         )
+        return tf.data.Dataset.zip(pixels, tf.data.Dataset.from_tensors(columns))
+
+    def _graph_function(self, read):
+        """Wrap a function that returns the columns of `EncodedImage`s as arrays."""
+
+        def load(*arguments):
+            columns = call_python(read, arguments, [*_DTYPES.values()])
+            return {
+                name: tf.ensure_shape(column, [self.batch_size, *spec.shape])
+                for (name, spec), column in zip(_FIELDS.items(), columns, strict=True)
+            }
+
+        return load
 
     def _read(self, epochs, indices, tested=False):
         images = [
@@ -126,26 +147,11 @@ class BatchAssembler(NamedTuple):
 
     def _test(self, image):
         """Raise an error if an image cannot be prepared."""
-        tensors = {
-            name: tf.constant(image[name], dtype) for name, dtype in _DTYPES.items()
-        }
+        tensors = {name: tf.constant(image[name], _DTYPES[name]) for name in self.needs}
         try:
             self.prepare(tensors)
         except tf.errors.OpError as error:
             raise BadImageError(reason_of(error)) from error
-
-
-def _graph_function(read):
-    """Wrap a function that returns the columns of `EncodedImage`s as arrays."""
-
-    def load(*arguments):
-        columns = call_python(read, arguments, [*_DTYPES.values()])
-        return {
-            name: tf.ensure_shape(column, [None, *spec.shape])
-            for (name, spec), column in zip(_FIELDS.items(), columns, strict=True)
-        }
-
-    return load
 
 
 def _extent(data):

@@ -1,6 +1,8 @@
 """Decoding of windows by TensorFlow, which skips what is outside of them."""
 
+import functools
 import re
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -22,31 +24,63 @@ def decode_window(data: Tensor, window: Window) -> Tensor:
     Returns:
         A uint8 tensor of shape `(rows, columns, 3)`.
     """
-    data, area = tf.convert_to_tensor(data), tf.convert_to_tensor(window["area"])
-    factor = tf.convert_to_tensor(window["factor"])
+    arguments = (data, window["area"], window["factor"])
+    if tf.executing_eagerly():
+        return _DECODERS[int(window["decoder"])](*arguments)
+    # `tf.switch_case` would put the ops of all decoders into this graph. Skipping the
+    # unused ones costs about as much time as copying the window into the batch.
+    [pixels] = tf.raw_ops.Case(
+        branch_index=window["decoder"],
+        input=arguments,
+        Tout=[tf.uint8],
+        branches=_graphs_of_decoders(),
+    )
+    return tf.ensure_shape(pixels, [None, None, 3])
 
-    def jpeg(ratio):
-        # TensorFlow's default, the fast DCT, is no faster and up to 4 levels off.
-        return lambda: tf.io.decode_and_crop_jpeg(
-            data, area, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
-        )
 
-    def other():
-        [pixels] = call_python(lambda data: [decode_rgb(data)], [data], [tf.uint8])
-        pixels = tf.ensure_shape(pixels, [None, None, 3])
-        top, left, rows, columns = tf.unstack(area)
-        return pixels[top : top + rows, left : left + columns]
+def _jpeg(ratio, data, area, factor):
+    # TensorFlow's default, the fast DCT, is no faster and up to 4 levels off.
+    pixels = tf.io.decode_and_crop_jpeg(
+        data, area, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
+    )
+    # Only what the decoder reduces as far as it can is averaged.
+    return _averaged(pixels, factor) if ratio == JPEG_RATIOS[-1] else pixels
 
-    decoder = tf.convert_to_tensor(window["decoder"])
-    pixels = tf.switch_case(decoder, [*map(jpeg, JPEG_RATIOS), other])
-    return tf.cond(factor > 1, lambda: _averaged(pixels, factor), lambda: pixels)
+
+def _other(data, area, factor):
+    [pixels] = call_python(lambda data: [decode_rgb(data)], [data], [tf.uint8])
+    pixels = tf.ensure_shape(pixels, [None, None, 3])
+    top, left, rows, columns = tf.unstack(area)
+    return _averaged(pixels[top : top + rows, left : left + columns], factor)
+
+
+_DECODERS: list[Callable[..., Tensor]] = [
+    *(functools.partial(_jpeg, ratio) for ratio in JPEG_RATIOS),
+    _other,
+]
+
+
+def _graphs_of_decoders():
+    """Return each decoder as a function that `tf.raw_ops.Case` accepts."""
+    signature = (
+        tf.TensorSpec([], tf.string),
+        tf.TensorSpec([4], tf.int32),
+        tf.TensorSpec([], tf.int32),
+    )
+    return [
+        tf.function(decoder, autograph=False).get_concrete_function(*signature)
+        for decoder in _DECODERS
+    ]
 
 
 def _averaged(pixels, factor):
-    rows, columns = tf.unstack(tf.shape(pixels)[:2] // factor)
-    squares = tf.reshape(pixels, [rows, factor, columns, factor, 3])
-    mean = tf.reduce_mean(tf.cast(squares, tf.float32), axis=[1, 3])
-    return tf.cast(tf.round(mean), tf.uint8)
+    def averaged():
+        rows, columns = tf.unstack(tf.shape(pixels)[:2] // factor)
+        squares = tf.reshape(pixels, [rows, factor, columns, factor, 3])
+        mean = tf.reduce_mean(tf.cast(squares, tf.float32), axis=[1, 3])
+        return tf.cast(tf.round(mean), tf.uint8)
+
+    return tf.cond(factor > 1, averaged, lambda: pixels)
 
 
 def check_jpeg(data: bytes, only_first_row: bool = False) -> None:

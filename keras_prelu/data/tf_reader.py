@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.batch_assembly import BatchAssembler
-from keras_prelu.data.batch_format import DrawnImage, EncodedImage, Plan, Spec, specs
+from keras_prelu.data.batch_format import DrawnImage, Plan, Spec, Window, specs
 from keras_prelu.data.decoding import Header
 from keras_prelu.data.host_augmentation import cropped, shifted
 from keras_prelu.data.pipeline_options import (
@@ -59,8 +59,13 @@ def training(
         image_size: Side of the crops.
         on_device: Whether the device applies what was drawn.
     """
-    prepare, shapes = (_for_device if on_device else _for_host)(image_size)
-    assembler = BatchAssembler(source, plan, prepare, shapes, stream.batch_size)
+    pack = _for_device if on_device else _for_host
+    if on_device:
+        side, needs, prepare = canvas_side(image_size), _WINDOW, _window
+    else:
+        side, needs, prepare = image_size, _CROP, _crop_of(image_size)
+    shape = (side, side, 3)
+    assembler = BatchAssembler(source, plan, prepare, needs, shape, stream.batch_size)
     batches = (
         tf.data.Dataset.range(stream.first_step, ENDLESS)
         .map(assembler.reader(stream.wanted), num_parallel_calls=_READ_AHEAD)
@@ -69,56 +74,52 @@ def training(
             cycle_length=_ASSEMBLED_AT_ONCE,
             num_parallel_calls=_ASSEMBLED_AT_ONCE,
         )
+        .map(pack)
     )
-    if not on_device:
-        batches = batches.map(_finish_on_host)
     return batches.prefetch(READY).with_options(stream_options())
 
 
-def _for_device(image_size):
-    """Return the function that prepares an image for the device, and its shapes."""
-    side = canvas_side(image_size)
-    shapes = {
-        name: [side if length is None else length for length in spec.shape]
-        for name, spec in specs(DrawnImage).items()
-    }
-    return _drawn, (shapes, [])
+# The fields that decoding needs, and those that the host needs besides.
+_WINDOW = ("data", *specs(Window))
+_CROP = (*_WINDOW, "box", "flip")
 
 
-def _drawn(image: EncodedImage) -> tuple[DrawnImage, Tensor]:
-    pixels = decode_window(image["data"], image)
-    drawn = DrawnImage(
-        pixels=pixels,
-        size=tf.shape(pixels)[:2],
-        box=image["box"],
-        flip=image["flip"],
-        shift=image["shift"],
-    )
-    return drawn, image["label"]
+def _window(image):
+    return decode_window(image["data"], image)
 
 
-def _for_host(image_size):
-    """Return the same for plain batches: Pillow resamples and flips the crop."""
+def _crop_of(image_size):
+    """Return the function that decodes a window, and lets Pillow resample and flip."""
 
-    def prepare(image: EncodedImage) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        drawn, label = _drawn(image)
+    def prepare(image: dict[str, Tensor]) -> Tensor:
         [crop] = call_python(
             lambda pixels, box, flip: [cropped(pixels, box, flip, image_size)],
-            [drawn["pixels"], drawn["box"], drawn["flip"]],
+            [_window(image), image["box"], image["flip"]],
             [tf.uint8],
         )
-        crop = tf.ensure_shape(crop, [image_size, image_size, 3])
-        return (crop, drawn["shift"]), label
+        return tf.ensure_shape(crop, [image_size, image_size, 3])
 
-    return prepare, (([image_size, image_size, 3], [3]), [])
+    return prepare
 
 
-def _finish_on_host(crops_and_shifts, label):
-    crops, _ = crops_and_shifts
-    [images] = call_python(
-        lambda *arrays: [shifted(*arrays)], crops_and_shifts, [tf.float32]
+def _for_device(pixels: Tensor, columns: dict[str, Tensor]) -> tuple:
+    """Return what the model's augmentation takes, and the labels."""
+    drawn = DrawnImage(
+        pixels=pixels,
+        size=columns["area"][:, 2:] // columns["factor"][:, None],
+        box=columns["box"],
+        flip=columns["flip"],
+        shift=columns["shift"],
     )
-    return tf.ensure_shape(images, crops.shape), label
+    return drawn, columns["label"]
+
+
+def _for_host(crops: Tensor, columns: dict[str, Tensor]) -> tuple:
+    """Return plain images, and the labels."""
+    [images] = call_python(
+        lambda *arrays: [shifted(*arrays)], [crops, columns["shift"]], [tf.float32]
+    )
+    return tf.ensure_shape(images, crops.shape), columns["label"]
 
 
 def evaluation(
