@@ -8,18 +8,21 @@ the dtype; the last column is the fraction of it that the multiplications of the
 convolutions and fully connected layers reach. A training step counts as three forward
 passes. Each row runs in a process of its own, so that memory is counted from zero, and
 so that a batch that does not fit ends only its own row. On PyTorch the steps are not
-compiled.
+compiled. The last line is the speed of the pipeline that has to feed the device.
 """
 
 import concurrent.futures
 import functools
 import multiprocessing
+import pathlib
 import resource
 import statistics
+import tempfile
 import time
 from typing import NamedTuple
 
 from _measure import machine, print_table
+from _photographs import write_photographs
 from absl import app, flags
 
 MODELS = flags.DEFINE_list(
@@ -260,6 +263,25 @@ def rows():
                     yield (model, dtype, batch, reason, *[""] * 7)
 
 
+def pipeline(side, photographs=64, batch=32, batches=40):
+    """Return a line about the speed of training batches, read from JPEG files."""
+    from keras_prelu import data
+    from keras_prelu.platforms import usable_cores
+
+    with tempfile.TemporaryDirectory() as name:
+        write_photographs(pathlib.Path(name), photographs)
+        source = data.from_directory(name)
+        scale = (side * 8 // 7, side * 16 // 7)
+        stream = iter(data.train_batches(source, batch, side, scale))
+        for _ in range(4):  # the first ones wait for the start
+            next(stream)
+        start = time.perf_counter()
+        for _ in range(batches):
+            next(stream)
+        rate = batch * batches / (time.perf_counter() - start)
+    return f"The pipeline: {rate:.4g} images/s on {usable_cores()} cores"
+
+
 def main(_):
     """Print the table."""
     print(f"{in_own_process(machine)}; {SIDE.value}x{SIDE.value}", flush=True)
@@ -277,6 +299,7 @@ def main(_):
         "last loss",
     )
     print_table(header, rows())
+    print(in_own_process(pipeline, SIDE.value))
 
 
 if __name__ == "__main__":

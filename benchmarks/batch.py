@@ -32,7 +32,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def make_images(folder, count):
     import numpy as np
-    from pipeline import photograph
+    from _photographs import photograph
 
     folder.mkdir()
     rng = np.random.default_rng(0)

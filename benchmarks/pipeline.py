@@ -6,7 +6,6 @@ All pipelines read the same generated photographs of 500 x 375 pixels and about 
 They take turns within one run, and the table shows medians over the turns.
 """
 
-import io
 import itertools
 import pathlib
 import resource
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from _measure import print_table
+from _photographs import write_photographs
 from PIL import Image
 
 from keras_prelu import data
@@ -28,43 +28,11 @@ from keras_prelu.data.windows import canvas_side, crop_box, plan_window
 from keras_prelu.platforms import usable_cores
 
 IMAGES = 256
-SIZES = ((500, 375), (500, 375), (375, 500))  # width, height
-BYTES = 100_000
 BATCH = 32
 SIDE, SCALE = 224, (256, 512)
 TURNS, SECONDS = 7, 1.5
 CORES = usable_cores()
 MEAN = (124.0, 117.0, 104.0)
-
-
-def photograph(rng, width, height):
-    """Return a JPEG of noise at all scales, as hard to compress as a photograph."""
-    field = 128 + rng.normal(size=(height, width, 3)) * 6
-    for cells in (4, 8, 16, 32, 64, 128):
-        coarse = rng.normal(size=(cells * 3 // 4, cells, 3)).astype(np.float32)
-        planes = [
-            Image.fromarray(np.ascontiguousarray(coarse[..., c])).resize(
-                (width, height), Image.Resampling.BICUBIC
-            )
-            for c in range(3)
-        ]
-        field += np.stack(planes, -1) * 60 / np.log2(cells)
-    image = Image.fromarray(np.clip(field, 0, 255).astype(np.uint8))
-    for quality in range(97, 50, -2):
-        stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=quality)
-        if stream.tell() <= 1.05 * BYTES:
-            return stream.getvalue()
-    raise RuntimeError("No JPEG quality gives the intended size.")
-
-
-def write_images(root):
-    rng = np.random.default_rng(0)
-    for number in range(IMAGES):
-        folder = root / f"class{number % 2}"
-        folder.mkdir(exist_ok=True)
-        content = photograph(rng, *SIZES[number % len(SIZES)])
-        (folder / f"{number:04}.jpg").write_bytes(content)
 
 
 def _files(source, decode):
@@ -263,7 +231,7 @@ def memory_mebibytes(source, batch_size=128, steps=12):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        write_images(root)
+        write_photographs(root, IMAGES)
         source = data.from_directory(root)
         kilobytes = statistics.mean(len(source[i][0]) for i in range(IMAGES)) / 1000
         memory = memory_mebibytes(source)

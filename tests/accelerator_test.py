@@ -27,7 +27,7 @@ def test_the_table_holds_rates_and_fractions_of_the_peak(backend):
         text=True,
         check=True,
     )
-    about, _, _, row, too_large = run.stdout.splitlines()
+    about, _, _, row, too_large, pipeline = run.stdout.splitlines()
     assert f"on {backend} " in about
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:3] == ["ModelA/prelu", "float32", "4"]
@@ -42,3 +42,6 @@ def test_the_table_holds_rates_and_fractions_of_the_peak(backend):
     assert 6 < float(cells[10]) < 8
     # A batch that does not fit ends only its own row.
     assert "Memory" in too_large
+    words = pipeline.split()
+    assert words[:2] == ["The", "pipeline:"] and words[3] == "images/s"
+    assert 20 < float(words[2]) < 1e5
