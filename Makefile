@@ -7,7 +7,7 @@ WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py $(addprefix tests/data/, 
   $(addprefix tests/detection/, evaluator_test.py detecting_test.py \
   region_batches_test.py average_precision_test.py)
 
-.PHONY: demo demo-detection notebook web test test-slow test-batch test-backends test-web lint docs package bench clean
+.PHONY: demo demo-detection notebook web test test-oldest test-slow test-batch test-backends test-web lint docs package bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -67,6 +67,20 @@ test: .make/dev
 test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
 
+# The same tests with the oldest versions that setup.cfg allows, without those of texts and
+# of pages, which do not depend on versions.
+test-oldest: .make/oldest-environment
+	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not web" \
+	  --ignore=tests/docs_test.py --ignore=tests/scripts
+
+.make/oldest-environment: setup.cfg pyproject.toml tests/oldest_versions.py
+	$(PYTHON) -m venv .venv-oldest
+	@mkdir -p .make
+	$(PYTHON) tests/oldest_versions.py > .make/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --constraint .make/oldest.txt \
+	  --editable ".[dev,detection]"
+	@touch $@
+
 # applications/batch. Beam needs older packages than the others, so it has an
 # environment of its own.
 test-batch: .make/batch-environment
@@ -92,9 +106,9 @@ test-backends: .make/dev .make/jax .make/without-tensorflow
 JAX_BIN := .venv-jax/bin
 .make/without-tensorflow: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-jax
-	$(JAX_BIN)/python -m pip install --quiet 'jax>=0.10' 'keras>=3.15,<3.17' 'pillow>=12.3'
+	$(JAX_BIN)/python -m pip install --quiet 'jax>=0.10' 'keras>=3.15,<3.17' 'pillow>=11.2.1'
 	$(JAX_BIN)/python -m pip install --quiet --no-deps --editable .
-	$(JAX_BIN)/python -m pip install --quiet 'pytest>=9.2'
+	$(JAX_BIN)/python -m pip install --quiet 'pytest>=8.0'
 	@mkdir -p .make && touch $@
 
 # The page in Chromium. The screens are in runs/web/.
@@ -119,4 +133,4 @@ bench: .make/dev .make/web .make/chromium applications/browser/node_modules
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf .venv .venv-jax .venv-batch .make build dist site *.egg-info applications/browser/node_modules
+	rm -rf .venv .venv-jax .venv-batch .venv-oldest .make build dist site *.egg-info applications/browser/node_modules
