@@ -67,11 +67,13 @@ test: .make/dev
 test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
 
-# The same tests with the oldest versions that setup.cfg allows, without those of texts and
-# of pages, which do not depend on versions.
+# The oldest versions that setup.cfg allows. Left out: the tests of text, of the page and
+# of other systems, and those of parts that need Keras and TensorFlow only.
+OLDEST_IGNORED := $(addprefix --ignore=tests/, docs_test.py guides_test.py files_test.py \
+  platforms_test.py without_tensorflow_test.py browser batch layers optimizers_test.py \
+  initializers_test.py distribution_test.py data_parallel_test.py applications/nets_test.py)
 test-oldest: .make/oldest-environment
-	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not web" \
-	  --ignore=tests/docs_test.py --ignore=tests/scripts
+	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not web" $(OLDEST_IGNORED)
 
 .make/oldest-environment: setup.cfg pyproject.toml tests/oldest_versions.py
 	$(PYTHON) -m venv .venv-oldest
@@ -81,8 +83,8 @@ test-oldest: .make/oldest-environment
 	  --editable ".[dev,detection]"
 	@touch $@
 
-# applications/batch. Beam needs older packages than the others, so it has an
-# environment of its own.
+# applications/batch. Beam limits the versions of other packages, such as pillow<13, so it
+# has an environment of its own.
 test-batch: .make/batch-environment
 	.venv-batch/bin/python -m pytest -n 2 tests/batch
 

@@ -1,39 +1,24 @@
-"""The constraints of `make test-oldest` hold every package of setup.cfg."""
+"""`make test-oldest` installs the lower bound of each requirement in setup.cfg."""
 
-from tests.oldest_versions import SETUP, oldest_versions
+import pytest
 
-EXAMPLE = """
-[options]
-install_requires =
-    # A comment.
-    array_record>=0.6; platform_system != "Windows"
-    keras>=3.15,<3.17
-
-[options.extras_require]
-plots =
-    matplotlib>=3.8
-docs =
-    keras-prelu[plots]
-    mkdocstrings[python]>=1.0
-"""
+from tests.oldest_versions import SETUP, constraints, requirements
 
 
-def test_each_lower_bound_becomes_a_constraint():
-    assert oldest_versions(EXAMPLE) == {
-        "array_record": "0.6",
-        "keras": "3.15",
-        "matplotlib": "3.8",
-        "mkdocstrings": "1.0",
-    }
+def test_a_lower_bound_becomes_the_version():
+    lines = ["a-b>=1.0", "c_d>=0.5; platform_system != 'Windows'", "e[f]>=2,<3"]
+    assert constraints(lines) == ["a-b==1.0", "c_d==0.5", "e==2"]
 
 
-def test_no_package_of_setup_cfg_lacks_a_lower_bound():
-    options = SETUP.read_text().partition("[options]")[2]
-    lists, _, _ = options.partition("[tool:pytest]")
-    names = {
-        line.strip().split(">=")[0].partition("[")[0]
-        for line in lists.splitlines()
-        if line.startswith("    ")
-        and not line.strip().startswith(("#", "keras-prelu["))
-    }
-    assert set(oldest_versions(SETUP.read_text())) == names
+@pytest.mark.parametrize("line", ["numpy", "numpy<3", "numpy==2.4"])
+def test_a_requirement_without_a_lower_bound_is_refused(line):
+    with pytest.raises(ValueError, match=f"Received: line='{line}'"):
+        constraints([line])
+
+
+def test_every_requirement_of_setup_cfg_is_pinned():
+    pins = constraints(requirements())
+    # Lines such as "python_requires = >=3.11" have their bound after a space.
+    written = [line for line in SETUP.read_text().splitlines() if line[:1] == " "]
+    assert len(pins) == len([line for line in written if ">=" in line]) > 20
+    assert {"keras==3.15", "numpy==1.26", "pytest==8.0"} <= set(pins)

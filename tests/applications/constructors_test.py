@@ -71,7 +71,8 @@ def test_docstrings_describe_all_arguments_in_order(net):
 
 def test_module_small_is_deprecated_but_works():
     code = (
-        "import warnings; from keras_prelu import applications\n"
+        "import warnings\n"
+        "from keras_prelu import applications\n"  # others' warnings do not count
         "warnings.simplefilter('error', DeprecationWarning)\n"
         "try: applications.small\n"
         "except DeprecationWarning as warning: print(warning)\n"

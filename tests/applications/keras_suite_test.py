@@ -1,7 +1,7 @@
 """Keras's tests of keras.applications, run on the constructors of this package.
 
-Keras 3.15.1 ships these tests; 3.15.0 does not. The one that downloads ImageNet weights
-is left out, because these models have none.
+Keras ships these tests. The one that downloads ImageNet weights is left out, because
+these models have none.
 """
 
 import functools
@@ -14,8 +14,9 @@ from keras.src import testing
 import keras_prelu
 from keras_prelu.applications import model14, model30, model_a, model_b, model_c
 
-applications_test = pytest.importorskip("keras.src.applications.applications_test")
-
+applications_test = pytest.importorskip(
+    "keras.src.applications.applications_test", reason="not in Keras 3.15.0"
+)
 NARROW = 1 / 16
 NETS = [
     ("ModelA", 512, model_a),
