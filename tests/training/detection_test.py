@@ -73,6 +73,7 @@ def arguments(images, workdir, *more):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
     command_line(arguments(images, tmp_path, NOT_DETERMINISTIC))
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())

@@ -134,6 +134,7 @@ def test_an_arm_is_trained_at_its_best_rate(experiment):
     assert training_runs.SWEEP_SEED not in [run.seed for run in runs]
 
 
+@pytest.mark.slow
 def test_a_rate_of_the_sweep_that_diverges_is_not_the_best(experiment, monkeypatch):
     arm = training_runs.Arm("model14", "relu")
     slow, fast = training_runs.sweep(arm, experiment)
@@ -297,6 +298,7 @@ def test_slopes_that_fall_with_depth_are_seen(experiment):
     assert (row["difference"], row["verdict"]) == ("-1", "as in the paper")
 
 
+@pytest.mark.slow
 def test_a_first_try_with_the_defaults_of_sgd_learns():
     curve = first_try.losses("sgd", 0.01, 1 / 4, 96, seed=0, epochs=6)
     assert first_try.verdict(curve) == "learns", curve
@@ -305,6 +307,7 @@ def test_a_first_try_with_the_defaults_of_sgd_learns():
     assert curve[-1] < 1.2, curve
 
 
+@pytest.mark.slow
 def test_a_first_try_with_the_defaults_of_adam_stays_finite(monkeypatch):
     curve = first_try.losses("adam", 0.001, 1 / 16, 96, seed=0, epochs=2)
     assert np.isfinite(curve).all(), curve
@@ -322,6 +325,7 @@ def test_a_gaussian_moves_as_far_as_its_rectifier_says():
     assert responses.gaussian_offset(1.0) == 0
 
 
+@pytest.mark.slow
 def test_responses_of_trained_models_are_those_of_analysis(experiment, monkeypatch):
     for arm in responses.ARMS.values():
         pretend_arm(arm, experiment, 0.3)
@@ -452,6 +456,7 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
     assert (experiment.output / "scales.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_difficulty_of_the_shapes_is_measured(experiment):
     shapes_difficulty.run(experiment)
     rows = rows_of(experiment.output / "shapes_difficulty.csv")
@@ -476,6 +481,7 @@ def test_photographs_have_the_statistics_of_photographs():
     assert 2.5 < ratio < 6.5
 
 
+@pytest.mark.slow
 def test_a_start_with_inputs_too_large_fails_and_ours_does_not(experiment):
     rows = {
         remedy: first_steps.measure(
@@ -529,6 +535,7 @@ def test_signals_follow_the_theory(experiment):
     assert abs(math.log2(ratio / theory)) < 10
 
 
+@pytest.mark.slow
 def test_draws_of_the_weights_are_averaged(experiment):
     cell = {"net": "model14", "rule": "Xavier"}
     rows = propagation.measure(cell, experiment, 1 / 32, 32, draws=2)
