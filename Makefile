@@ -57,7 +57,7 @@ notebook: .make/notebook
 	cd applications/finetune && ../../$(BIN)/python -m jupyter execute finetune.ipynb
 
 # Builds and serves the page that shows a net at work.
-web: .make/onnx applications/browser/node_modules
+web: .make/train .make/onnx applications/browser/node_modules
 	$(BIN)/python -m applications.browser.serve
 
 test: .make/dev
