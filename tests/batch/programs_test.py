@@ -67,7 +67,7 @@ def test_a_killed_worker_loses_nothing(collection, version, tmp_path):
 
     process = start("score", *arguments, *TWO_PROCESSES, path=[tmp_path])
     os.kill(busy_worker(process), signal.SIGKILL)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 75, err
     assert "error: Worker subprocess exited with return code" in err
     assert not output.exists()
