@@ -25,12 +25,13 @@ def _doublings(length):
 
 
 def _doubled(table, axis, window):
-    """Return the maxima over windows of twice the length along an axis."""
+    """Return the maxima over windows of twice the length along an axis.
+
+    There are none, so the result is empty, where the table has too few cells.
+    """
     before = (slice(None),) * axis
-    count = ops.shape(table)[axis] - window
-    count = max(count, 0) if isinstance(count, int) else ops.maximum(count, 0)
-    first = table[(*before, slice(0, count))]
-    second = table[(*before, slice(window, window + count))]
+    first = table[(*before, slice(None, -window))]
+    second = table[(*before, slice(window, None))]
     return ops.maximum(first, second)
 
 
@@ -52,11 +53,10 @@ def _tables(maps):
     return tables
 
 
-def _integers(values):
-    """Return a tensor of integers, which may be scalar tensors themselves."""
-    if all(isinstance(value, int) for value in values):
-        return ops.convert_to_tensor(np.array(values, "int32"))
-    return ops.stack([ops.cast(value, "int32") for value in values])
+def _counts(length, largest):
+    """Return how many windows of 1, 2, 4 ... 2**largest cells a length contains."""
+    windows = 2 ** np.arange(largest + 1, dtype="int32")
+    return ops.maximum(ops.cast(length, "int32") + 1 - windows, 0)
 
 
 def _exponents(lengths, largest):
@@ -79,19 +79,16 @@ class _Windows:
     def __init__(self, maps: Tensor) -> None:
         tables = _tables(maps)
         self._largest = len(tables) - 1, len(tables[0]) - 1
-        batch, channels = ops.shape(maps)[0], maps.shape[-1]
-        starts, row_lengths, cells = [], [], []
-        count = 0
-        for table in (table for row in tables for table in row):
-            rows, columns = ops.shape(table)[1:3]
-            starts.append(count)
-            row_lengths.append(columns)
-            cells.append(ops.reshape(table, (batch, rows * columns, channels)))
-            count = count + rows * columns
-        self._starts, self._row_lengths = _integers(starts), _integers(row_lengths)
-        self._of_image = ops.reshape(ops.arange(batch) * count, (-1, 1, 1))
-        cells = ops.concatenate(cells, axis=1)
-        self._cells = ops.reshape(cells, (batch * count, channels))
+        batch, *sides = ops.shape(maps)[:3]
+        rows, columns = map(_counts, sides, self._largest)
+        # The cells of all images are in one table after the other.
+        self._row_lengths = columns
+        self._sizes = ops.reshape(rows[:, None] * columns, (-1,))
+        self._starts = batch * (ops.cumsum(self._sizes) - self._sizes)
+        self._images = ops.reshape(ops.arange(batch, dtype="int32"), (-1, 1, 1))
+        self._cells = ops.concatenate(
+            [ops.reshape(x, (-1, maps.shape[-1])) for row in tables for x in row]
+        )
 
     def maxima(self, top, bottom, left, right):
         """Return the maxima over windows.
@@ -108,8 +105,9 @@ class _Windows:
         tall = _exponents(bottom - top, self._largest[0])
         wide = _exponents(right - left, self._largest[1])
         table = tall * (self._largest[1] + 1) + wide
-        start = ops.cast(self._of_image, "int32") + ops.take(self._starts, table)
-        row_length = ops.take(self._row_lengths, table)
+        start = ops.take(self._starts, table)
+        start = start + self._images * ops.take(self._sizes, table)
+        row_length = ops.take(self._row_lengths, wide)
         maxima = None
         for row in (top, bottom - 2**tall):
             for column in (left, right - 2**wide):
