@@ -23,6 +23,7 @@ from PIL import Image
 
 from keras_prelu import data
 from keras_prelu.data.decoding import read_header
+from keras_prelu.data.host_augmentation import augment
 from keras_prelu.data.random_draws import draw
 from keras_prelu.data.windows import canvas_side, crop_box, plan_window
 from keras_prelu.platforms import usable_cores
@@ -220,6 +221,20 @@ def device_milliseconds(source):
     return 1000 * statistics.median(times) / BATCH
 
 
+def host_milliseconds(source):
+    """Return milliseconds per image of the host's part, on one core."""
+    drawn, _ = next(drawn_for_device(source).as_numpy_iterator())
+    images = [{name: column[i] for name, column in drawn.items()} for i in range(BATCH)]
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        for image in images:
+            height, width = image["size"]
+            augment(image["pixels"][:height, :width], image, SIDE)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times) / BATCH
+
+
 def memory_mebibytes(source, batch_size=128, steps=12):
     """Return the additional memory of the process at its peak, for training batches."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -236,7 +251,7 @@ def main():
         kilobytes = statistics.mean(len(source[i][0]) for i in range(IMAGES)) / 1000
         memory = memory_mebibytes(source)
         results = medians(source)
-        device = device_milliseconds(source)
+        device, host = device_milliseconds(source), host_milliseconds(source)
     whole, whole_cost = results["decode whole JPEGs, nothing else"]
     print(f"{IMAGES} JPEGs of {kilobytes:.0f} KB on average, {CORES} cores\n")
     print_table(
@@ -253,6 +268,7 @@ def main():
         ],
     )
     print(f"\nThe device's part, on the CPU: {device:.1f} ms per image.")
+    print(f"The host's part, on one core: {host:.2f} ms per image.")
     print(f"Additional memory at the peak, batches of 128: {memory:.0f} MiB.")
 
 

@@ -14,18 +14,21 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_prelu.data.batch_format import EncodedImage, Plan, specs
+from keras_prelu.data.batch_format import EncodedImage, Plan, Window, specs
 from keras_prelu.data.decoding import BadImageError, Header, read_header
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.replacement import first_good
 from keras_prelu.data.sources import Source
-from keras_prelu.data.tf_decoding import check_jpeg, reason_of
+from keras_prelu.data.tf_decoding import check_jpeg, decode_window, reason_of
 from keras_prelu.data.threads import CORES
 from keras_prelu.types import Tensor
 
 __all__ = ["BatchAssembler", "Extent"]
 
 _FIELDS = specs(EncodedImage)
+# Decoding needs these fields. The others stay columns: taking a batch apart and putting
+# it together again costs time for each field of each image.
+_NEEDED = ("data", *specs(Window))
 _KEPT = ("label", *specs(Plan))
 _DTYPES = {name: tf.as_dtype(spec.dtype) for name, spec in _FIELDS.items()}
 
@@ -48,18 +51,13 @@ class BatchAssembler(NamedTuple):
     Attributes:
         source: A `Source`.
         plan: Function from a header, an epoch and an index to the `Plan` of an image.
-        prepare: Function from the needed fields of an `EncodedImage` to its pixels.
-        needs: Names of these fields. The others stay columns: taking a batch apart
-            and putting it together again costs time for each field of each image.
-        shape: Shape of the pixels after padding with zeros.
+        side: Side of the square that windows are padded to with zeros.
         batch_size: Number of images in a batch.
     """
 
     source: Source
     plan: Callable[[Header, int, int], Plan]
-    prepare: Callable[[dict[str, Tensor]], Tensor]
-    needs: tuple[str, ...]
-    shape: tuple[int, ...]
+    side: int
     batch_size: int
 
     def reader(
@@ -93,12 +91,14 @@ class BatchAssembler(NamedTuple):
         )
 
     def _assemble(self, images):
-        needed = {name: images[name] for name in self.needs}
+        needed = {name: images[name] for name in _NEEDED}
         columns = {name: images[name] for name in _KEPT}
         pixels = (
             tf.data.Dataset.from_tensor_slices(needed)
-            .map(self.prepare, num_parallel_calls=CORES, deterministic=True)
-            .padded_batch(self.batch_size, self.shape, drop_remainder=True)
+            .map(_window, num_parallel_calls=CORES, deterministic=True)
+            .padded_batch(
+                self.batch_size, [self.side, self.side, 3], drop_remainder=True
+            )
         )
         return tf.data.Dataset.zip(pixels, tf.data.Dataset.from_tensors(columns))
 
@@ -135,7 +135,7 @@ class BatchAssembler(NamedTuple):
                     data=data, label=label, epoch=epoch, index=index, **plan
                 )
                 if tested or position in bad:
-                    self._test(image)
+                    _test(image)
             except BadImageError:
                 bad[position] = _extent(data)
                 raise
@@ -145,13 +145,17 @@ class BatchAssembler(NamedTuple):
             self.source, index, encoded, lambda i: bad.get(i) is Extent.EVERYWHERE
         )
 
-    def _test(self, image):
-        """Raise an error if an image cannot be prepared."""
-        tensors = {name: tf.constant(image[name], _DTYPES[name]) for name in self.needs}
-        try:
-            self.prepare(tensors)
-        except tf.errors.OpError as error:
-            raise BadImageError(reason_of(error)) from error
+
+def _window(image):
+    return decode_window(image["data"], image)
+
+
+def _test(image):
+    """Raise an error if the window of an image cannot be decoded."""
+    try:
+        _window({name: tf.constant(image[name], _DTYPES[name]) for name in _NEEDED})
+    except tf.errors.OpError as error:
+        raise BadImageError(reason_of(error)) from error
 
 
 def _extent(data):

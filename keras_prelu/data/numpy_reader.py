@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from keras_prelu.data.batch_format import DrawnImage, Plan, Spec, specs
+from keras_prelu.data.batch_format import DrawnImage, Draws, Plan, Spec, specs
 from keras_prelu.data.decoding import BadImageError, Header, decode_window, read_header
-from keras_prelu.data.host_augmentation import cropped, shifted
+from keras_prelu.data.host_augmentation import augment
 from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.data.pipeline_options import GROUPED, READY, TrainingStream
 from keras_prelu.data.replacement import first_good
@@ -21,6 +21,8 @@ from keras_prelu.data.threads import ahead, pool
 from keras_prelu.data.windows import canvas_side
 
 __all__ = ["evaluation", "numbered", "training"]
+
+_DRAWS = {name: spec.dtype for name, spec in specs(Draws).items()}
 
 
 def training(
@@ -102,7 +104,7 @@ def _write_window(images, row, pixels, planned):
     height, width = pixels.shape[:2]
     images["pixels"][row, :height, :width] = pixels
     images["size"][row] = height, width
-    for name in ("box", "flip", "shift"):
+    for name in _DRAWS:
         images[name][row] = planned[name]
 
 
@@ -112,10 +114,9 @@ def _new_crops(batch_size, image_size):
 
 
 def _write_crop(images, row, pixels, planned):
-    box = np.array(planned["box"], np.float32)  # as in the batches for the device
-    crop = cropped(pixels, box, planned["flip"], images.shape[1])
-    shift = np.array(planned["shift"], np.float32)
-    images[row] = shifted(crop[None], shift[None])[0]
+    # In the precision of the batches for the device.
+    drawn = {name: np.array(planned[name], dtype) for name, dtype in _DRAWS.items()}
+    images[row] = augment(pixels, drawn, images.shape[1])
 
 
 def evaluation(

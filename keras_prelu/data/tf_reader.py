@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_prelu.data.batch_assembly import BatchAssembler
-from keras_prelu.data.batch_format import DrawnImage, Plan, Spec, Window, specs
+from keras_prelu.data.batch_format import DrawnImage, Plan, Spec, specs
 from keras_prelu.data.decoding import Header
-from keras_prelu.data.host_augmentation import cropped, shifted
+from keras_prelu.data.host_augmentation import augment
 from keras_prelu.data.pipeline_options import (
     ENDLESS,
     GROUPED,
@@ -23,8 +23,7 @@ from keras_prelu.data.pipeline_options import (
 )
 from keras_prelu.data.python_functions import call_python
 from keras_prelu.data.sources import Source
-from keras_prelu.data.tf_decoding import decode_window
-from keras_prelu.data.threads import CORES
+from keras_prelu.data.threads import CORES, pool
 from keras_prelu.data.windows import canvas_side
 from keras_prelu.types import Tensor
 
@@ -59,13 +58,8 @@ def training(
         image_size: Side of the crops.
         on_device: Whether the device applies what was drawn.
     """
-    pack = _for_device if on_device else _for_host
-    if on_device:
-        side, needs, prepare = canvas_side(image_size), _WINDOW, _window
-    else:
-        side, needs, prepare = image_size, _CROP, _crop_of(image_size)
-    shape = (side, side, 3)
-    assembler = BatchAssembler(source, plan, prepare, needs, shape, stream.batch_size)
+    side = canvas_side(image_size)
+    assembler = BatchAssembler(source, plan, side, stream.batch_size)
     batches = (
         tf.data.Dataset.range(stream.first_step, ENDLESS)
         .map(assembler.reader(stream.wanted), num_parallel_calls=_READ_AHEAD)
@@ -74,36 +68,15 @@ def training(
             cycle_length=_ASSEMBLED_AT_ONCE,
             num_parallel_calls=_ASSEMBLED_AT_ONCE,
         )
-        .map(pack)
+        .map(_drawn_images)
     )
+    if not on_device:
+        batches = batches.map(_augmented_by_pillow(image_size))
     return batches.prefetch(READY).with_options(stream_options())
 
 
-# The fields that decoding needs, and those that the host needs besides.
-_WINDOW = ("data", *specs(Window))
-_CROP = (*_WINDOW, "box", "flip")
-
-
-def _window(image):
-    return decode_window(image["data"], image)
-
-
-def _crop_of(image_size):
-    """Return the function that decodes a window, and lets Pillow resample and flip."""
-
-    def prepare(image: dict[str, Tensor]) -> Tensor:
-        [crop] = call_python(
-            lambda pixels, box, flip: [cropped(pixels, box, flip, image_size)],
-            [_window(image), image["box"], image["flip"]],
-            [tf.uint8],
-        )
-        return tf.ensure_shape(crop, [image_size, image_size, 3])
-
-    return prepare
-
-
-def _for_device(pixels: Tensor, columns: dict[str, Tensor]) -> tuple:
-    """Return what the model's augmentation takes, and the labels."""
+def _drawn_images(pixels: Tensor, columns: dict[str, Tensor]) -> tuple:
+    """Return what the augmentation takes, and the labels."""
     drawn = DrawnImage(
         pixels=pixels,
         size=columns["area"][:, 2:] // columns["factor"][:, None],
@@ -114,12 +87,33 @@ def _for_device(pixels: Tensor, columns: dict[str, Tensor]) -> tuple:
     return drawn, columns["label"]
 
 
-def _for_host(crops: Tensor, columns: dict[str, Tensor]) -> tuple:
-    """Return plain images, and the labels."""
-    [images] = call_python(
-        lambda *arrays: [shifted(*arrays)], [crops, columns["shift"]], [tf.float32]
-    )
-    return tf.ensure_shape(images, crops.shape), columns["label"]
+def _augmented_by_pillow(image_size):
+    """Return the function from drawn images and labels to plain images and labels.
+
+    It is one call of Python for a batch. A call for each image took longer than the
+    augmentation itself.
+    """
+    names = [*specs(DrawnImage)]
+
+    def augmented(*columns):
+        def one(drawn):
+            height, width = drawn["size"]
+            return augment(drawn["pixels"][:height, :width], drawn, image_size)
+
+        rows = (
+            dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)
+        )
+        with pool() as threads:
+            return [np.stack([*threads.map(one, rows)])]
+
+    def pack(drawn: dict[str, Tensor], labels: Tensor) -> tuple:
+        columns = [drawn[name] for name in names]
+        [images] = call_python(augmented, columns, [tf.float32])
+        return tf.ensure_shape(
+            images, [*labels.shape, image_size, image_size, 3]
+        ), labels
+
+    return pack
 
 
 def evaluation(
