@@ -18,6 +18,7 @@ from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
 from keras_prelu.tables import write_csv
 from training.experiments import (
+    arms,
     depth,
     first_try,
     gpu_scaling,
@@ -59,7 +60,7 @@ def pretend(run, experiment, errors, alphas=None):
             for layer in slopes.PAPER
         ]
         write_csv(folder / "slopes.csv", rows, DIGITS)
-    config = training_runs.configuration(run, experiment.setting).to_json()
+    config = arms.configuration(run, experiment.setting).to_json()
     (folder / "config.json").write_text(config)
 
 
@@ -82,7 +83,7 @@ def rows_of(path):
 
 
 def test_a_run_is_trained_once(experiment, monkeypatch):
-    run = training_runs.Run(training_runs.Arm("model14", "prelu"), 0.01, 1)
+    run = arms.Run(arms.Arm("model14", "prelu"), 0.01, 1)
     assert training_runs.train_all([run], experiment)
     folder = experiment.output / "runs" / "model14-prelu-0.01-1"
     assert [row["epoch"] for row in rows_of(folder / "metrics.csv")] == ["1", "2"]
@@ -93,7 +94,7 @@ def test_a_run_is_trained_once(experiment, monkeypatch):
     alphas = [w.numpy().mean() for w in model.weights if w.name == "alpha"]
     np.testing.assert_allclose(np.array(last, float), alphas, rtol=1e-5)
     # The weights of the last epoch are those of the model.
-    kept, _ = training_runs.build(run, SMALL)
+    kept, _ = arms.build(run, SMALL)
     kept.load_weights(experiment.workdir / run.name / "epochs" / "02.weights.h5")
     for one, other in zip(kept.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -106,7 +107,7 @@ def test_a_run_is_trained_once(experiment, monkeypatch):
 
 
 def test_a_run_of_another_process_is_left_to_it(experiment, capsys):
-    run = training_runs.Run(training_runs.Arm("model14", "relu"), 0.01, 0)
+    run = arms.Run(arms.Arm("model14", "relu"), 0.01, 0)
     lock = Workdir(experiment.workdir / run.name)
     assert not training_runs.train_all([run], experiment)
     assert "another process" in capsys.readouterr().out
@@ -115,7 +116,7 @@ def test_a_run_of_another_process_is_left_to_it(experiment, capsys):
 
 
 def test_an_arm_is_trained_at_its_best_rate(experiment):
-    arm = training_runs.Arm("model14", "relu")
+    arm = arms.Arm("model14", "relu")
     for run, error in zip(
         training_runs.sweep(arm, experiment), (0.2, 0.3), strict=True
     ):
@@ -127,7 +128,7 @@ def test_an_arm_is_trained_at_its_best_rate(experiment):
         "model14-relu-0.005-1",
     ]
     rates = {
-        training_runs.configuration(run, experiment.setting).optimizer.learning_rate
+        arms.configuration(run, experiment.setting).optimizer.learning_rate
         for run in runs
     }
     assert rates == {0.005}
@@ -136,7 +137,7 @@ def test_an_arm_is_trained_at_its_best_rate(experiment):
 
 @pytest.mark.slow
 def test_a_rate_of_the_sweep_that_diverges_is_not_the_best(experiment, monkeypatch):
-    arm = training_runs.Arm("model14", "relu")
+    arm = arms.Arm("model14", "relu")
     slow, fast = training_runs.sweep(arm, experiment)
     diverging = slow._replace(rate=1e20)
     training_runs.train_all([diverging, fast], experiment)
@@ -149,7 +150,7 @@ def test_a_rate_of_the_sweep_that_diverges_is_not_the_best(experiment, monkeypat
 
 
 def test_a_sweep_of_another_process_is_left_to_it(experiment, monkeypatch):
-    first, second = (training_runs.Arm("model14", name) for name in ("relu", "prelu"))
+    first, second = (arms.Arm("model14", name) for name in ("relu", "prelu"))
     pretend_arm(second, experiment, 0.3)
     lock = Workdir(experiment.workdir / training_runs.sweep(first, experiment)[0].name)
     pretend(training_runs.sweep(first, experiment)[1], experiment, [1, 1])
@@ -159,12 +160,12 @@ def test_a_sweep_of_another_process_is_left_to_it(experiment, monkeypatch):
 
 
 def test_full_models_end_in_8_by_8_cells_and_clip_no_gradient():
-    for net in training_runs.SIDES:
-        run = training_runs.Run(training_runs.Arm(net, "relu"), 0.01, 0)
-        model, trained = training_runs.build(run, FULL)
+    for net in arms.SIDES:
+        run = arms.Run(arms.Arm(net, "relu"), 0.01, 0)
+        model, trained = arms.build(run, FULL)
         assert model.get_layer("spp").input.shape[1:3] == (8, 8)
         assert trained.optimizer.global_clipnorm is None
-        config = training_runs.configuration(run, FULL)
+        config = arms.configuration(run, FULL)
         paper = {"model_a": (8 / 7, 16 / 7)}.get(net, (8 / 7, 8 / 7))
         jitter = [side / config.data.image_size for side in config.data.scale]
         np.testing.assert_allclose(jitter, paper, atol=0.01)
@@ -172,8 +173,8 @@ def test_full_models_end_in_8_by_8_cells_and_clip_no_gradient():
 
 def test_runs_differ_in_what_their_names_say():
     def built(*args, **kwargs):
-        run = training_runs.Run(training_runs.Arm("model14", *args, **kwargs), 0.01, 0)
-        return training_runs.build(run, SMALL)[0]
+        run = arms.Run(arms.Arm("model14", *args, **kwargs), 0.01, 0)
+        return arms.build(run, SMALL)[0]
 
     def kernel_of(model):
         return model.get_layer("fc1").kernel.numpy()
@@ -199,8 +200,8 @@ def test_runs_differ_in_what_their_names_say():
 
 @pytest.mark.parametrize(("case", "decay"), [("learned", 0), ("decayed", 0.0005)])
 def test_slopes_decay_like_kernels_or_not_at_all(case, decay):
-    run = training_runs.Run(training_runs.Arm("model14", "prelu", slopes=case), 0.01, 0)
-    _, trained = training_runs.build(run, SMALL)
+    run = arms.Run(arms.Arm("model14", "prelu", slopes=case), 0.01, 0)
+    _, trained = arms.build(run, SMALL)
     variables = [v for v in trained.trainable_variables if v.name == "alpha"]
     assert len(variables) == 13
     trained.optimizer.apply([keras.ops.zeros(v.shape) for v in variables], variables)
@@ -258,7 +259,7 @@ def test_steps_are_timed(experiment, monkeypatch):
 
 def test_slopes_are_compared_with_the_papers(experiment):
     for form in slopes.FORMS:
-        arm = training_runs.Arm("model14", form)
+        arm = arms.Arm("model14", form)
         pretend_arm(arm, experiment, 0.3, alphas=0.3)
         for seed, run in enumerate(slopes.runs(form, "decayed", experiment)):
             assert run.rate == training_runs.best_rate(arm, experiment)
@@ -281,7 +282,7 @@ def test_slopes_are_compared_with_the_papers(experiment):
 
 def test_slopes_that_fall_with_depth_are_seen(experiment):
     for form in slopes.FORMS:
-        pretend_arm(training_runs.Arm("model14", form), experiment, 0.3, alphas=0.3)
+        pretend_arm(arms.Arm("model14", form), experiment, 0.3, alphas=0.3)
         for run in slopes.runs(form, "learned", experiment):
             falling = [
                 {"epoch": 1, "layer": f"prelu{layer}", "mean": 0.5 - 0.03 * depth}
@@ -333,7 +334,7 @@ def test_responses_of_trained_models_are_those_of_analysis(experiment, monkeypat
 
     def fresh(moment, run, experiment):
         built.append((moment, run.name))
-        return training_runs.build(run, SMALL)[0]
+        return arms.build(run, SMALL)[0]
 
     monkeypatch.setattr(responses, "model_at", fresh)
     monkeypatch.setattr(responses, "IMAGES", 16)
@@ -343,11 +344,11 @@ def test_responses_of_trained_models_are_those_of_analysis(experiment, monkeypat
     assert len(rows) == 3 * 2 * 13
     assert [row["layer"] for row in rows][-2:] == ["fc1", "fc2"]
     # By hand, from the outputs of the same fresh nets.
-    _, source = training_runs.sources(SMALL)
+    _, source = arms.sources(SMALL)
     x, _ = next(iter(data.eval_batches(source, 16, image_size=32, scale=36)))
     offsets = []
     for run in responses.runs("prelu", experiment):
-        model, _ = training_runs.build(run, SMALL)
+        model, _ = arms.build(run, SMALL)
         layer = model.get_layer("prelu3_6").output
         values = keras.Model(model.inputs, layer).predict(x, verbose=0)
         offsets.append(abs(values.mean()) / values.std())
@@ -370,7 +371,7 @@ def test_networks_are_compared_in_the_first_epoch_of_equal_loss(
     pretend_arm(prelu, experiment, 0.1)
     assert responses.equal_loss(experiment) == pytest.approx(0.77)
     run = responses.runs("prelu", experiment)[0]
-    other, _ = training_runs.build(run, SMALL)
+    other, _ = arms.build(run, SMALL)
     other.set_weights([w + 1 for w in other.get_weights()])
     (experiment.workdir / run.name / "epochs").mkdir(parents=True)
     # 0.9, then 0.1: the second epoch.
@@ -412,7 +413,7 @@ def test_a_loss_is_flat_if_it_falls_by_less_than_a_tenth(
     experiment = experiment._replace(setting=FULL)
     losses = [2.7, 2.0, 1.5, 1.2, 1.1, 1.0, 0.9, 0.8, 0.7, *[0.7] * 4, last, *[0.1] * 6]
     monkeypatch.setattr(training_runs, "column", lambda run, experiment, name: losses)
-    run = training_runs.Run(training_runs.Arm("model14", "relu"), 0.01, 0)
+    run = arms.Run(arms.Arm("model14", "relu"), 0.01, 0)
     assert training_runs.is_flat([run], experiment) is flat
 
 
@@ -679,14 +680,14 @@ def test_published_runs_are_of_the_present_configuration():
     for folder in (tables.RESULTS / "runs").glob("model*"):
         net, rectifier, *cases, rate, seed = folder.name.split("-")
         kwargs = {
-            "initializer" if case in training_runs.INITIALIZERS else "slopes": case
+            "initializer" if case in arms.INITIALIZERS else "slopes": case
             for case in cases
         }
-        arm = training_runs.Arm(net, rectifier, **kwargs)
-        run = training_runs.Run(arm, float(rate), int(seed))
+        arm = arms.Arm(net, rectifier, **kwargs)
+        run = arms.Run(arm, float(rate), int(seed))
         assert run.name == folder.name
         config = json.loads((folder / "config.json").read_text())
-        assert config == json.loads(training_runs.configuration(run, FULL).to_json())
+        assert config == json.loads(arms.configuration(run, FULL).to_json())
 
 
 def test_a_missing_table_says_so(tmp_path):

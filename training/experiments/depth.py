@@ -13,7 +13,7 @@ import statistics
 
 import numpy as np
 
-from training.experiments import training_runs
+from training.experiments import arms, training_runs
 from training.experiments.comparison import NOT_TESTED, band, compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
@@ -30,7 +30,7 @@ COLUMNS = ("loss", "top1_error", "val_top1_error")
 def arm(case):
     """Return the arm of a network and an initializer."""
     net, initializer = case
-    return training_runs.Arm(net, "relu", initializer=initializer)
+    return arms.Arm(net, "relu", initializer=initializer)
 
 
 def runs(case, experiment):

@@ -19,7 +19,7 @@ from keras_prelu import data
 from keras_prelu.analysis import signal_propagation
 from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.initializers import HeNormal
-from training.experiments import training_runs
+from training.experiments import arms
 from training.experiments.experiment import fill, plt, program
 
 IMAGES = 2
@@ -47,12 +47,12 @@ def trained_size(net, experiment):
     """Return the width and the image size at which the experiments train a network."""
     if experiment.is_small:
         return 1 / 32, 32
-    return training_runs.WIDTHS[net], training_runs.SIDES[net]
+    return arms.WIDTHS[net], arms.SIDES[net]
 
 
 def images(experiment, side):
     """Return the images to propagate."""
-    _, source = training_runs.sources(experiment.setting)
+    _, source = arms.sources(experiment.setting)
     batches = data.eval_batches(source, IMAGES, image_size=side, scale=side * 8 // 7)
     return next(iter(batches))[0].numpy()
 
@@ -97,7 +97,7 @@ def measure_draw(cell, x, width, seed):
         input_shape=x.shape[1:], width=width, classifier_activation=None
     )
     rule = RULES[cell["rule"]]
-    training_runs.initialize(model, HeNormal(**rule))
+    arms.initialize(model, HeNormal(**rule))
     layers = [
         row
         for row in signal_propagation(model, x)
@@ -201,7 +201,7 @@ def run(experiment):
     )
     fill(
         experiment.output / "propagation_trained.csv",
-        [cell for cell in cells if cell["net"] in training_runs.WIDTHS],
+        [cell for cell in cells if cell["net"] in arms.WIDTHS],
         lambda cell: measure(
             cell, experiment, *trained_size(cell["net"], experiment), draws=DRAWS
         ),

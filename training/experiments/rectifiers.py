@@ -11,7 +11,7 @@ docs/images/rectifiers.png. The full setting takes about four hours on one core.
 import numpy as np
 
 from benchmarks._measure import interleaved, machine
-from training.experiments import training_runs
+from training.experiments import arms, training_runs
 from training.experiments.comparison import band, compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
@@ -33,7 +33,7 @@ COLUMNS = {
 
 
 ARMS = {
-    label: training_runs.Arm("model14", activation, slopes)
+    label: arms.Arm("model14", activation, slopes)
     for label, (activation, slopes) in RECTIFIERS.items()
 }
 
@@ -103,8 +103,8 @@ def step_times(experiment):
     functions, config = {}, None
     for label in RECTIFIERS:
         run = training_runs.sweep(ARMS[label], experiment)[0]
-        config = training_runs.configuration(run, experiment.setting)
-        _, trained = training_runs.build(run, experiment.setting)
+        config = arms.configuration(run, experiment.setting)
+        _, trained = arms.build(run, experiment.setting)
         side, batch = config.data.image_size, config.batch_size
         x = rng.integers(0, 256, (batch, side, side, 3)).astype("float32")
         y = rng.integers(0, 16, batch)

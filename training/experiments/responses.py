@@ -17,12 +17,12 @@ import math
 import statistics
 
 from keras_prelu import analysis, data
-from training.experiments import training_runs
+from training.experiments import arms, training_runs
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: training_runs.Arm("model14", name) for name in RECTIFIERS}
+ARMS = {name: arms.Arm("model14", name) for name in RECTIFIERS}
 IMAGES = (
     640  # more than fc2, the largest layer that is measured, has inputs: 512 and a bias
 )
@@ -59,7 +59,7 @@ def equal_loss(experiment):
 
 def model_at(moment, run, experiment):
     """Return the model of a run at one of the moments."""
-    model, _ = training_runs.build(run, experiment.setting)
+    model, _ = arms.build(run, experiment.setting)
     if moment == "at the end":
         model = training_runs.load(run, experiment)
     if moment == "at equal loss":
@@ -104,11 +104,11 @@ def measure(model, rectifier, images):
 
 def measurements(experiment):
     """Return all measurements by moment and rectifier, one dict for each seed."""
-    _, source = training_runs.sources(experiment.setting)
+    _, source = arms.sources(experiment.setting)
     measured = {}
     for rectifier in RECTIFIERS:
         for run in runs(rectifier, experiment):
-            config = training_runs.configuration(run, experiment.setting).data
+            config = arms.configuration(run, experiment.setting).data
             batches = data.eval_batches(
                 source, IMAGES, image_size=config.image_size, scale=config.eval_scale
             )

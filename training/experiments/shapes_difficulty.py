@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from keras_prelu import data
 from keras_prelu.data.shapes_renderer import SHAPES, render
 from keras_prelu.files import replacing
-from training.experiments import training_runs
+from training.experiments import arms
 from training.experiments.experiment import fill, program
 
 SIDE = 48
@@ -58,7 +58,7 @@ def measure(cell, experiment):
     """Return the validation accuracy of a classifier and its training time."""
     layers, epochs, rate = CLASSIFIERS[cell["classifier"]]
     epochs, batch_size = (1, 16) if experiment.is_small else (epochs, 64)
-    train, validation = training_runs.sources(experiment.setting)
+    train, validation = arms.sources(experiment.setting)
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [

@@ -12,7 +12,7 @@ import statistics
 
 from scipy import stats
 
-from training.experiments import training_runs
+from training.experiments import arms, training_runs
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
@@ -38,7 +38,7 @@ CASES = {"learned": "without decay", "decayed": "with decay"}
 
 def runs(form, case, experiment):
     """Return the runs of a form of PReLU, one for each seed."""
-    without_decay = training_runs.Arm("model14", form)
+    without_decay = arms.Arm("model14", form)
     with_decay = without_decay._replace(slopes=case)
     return [
         run._replace(arm=with_decay)
@@ -154,8 +154,8 @@ def draw(table, experiment):
 
 def run(experiment):
     """Train what is missing, write the tables and draw the figure."""
-    arms = [training_runs.Arm("model14", form) for form in FORMS]
-    if not training_runs.train_arms(arms, experiment):
+    learned = [arms.Arm("model14", form) for form in FORMS]
+    if not training_runs.train_arms(learned, experiment):
         return
     needed = [
         r for form in FORMS for case in CASES for r in runs(form, case, experiment)

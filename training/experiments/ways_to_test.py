@@ -9,12 +9,12 @@ takes about four hours on one core.
 """
 
 from keras_prelu.evaluation import evaluate
-from training.experiments import training_runs
+from training.experiments import arms, training_runs
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import fill, plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
-ARMS = {name: training_runs.Arm("model_a", name) for name in RECTIFIERS}
+ARMS = {name: arms.Arm("model_a", name) for name in RECTIFIERS}
 # Name of a way to test: protocol, and whether flipped images are tested too.
 WAYS = {
     "centre crop": ("center", False),
@@ -44,16 +44,14 @@ def ensembles(experiment):
 
 def sides(experiment):
     """Return the shorter sides at which to test."""
-    config = training_runs.configuration(
-        runs("relu", experiment)[0], experiment.setting
-    )
+    config = arms.configuration(runs("relu", experiment)[0], experiment.setting)
     return tuple(round(config.data.image_size * scale) for scale in SCALES)
 
 
 def evaluations(experiment):
     """Return the rows of all evaluations: one for each scale, and for all scales."""
     sets = ensembles(experiment)
-    _, source = training_runs.sources(experiment.setting)
+    _, source = arms.sources(experiment.setting)
 
     def measure(cell):
         protocol, flip = WAYS[cell["way"]]
