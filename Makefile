@@ -7,6 +7,9 @@ WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py $(addprefix tests/data/, 
   $(addprefix tests/detection/, evaluator_test.py detecting_test.py \
   region_batches_test.py average_precision_test.py)
 
+# Two processes. Tests of a file share what they prepare, so each file stays in one.
+PARALLEL := -n 2 --dist loadfile
+
 .PHONY: demo demo-detection notebook web test test-oldest test-slow test-batch test-backends test-web lint docs package bench clean
 
 .venv/bin/python:
@@ -61,19 +64,20 @@ web: .make/train .make/onnx applications/browser/node_modules
 	$(BIN)/python -m applications.browser.serve
 
 test: .make/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow and not web"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not web"
 
 # The long ones, and those that start processes: workers, kills, evaluations.
 test-slow: .make/dev .make/jax
 	$(BIN)/python -m pytest -n 2 -m slow
 
-# The oldest versions that setup.cfg allows. Left out: the tests of text, of the page and
-# of other systems, and those of parts that need Keras and TensorFlow only.
-OLDEST_IGNORED := $(addprefix --ignore=tests/, docs_test.py guides_test.py files_test.py \
-  platforms_test.py without_tensorflow_test.py browser batch layers optimizers_test.py \
-  initializers_test.py distribution_test.py data_parallel_test.py applications/nets_test.py)
+# The oldest versions that setup.cfg allows: the tests of the parts that use the packages
+# besides Keras and TensorFlow.
+USING_OTHERS := $(addprefix tests/, data training export serving analysis tables_test.py \
+  finetuning_test.py $(addprefix evaluation/, evaluate_test.py image_batches_test.py) \
+  callbacks/logs_test.py \
+  $(addprefix detection/, plots_test.py region_proposals_test.py resizing_test.py))
 test-oldest: .make/oldest-environment
-	.venv-oldest/bin/python -m pytest -n 2 -m "not slow and not web" $(OLDEST_IGNORED)
+	.venv-oldest/bin/python -m pytest $(PARALLEL) -m "not slow and not web" $(USING_OTHERS)
 
 .make/oldest-environment: setup.cfg pyproject.toml tests/oldest_versions.py
 	$(PYTHON) -m venv .venv-oldest
@@ -99,9 +103,9 @@ OTHER_BACKENDS := "not tensorflow_only and not slow and not web"
 # JAX always, with TensorFlow installed and without; PyTorch where it is installed.
 test-backends: .make/dev .make/jax .make/without-tensorflow
 	KERAS_BACKEND=jax $(JAX_BIN)/python -m pytest -m "not slow" $(WITHOUT_TENSORFLOW)
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL) -m $(OTHER_BACKENDS)
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then \
-	  KERAS_BACKEND=torch $(BIN)/python -m pytest -n 2 -m $(OTHER_BACKENDS); \
+	  KERAS_BACKEND=torch $(BIN)/python -m pytest $(PARALLEL) -m $(OTHER_BACKENDS); \
 	else echo "PyTorch is not installed: its backend was not tested."; fi
 
 # An environment without TensorFlow, made as docs/installation.md says.

@@ -57,6 +57,7 @@ def test_former_names_work_with_a_warning():
     assert caught[0].filename == __file__
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_tensorflow_datasets_is_imported_on_first_use():
     code = (
@@ -71,6 +72,7 @@ def test_tensorflow_datasets_is_imported_on_first_use():
     assert result.stdout == "True False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_importing_the_package_registers_every_class_in_saved_models():
     """A `.keras` file loads after `import keras_prelu`, without further imports."""

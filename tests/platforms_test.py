@@ -112,6 +112,7 @@ def test_windows_syncs_writable_files_and_no_folders(monkeypatch, tmp_path):
     assert opened == [(file, os.O_RDWR)]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_imports_on_a_system_without_fcntl_and_sched_getaffinity():
     """Windows has neither `fcntl` nor `os.sched_getaffinity`."""

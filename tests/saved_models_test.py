@@ -26,6 +26,7 @@ for path in sorted(folder.glob("*.keras")):
 """
 
 
+@pytest.mark.slow
 def test_saved_models_load_after_importing_only_the_package(tmp_path):
     net = keras_prelu.applications.Model14(
         width=1 / 64, classes=3, input_shape=(32, 32, 3)

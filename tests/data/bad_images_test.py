@@ -83,6 +83,7 @@ def test_check_without_bad_files(folder):
     assert not report and str(report) == "0 of 23 images cannot be used."
 
 
+@pytest.mark.slow
 def test_the_program_lists_bad_files(damaged):
     command = [sys.executable, "-m", "keras_prelu.data.bad_images", str(damaged)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -39,6 +39,7 @@ def damaged(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_each_bad_file_is_logged_once_in_many_epochs(damaged):
     done = subprocess.run(
         [sys.executable, "-c", _ELEVEN_EPOCHS, str(damaged)],

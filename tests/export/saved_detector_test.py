@@ -154,6 +154,7 @@ def test_an_image_that_cannot_be_decoded_is_refused_by_default(detector, tmp_pat
         strict(image_bytes=tf.constant(contents), boxes=tf.constant(boxes))
 
 
+@pytest.mark.slow
 def test_it_runs_without_keras_and_without_this_package(folder, tmp_path):
     path = tmp_path / "image.png"
     path.write_bytes(encoded(wavy_image(64, 64), "PNG"))

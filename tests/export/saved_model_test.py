@@ -113,6 +113,7 @@ def marking(versions):
     return loaded(versions, 2)
 
 
+@pytest.mark.slow
 def test_it_runs_without_keras_and_without_this_package(net, versions, tmp_path):
     rng = np.random.default_rng(0)
     given = {

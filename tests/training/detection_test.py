@@ -118,6 +118,7 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 
 
+@pytest.mark.slow
 def test_other_proposals_are_refused(images, tmp_path, command_line, capsys):
     """A resumed run must have the same regions to draw from."""
     command_line(arguments(images, tmp_path, NOT_DETERMINISTIC, "--config.epochs=1"))

@@ -145,6 +145,7 @@ def test_data_that_uses_random_numbers_up_do_not_change_the_start(
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_the_training_pipeline_is_built_once_at_each_start(
     tmp_path, images, command_line, monkeypatch
 ):
