@@ -16,6 +16,7 @@ import keras
 __all__ = [
     "KERAS_REQUIREMENT",
     "build_from_batch",
+    "infers_shapes",
     "internal",
     "layer_being_built",
     "run_graph",
@@ -67,6 +68,15 @@ def layer_being_built() -> keras.layers.Layer | None:
     scopes = get("name_scope_stack") or [None]
     caller = getattr(scopes[-1], "caller", None)
     return caller if isinstance(caller, keras.layers.Layer) else None
+
+
+def infers_shapes() -> bool:
+    """Return whether Keras calls layers for the shapes of their outputs only.
+
+    On PyTorch it passes ordinary tensors of ones then.
+    """
+    get = _global_state("get_global_attribute", "keras_prelu.layers.RegionPooling")
+    return get("symbolic_scope") is not None
 
 
 @contextlib.contextmanager

@@ -45,6 +45,20 @@ def test_layer_being_built_is_the_one_that_adds_a_weight():
     assert keras_internals.layer_being_built() is None
 
 
+def test_keras_says_when_it_infers_shapes():
+    seen = []
+
+    class Layer(keras.layers.Layer):
+        def call(self, x):
+            seen.append(keras_internals.infers_shapes())
+            return x
+
+    layer = Layer()
+    layer(keras.Input((3,)))
+    layer(np.zeros((1, 3)))
+    assert (seen[0], seen[-1]) == (True, False)
+
+
 def unallocated(scope):
     """Return how many variables of a layer have no value once Keras has built more."""
     with scope:

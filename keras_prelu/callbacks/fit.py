@@ -100,7 +100,9 @@ def resumable_fit(
 
 def _example(batches):
     """Return something that has the shapes and dtypes of a batch."""
-    if hasattr(batches, "element_spec"):  # `tf.data` knows them without reading one
+    # `tf.data` knows them without reading one. But only TensorFlow can build a model
+    # for sizes that are unknown, such as those of the images for a detector.
+    if hasattr(batches, "element_spec") and keras.backend.backend() == "tensorflow":
         return batches.element_spec
     return next(iter(batches))
 

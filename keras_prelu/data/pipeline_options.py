@@ -70,8 +70,7 @@ def check_sizes(
             raise ValueError(
                 f"Argument `{name}` must be at least 1. Received: {name}={value}"
             )
-    low, high = scale
-    if not image_size <= low <= high:
+    if len(scale) != 2 or not image_size <= scale[0] <= scale[1]:
         raise ValueError(
             "Argument `scale` must be a range of shorter sides that are not smaller "
             f"than the crop: {image_size} <= minimum <= maximum. "

@@ -219,12 +219,12 @@ def _checked(source, proposals, batch_size, regions, shorter_side, longest_side,
         )
     if isinstance(shorter_side, int):
         shorter_side = (shorter_side, shorter_side)
-    low, high = shorter_side
-    if low > high:
+    if len(shorter_side) != 2 or shorter_side[0] > shorter_side[1]:
         raise ValueError(
             "Argument `shorter_side` must be an integer or a range. "
             f"Received: shorter_side={shorter_side}"
         )
+    low, high = shorter_side
     check_sides(low, longest_side)
     check_sides(high, longest_side)
     return _Examples(source, proposals, regions, (low, high), longest_side, seed)

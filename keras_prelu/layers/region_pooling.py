@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_prelu.keras_internals import infers_shapes
 from keras_prelu.layers.spatial_pyramid_pooling import SpatialPyramidPooling
 from keras_prelu.types import Tensor
 
@@ -120,6 +121,8 @@ class _Windows:
 
 def _refuse_empty(boxes):
     """Raise an error for empty boxes, unless the values are not known yet."""
+    if infers_shapes():
+        return
     try:
         values = ops.convert_to_numpy(boxes)
     except (NotImplementedError, TypeError):  # a graph is being traced

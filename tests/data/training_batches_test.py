@@ -160,6 +160,7 @@ def test_a_source_without_a_good_image_is_an_error(tmp_path):
     [
         ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
         ({"image_size": 64, "scale": (32, 48)}, r"Received: scale=\(32, 48\)"),
+        ({"scale": (32, 40, 48)}, r"Received: scale=\(32, 40, 48\)"),
         ({"scale": (500, 300)}, r"Received: scale=\(500, 300\)"),
         ({"seed": -1}, "Received: seed=-1"),
         ({"seed": 2**31}, "Received: seed=2147483648"),

@@ -143,6 +143,7 @@ def test_validation_sees_each_image_once_and_always_the_same_regions():
         ({"regions": 0}, "regions"),
         ({"shorter_side": 0}, "shorter_side"),
         ({"shorter_side": (80, 60)}, "shorter_side"),
+        ({"shorter_side": (48, 64, 80)}, "shorter_side"),
         ({"shorter_side": 400}, "shorter_side"),
         ({"shard": (2, 2)}, "shard"),
         ({"shard": (0, 3)}, "batch_size"),
