@@ -209,30 +209,34 @@ def medians(source):
     }
 
 
+def milliseconds_per_image(augment_batch):
+    """Return the median time of a function that augments a batch, for each image."""
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        augment_batch()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times) / BATCH
+
+
 def device_milliseconds(source):
     """Return milliseconds per image of the device's part, run on the CPU here."""
     augmentation = tf.function(data.Augmentation(SIDE))
     drawn, _ = next(iter(drawn_for_device(source)))
-    times = []
-    for _ in range(12):
-        start = time.perf_counter()
-        augmentation(drawn)
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times) / BATCH
+    return milliseconds_per_image(lambda: augmentation(drawn))
 
 
 def host_milliseconds(source):
     """Return milliseconds per image of the host's part, on one core."""
     [(drawn, _)] = drawn_for_device(source).take(1).as_numpy_iterator()
     images = [{name: column[i] for name, column in drawn.items()} for i in range(BATCH)]
-    times = []
-    for _ in range(12):
-        start = time.perf_counter()
+
+    def augment_batch():
         for image in images:
             height, width = image["size"]
             augment(image["pixels"][:height, :width], image, SIDE)
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times) / BATCH
+
+    return milliseconds_per_image(augment_batch)
 
 
 def memory_mebibytes(source, batch_size=128, steps=12):
