@@ -4,12 +4,12 @@
 
 All networks have ReLU; each network and initializer has its own best learning rate.
 Also compares 14 with 30 layers. Writes depth.csv, depth_claims.csv and, with the full
-setting, docs/images/depth.png. The 14-layer runs are shared with rectifiers.py; the
-full setting takes about six more hours on one core.
+setting, docs/images/depth.png: after each network, with the networks that are finished.
+The 14-layer runs are shared with rectifiers.py; the full setting takes about six more
+hours on one core, half of them for model B, which comes last.
 """
 
 import math
-import statistics
 
 import numpy as np
 
@@ -23,8 +23,14 @@ INITIALIZERS = {
     "xavier": "Xavier, 1/n with n inputs",
     "xavier_fan_out": "Xavier, 1/n with n outputs",
 }
-CASES = [(net, initializer) for net in NETS for initializer in INITIALIZERS]
+COLORS = dict(zip(INITIALIZERS, ("tab:blue", "tab:orange", "tab:red"), strict=True))
+TRAINED_IN_ORDER = ("model14", "model30", "model_b")  # those that compute most last
 COLUMNS = ("loss", "top1_error", "val_top1_error")
+
+
+def cases(nets):
+    """Return all cases of some networks: pairs of a network and an initializer."""
+    return [(net, initializer) for net in nets for initializer in INITIALIZERS]
 
 
 def arm(case):
@@ -60,87 +66,122 @@ def row(case, experiment):
     return values
 
 
-def claims(experiment):
-    """Return the paper's claims about depth, each with our verdict."""
+def last(case, experiment, name):
+    """Return a metric after the last epoch, one value for each seed."""
+    return training_runs.last(runs(case, experiment), experiment, name)
 
-    def last(case, name):
-        return training_runs.last(runs(case, experiment), experiment, name)
 
-    def mean_loss(case):  # over all epochs: lower where the loss falls earlier
-        return [
-            statistics.mean(training_runs.column(run, experiment, "loss"))
-            for run in runs(case, experiment)
-        ]
+def curves(case, experiment, name):
+    """Return a metric after each epoch, one list for each seed."""
+    return [
+        training_runs.column(run, experiment, name) for run in runs(case, experiment)
+    ]
 
+
+def degradation(experiment):
+    """Return the claim that more layers have a higher training error, and our verdict.
+
+    It is not tested if a loss was still falling.
+    """
     deep, shallow = ("model30", "he"), ("model14", "he")
-    degradation = compare(
+    claim = compare(
         "30 layers have a higher training error than 14",
-        last(deep, "top1_error"),
-        last(shallow, "top1_error"),
+        last(deep, experiment, "top1_error"),
+        last(shallow, experiment, "top1_error"),
         1,
     )
     if not all(
         training_runs.is_flat(runs(case, experiment), experiment)
         for case in (deep, shallow)
     ):
-        degradation["verdict"] = NOT_TESTED  # the loss was still falling
-    table = [degradation]
-    for initializer in list(INITIALIZERS)[1:]:
-        title = INITIALIZERS[initializer]
-        xavier = {net: (net, initializer) for net in NETS}
-        table += [
-            compare(
-                f"14 layers: the same error from He's start ({title})",
-                last(shallow, "val_top1_error"),
-                last(xavier["model14"], "val_top1_error"),
-                0,
-            ),
-            compare(
-                f"22 layers: the loss falls earlier from He's start ({title})",
-                mean_loss(("model_b", "he")),
-                mean_loss(xavier["model_b"]),
-                -1,
-            ),
-            compare(
-                f"30 layers: a lower loss from He's start, Xavier stalls ({title})",
-                last(deep, "loss"),
-                last(xavier["model30"], "loss"),
-                -1,
-            ),
-        ]
-    return table
+        claim["verdict"] = NOT_TESTED
+    return claim
 
 
-def draw(experiment):
-    """Draw the training loss of each network, and the errors of 14 and 30 layers."""
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
+def claim_about(net, initializer, experiment):
+    """Return the paper's claim about He's start of a network beside another."""
+    claim, measure, expected = {
+        "model14": (
+            "14 layers: the same error from He's start",
+            lambda case: last(case, experiment, "val_top1_error"),
+            0,
+        ),
+        "model_b": (
+            "22 layers: the loss falls earlier from He's start",
+            # The mean over all epochs, which is lower where the loss falls earlier.
+            lambda case: np.mean(curves(case, experiment, "loss"), axis=1),
+            -1,
+        ),
+        "model30": (
+            "30 layers: a lower loss from He's start, Xavier stalls",
+            lambda case: last(case, experiment, "loss"),
+            -1,
+        ),
+    }[net]
+    title = INITIALIZERS[initializer]
+    return compare(
+        f"{claim} ({title})",
+        measure((net, "he")),
+        measure((net, initializer)),
+        expected,
+    )
 
-    def curves(case, name):
-        return [
-            training_runs.column(run, experiment, name)
-            for run in runs(case, experiment)
-        ]
 
+def claims(nets, experiment):
+    """Return the paper's claims about some networks, each with our verdict."""
+    about = [
+        claim_about(net, initializer, experiment)
+        for net, initializer in cases(nets)
+        if initializer != "he"
+    ]
+    if {"model14", "model30"} <= set(nets):
+        about.append(degradation(experiment))
+    return about
+
+
+def draw_losses(axis, net, experiment):
+    """Draw the training loss of a network from each start."""
     # One line for each seed, because a mean would hide that some of them stall.
-    for axis, net in zip(axes, ("model_b", "model30"), strict=False):
-        for (initializer, title), color in zip(
-            INITIALIZERS.items(), ("tab:blue", "tab:orange", "tab:red"), strict=True
-        ):
-            for seed, losses in enumerate(curves((net, initializer), "loss")):
-                label = None if seed else title
-                axis.plot(range(1, len(losses) + 1), losses, color=color, label=label)
-        axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
-        axis.set(title=f"{NETS[net]}, ReLU, {len(experiment.few_seeds)} seeds")
-        axis.set_ylabel("training loss")
-    for net, color in (("model14", "tab:green"), ("model30", "tab:blue")):
+    for initializer, title in INITIALIZERS.items():
+        for seed, losses in enumerate(curves((net, initializer), experiment, "loss")):
+            axis.plot(
+                range(1, len(losses) + 1),
+                losses,
+                color=COLORS[initializer],
+                label=None if seed else title,
+            )
+    axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
+    axis.set(title=f"{NETS[net]}, {len(experiment.few_seeds)} seeds")
+    axis.set_ylabel("training loss")
+
+
+def draw_errors(axis, nets, experiment):
+    """Draw the errors of networks from He's start."""
+    for net, color in zip(nets, ("tab:green", "tab:blue", "tab:purple"), strict=False):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
             kind = "validation" if name.startswith("val") else "training"
-            label = f"{NETS[net]}, {kind}"
-            percents = 100 * np.array(curves((net, "he"), name))
-            epochs = range(1, percents.shape[1] + 1)
-            band(axes[2], epochs, percents, label=label, color=color, linestyle=style)
-    axes[2].set(title="14 against 30 layers, He, mean and spread")
-    axes[2].set_ylabel("top-1 error, %")
+            percents = 100 * np.array(curves((net, "he"), experiment, name))
+            band(
+                axis,
+                range(1, percents.shape[1] + 1),
+                percents,
+                label=f"{NETS[net]}, {kind}",
+                color=color,
+                linestyle=style,
+            )
+    axis.set(title="from He's start, mean and spread")
+    axis.set_ylabel("top-1 error, %")
+
+
+def draw(nets, experiment):
+    """Draw the training losses of some networks, and their errors."""
+    count = len(nets) + 1
+    figure, axes = plt.subplots(
+        1, count, figsize=(5 * count, 4.5), layout="constrained"
+    )
+    for axis, net in zip(axes, nets, strict=False):
+        draw_losses(axis, net, experiment)
+    draw_errors(axes[-1], nets, experiment)
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
@@ -149,13 +190,17 @@ def draw(experiment):
 
 
 def run(experiment):
-    """Train what is missing, write the tables and draw the figure."""
-    if training_runs.train_arms(
-        [arm(case) for case in CASES], experiment, experiment.few_seeds
-    ):
-        experiment.write("depth", [row(case, experiment) for case in CASES])
-        experiment.write("depth_claims", claims(experiment))
-        draw(experiment)
+    """Train what is missing, and write and draw the networks that are finished."""
+    finished = set()
+    for net in TRAINED_IN_ORDER:
+        if training_runs.train_arms(
+            [arm(case) for case in cases([net])], experiment, experiment.few_seeds
+        ):
+            finished.add(net)
+            nets = [net for net in NETS if net in finished]
+            experiment.write("depth", [row(case, experiment) for case in cases(nets)])
+            experiment.write("depth_claims", claims(nets, experiment))
+            draw(nets, experiment)
 
 
 if __name__ == "__main__":
