@@ -10,6 +10,10 @@ WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py $(addprefix tests/data/, 
 # Two processes. Tests of a file share what they prepare, so each file stays in one.
 PARALLEL := -n 2 --dist loadfile
 
+# Tests on JAX build the same nets in many processes. What XLA compiled for one serves all.
+test-slow test-backends: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.make/compiled
+test-slow test-backends: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+
 .PHONY: demo demo-detection notebook web test test-oldest test-slow test-batch test-backends test-web lint docs package bench clean
 
 .venv/bin/python:
