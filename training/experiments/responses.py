@@ -114,6 +114,7 @@ def measurements(experiment):
             )
             images = next(iter(batches))[0].numpy()
             for moment in MOMENTS:
+                print(f"{run.name}, {moment}", flush=True)
                 model = model_at(moment, run, experiment)
                 measured.setdefault((moment, rectifier), []).append(
                     measure(model, rectifier, images)
