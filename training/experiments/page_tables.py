@@ -1,5 +1,7 @@
 """The documentation's tables in Markdown, made from the results of experiments."""
 
+import math
+
 from keras_prelu.tables import markdown, read_csv
 
 # The experiments that test claims, by the start of the names of their results.
@@ -34,7 +36,9 @@ def percent(row, name):
 
 
 def decimals(row, name, digits=2):
-    """Return a mean and its standard deviation."""
+    """Return a mean and its standard deviation, or a dash if there are none."""
+    if math.isnan(row[name]):
+        return "–"
     return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
 
 

@@ -16,6 +16,8 @@ images than the unit has weights.
 import math
 import statistics
 
+from matplotlib.ticker import LogLocator, NullLocator
+
 from keras_prelu import analysis, data
 from training.experiments import arms, training_runs
 from training.experiments.comparison import compare, mean_and_spread
@@ -23,9 +25,8 @@ from training.experiments.experiment import plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: arms.Arm("model14", name) for name in RECTIFIERS}
-IMAGES = (
-    640  # more than fc2, the largest layer that is measured, has inputs: 512 and a bias
-)
+# More than fc2, the largest layer that is measured, has inputs: 512 and a bias.
+IMAGES = 640
 MOMENTS = ("at the start", "at equal loss", "at the end")
 COLUMNS = {
     "offset": "mean response over its deviation",
@@ -190,9 +191,14 @@ def draw(table, experiment):
         axis.set_title(title, fontsize=10)
         axis.tick_params(axis="x", rotation=60)
         axis.grid(axis="y", alpha=0.3)
-    axes[1].set_yscale("log")
-    axes[2].set_yscale("log")
-    axes[0].legend()
+    for axis in axes[1:]:
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_locator(NullLocator())
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+    )
     figure.suptitle(
         "14-layer networks at equal loss: mean and standard deviation of "
         f"{len(experiment.seeds)} seeds"
