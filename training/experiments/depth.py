@@ -12,9 +12,10 @@ hours on one core, half of them for model B, which comes last.
 import math
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from training.experiments import arms, training_runs
-from training.experiments.comparison import NOT_TESTED, band, compare, mean_and_spread
+from training.experiments.comparison import NOT_TESTED, compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
 NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
@@ -39,9 +40,14 @@ def arm(case):
     return arms.Arm(net, "relu", initializer=initializer)
 
 
+def seeds(net, experiment):
+    """Return the seeds of a network: more for 30 layers, where single runs stall."""
+    return experiment.seeds if net == "model30" else experiment.few_seeds
+
+
 def runs(case, experiment):
     """Return the runs of a network and an initializer, one for each seed."""
-    return training_runs.runs_of(arm(case), experiment, experiment.few_seeds)
+    return training_runs.runs_of(arm(case), experiment, seeds(case[0], experiment))
 
 
 def row(case, experiment):
@@ -50,7 +56,7 @@ def row(case, experiment):
     values = {
         "net": net,
         "initializer": initializer,
-        "seeds": len(experiment.few_seeds),
+        "seeds": len(seeds(net, experiment)),
         "rate": training_runs.best_rate(arm(case), experiment),
         "flat": training_runs.is_flat(runs(case, experiment), experiment),
     }
@@ -151,41 +157,39 @@ def draw_losses(axis, net, experiment):
                 label=None if seed else title,
             )
     axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
-    axis.set(title=f"{NETS[net]}, {len(experiment.few_seeds)} seeds")
+    axis.set(title=f"{NETS[net]}, {len(seeds(net, experiment))} seeds")
     axis.set_ylabel("training loss")
 
 
 def draw_errors(axis, nets, experiment):
-    """Draw the errors of networks from He's start."""
+    """Draw the errors of networks from He's start, a line for each seed."""
     for net, color in zip(nets, ("tab:green", "tab:blue", "tab:purple"), strict=False):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
             kind = "validation" if name.startswith("val") else "training"
-            percents = 100 * np.array(curves((net, "he"), experiment, name))
-            band(
-                axis,
-                range(1, percents.shape[1] + 1),
-                percents,
-                label=f"{NETS[net]}, {kind}",
-                color=color,
-                linestyle=style,
-            )
-    axis.set(title="from He's start, mean and spread")
+            for seed, errors in enumerate(curves((net, "he"), experiment, name)):
+                axis.plot(
+                    range(1, len(errors) + 1),
+                    [100 * error for error in errors],
+                    color=color,
+                    linestyle=style,
+                    label=None if seed else f"{NETS[net]}, {kind}",
+                )
+    axis.set(title="from He's start")
     axis.set_ylabel("top-1 error, %")
 
 
 def draw(nets, experiment):
     """Draw the training losses of some networks, and their errors."""
     count = len(nets) + 1
-    figure, axes = plt.subplots(
-        1, count, figsize=(5 * count, 4.5), layout="constrained"
-    )
+    figure, axes = plt.subplots(1, count, figsize=(5 * count, 5), layout="constrained")
     for axis, net in zip(axes, nets, strict=False):
         draw_losses(axis, net, experiment)
     draw_errors(axes[-1], nets, experiment)
     for axis in axes:
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-        axis.legend()
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     experiment.save(figure, "depth")
 
 
@@ -194,7 +198,7 @@ def run(experiment):
     finished = set()
     for net in TRAINED_IN_ORDER:
         if training_runs.train_arms(
-            [arm(case) for case in cases([net])], experiment, experiment.few_seeds
+            [arm(case) for case in cases([net])], experiment, seeds(net, experiment)
         ):
             finished.add(net)
             nets = [net for net in NETS if net in finished]
