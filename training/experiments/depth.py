@@ -5,7 +5,7 @@
 All networks have ReLU; each network and initializer has its own best learning rate.
 Also compares 14 with 30 layers. Writes depth.csv, depth_claims.csv and, with the full
 setting, docs/images/depth.png: after each network, with the networks that are finished.
-The 14-layer runs are shared with rectifiers.py; the full setting takes about six more
+The 14-layer runs are shared with rectifiers.py; the full setting takes about eight more
 hours on one core, half of them for model B, which comes last.
 """
 
@@ -64,10 +64,7 @@ def row(case, experiment):
         for name in COLUMNS:
             key = f"{when}_{name}"
             values[key], values[f"{key}_spread"] = mean_and_spread(
-                [
-                    training_runs.column(run, experiment, name)[epoch]
-                    for run in runs(case, experiment)
-                ]
+                [curve[epoch] for curve in curves(case, experiment, name)]
             )
     return values
 
@@ -145,35 +142,31 @@ def claims(nets, experiment):
     return about
 
 
+def draw_seeds(axis, curves_of_seeds, label, **style):
+    """Draw a line for each seed, because a mean would hide that some of them stall."""
+    for seed, curve in enumerate(curves_of_seeds):
+        epochs = range(1, len(curve) + 1)
+        axis.plot(epochs, curve, label=None if seed else label, **style)
+
+
 def draw_losses(axis, net, experiment):
     """Draw the training loss of a network from each start."""
-    # One line for each seed, because a mean would hide that some of them stall.
     for initializer, title in INITIALIZERS.items():
-        for seed, losses in enumerate(curves((net, initializer), experiment, "loss")):
-            axis.plot(
-                range(1, len(losses) + 1),
-                losses,
-                color=COLORS[initializer],
-                label=None if seed else title,
-            )
+        losses = curves((net, initializer), experiment, "loss")
+        draw_seeds(axis, losses, title, color=COLORS[initializer])
     axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
     axis.set(title=f"{NETS[net]}, {len(seeds(net, experiment))} seeds")
     axis.set_ylabel("training loss")
 
 
 def draw_errors(axis, nets, experiment):
-    """Draw the errors of networks from He's start, a line for each seed."""
+    """Draw the errors of networks from He's start."""
     for net, color in zip(nets, ("tab:green", "tab:blue", "tab:purple"), strict=False):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
             kind = "validation" if name.startswith("val") else "training"
-            for seed, errors in enumerate(curves((net, "he"), experiment, name)):
-                axis.plot(
-                    range(1, len(errors) + 1),
-                    [100 * error for error in errors],
-                    color=color,
-                    linestyle=style,
-                    label=None if seed else f"{NETS[net]}, {kind}",
-                )
+            percents = 100 * np.array(curves((net, "he"), experiment, name))
+            label = f"{NETS[net]}, {kind}"
+            draw_seeds(axis, percents, label, color=color, linestyle=style)
     axis.set(title="from He's start")
     axis.set_ylabel("top-1 error, %")
 
