@@ -7,6 +7,9 @@ WITHOUT_TENSORFLOW := tests/without_tensorflow_test.py $(addprefix tests/data/, 
   $(addprefix tests/detection/, evaluator_test.py detecting_test.py \
   region_batches_test.py average_precision_test.py)
 
+# These need a GPU, and Apache Beam.
+OTHER_BENCHMARKS := benchmarks/accelerator.py benchmarks/batch.py
+
 # Two processes. Tests of a file share what they prepare, so each file stays in one.
 PARALLEL := -n 2 --dist loadfile
 
@@ -140,7 +143,7 @@ package: .make/dev
 	$(BIN)/python tests/check_wheel.py
 
 bench: .make/dev .make/web .make/chromium applications/browser/node_modules
-	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out $(OTHER_BENCHMARKS),$(wildcard benchmarks/[!_]*.py)); do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv .venv-jax .venv-batch .venv-oldest .make build dist site *.egg-info applications/browser/node_modules

@@ -74,7 +74,7 @@ def strategy(name: str) -> KerasStrategy:
         raise ValueError(
             f'Argument `name` must not be "{name}", unless Keras runs on '
             f"{'TensorFlow' if name == 'multi_worker' else 'TensorFlow or JAX'}. "
-            f"Received: backend={backend!r}"
+            f"Received: name={name!r}, on the backend {backend!r}"
         )
     if backend != "jax":
         return KerasStrategy([str(keras.ops.zeros(()).device)])

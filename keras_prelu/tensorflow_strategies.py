@@ -59,8 +59,8 @@ def _cluster():
         return tf.distribute.cluster_resolver.SlurmClusterResolver()
     raise ValueError(
         'Argument `name` must not be "multi_worker", unless TF_CONFIG is set or the '
-        "program was started by Slurm's srun. Received: neither TF_CONFIG nor "
-        "SLURM_PROCID in the environment"
+        "program was started by Slurm's srun. Received: name='multi_worker', with "
+        "neither TF_CONFIG nor SLURM_PROCID in the environment"
     )
 
 

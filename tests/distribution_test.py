@@ -146,7 +146,7 @@ def test_refuses_unknown_names():
 def test_refuses_unknown_machines(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     monkeypatch.delenv("SLURM_PROCID", raising=False)
-    with pytest.raises(ValueError, match="Received: neither TF_CONFIG"):
+    with pytest.raises(ValueError, match="Received: name=.*neither TF_CONFIG"):
         distribution.strategy("multi_worker")
 
 
@@ -159,10 +159,10 @@ def test_other_backends_train_on_one_machine():
     assert distribution.worker(strategy) == (0, 1)
     [device] = distribution.devices(strategy)
     assert device.startswith("cpu")
-    with pytest.raises(ValueError, match="Keras runs on TensorFlow. Received: backend"):
+    with pytest.raises(ValueError, match="Received: name='mul.*backend '"):
         distribution.strategy("multi_worker")
     if ON_ONE_DEVICE:
-        with pytest.raises(ValueError, match="TensorFlow or JAX. Received: backend='t"):
+        with pytest.raises(ValueError, match="or JAX. Received: name='mir.*'t"):
             distribution.strategy("mirrored")
     else:
         devices = distribution.devices(distribution.strategy("mirrored"))

@@ -7,8 +7,6 @@ import keras
 
 from keras_prelu import detection
 from keras_prelu.data.decoding import decode_rgb
-
-# PLOTS from keras_prelu.detection import plots
 from keras_prelu.files import replacing
 from training.report import save, write_logs
 

@@ -59,16 +59,19 @@ def check_flags():
     given = [f.name for f in (_WORKDIR, _ENSEMBLE, _WEIGHTS) if f.value]
     if len(given) != 1:
         raise ValueError(
-            "One of --workdir, --ensemble and --weights must be given. "
+            "Exactly one of the arguments `--workdir`, `--ensemble` and `--weights` "
+            "must be given. "
             f"Received: {', '.join(given) or 'none'}"
         )
     if _WEIGHTS.value and not (_MODEL.value and _DATA.value):
         raise ValueError(
-            "--weights must be given with --model and --data. "
+            "Arguments `--model` and `--data` must be given with `--weights`. "
             f"Received: --model={_MODEL.value}, --data={_DATA.value}"
         )
     if _ENSEMBLE.value and not _OUTPUT.value:
-        raise ValueError("--ensemble must be given with --output. Received: no output")
+        raise ValueError(
+            "Argument `--output` must be given with `--ensemble`. Received: no --output"
+        )
 
 
 def read_scales():
@@ -77,7 +80,8 @@ def read_scales():
         return _SCALES.value and tuple(map(int, _SCALES.value))
     except ValueError as error:
         raise ValueError(
-            f"--scales must be integers. Received: --scales={_SCALES.value}"
+            "Argument `--scales` must be integers, separated by commas. "
+            f"Received: --scales={_SCALES.value}"
         ) from error
 
 

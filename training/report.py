@@ -82,7 +82,7 @@ def write_evaluations(evaluations, folder, image_size):
 
 
 def _crops(evaluation, chosen, image_size):
-    """Return the centre crops of some images of an evaluation."""
+    """Return the center crops of some images of an evaluation."""
     source = data.Subset(evaluation.source, evaluation.indices[chosen])
     batches = data.eval_batches(
         source, len(chosen), image_size=image_size, scale=evaluation.scales[0]

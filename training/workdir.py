@@ -134,6 +134,7 @@ def _refuse_another(path, present):
     changed = differences(_read_json(path), json.loads(json.dumps(present)))
     if changed:
         raise ValueError(
-            f"The run must continue as it began, according to {path}; start another "
-            f"run in another folder. Received: {'; '.join(changed)}"
+            "Argument `workdir` must be a new folder, or hold a run with the same "
+            f"configuration and data. Received: {path}, which differs: "
+            f"{'; '.join(changed)}"
         )

@@ -91,8 +91,8 @@ class Architecture(NamedTuple):
         """Apply spatial pyramid pooling and the three fully connected layers."""
         x = SpatialPyramidPooling(self.net.levels, name="spp")(x)
         for i in (1, 2):
-            # fc1 has eight times as many inputs as outputs, so "fan_out" would amplify
-            # its responses and make training less stable.
+            # fc1 has 3 to 14 times as many inputs as outputs, so "fan_out" would
+            # amplify its responses and make training less stable.
             x = layers.Dense(
                 self.units(4096),
                 kernel_initializer=self.kernel_initializer("fan_in"),

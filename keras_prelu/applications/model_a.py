@@ -30,7 +30,8 @@ def ModelA(  # noqa: N802
 ) -> keras.Model:
     """Build Model A, a network of 19 layers.
 
-    It needs about as many multiply-adds as VGG-19, but is faster: its maps are smaller.
+    It needs about as many multiply-adds as VGG-19. On GPUs the authors found it faster,
+    because its maps are smaller.
 
     The model takes RGB images in [0, 255], integers or floats, with a height and width
     of at least 15 pixels. Spatial pyramid pooling makes its top independent of the

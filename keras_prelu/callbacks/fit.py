@@ -46,7 +46,8 @@ def resumable_fit(
             a `tf.data.Dataset`, or on other backends than TensorFlow
             `keras_prelu.data.NumpyBatches`.
         epochs: Integer. Epochs of the whole run, earlier processes included.
-        steps_per_epoch: Integer.
+        steps_per_epoch: Integer. Training steps per epoch, a multiple of the model's
+            `steps_per_execution`.
         resume: An `ExactResume`.
         callbacks: List of callbacks. Those with `get_state` and `set_state` are
             restored too.

@@ -99,7 +99,7 @@ class MetricsLog(TableLog):
 
 
 class SlopesLog(TableLog):
-    """Writes the mean, spread and range of each layer's slopes to a CSV file.
+    """Writes statistics of each layer's slopes to a CSV file: mean, std, min and max.
 
     Args:
         path: The file, or None.

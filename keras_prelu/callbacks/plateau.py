@@ -14,7 +14,8 @@ class PlateauSchedule(keras.callbacks.ReduceLROnPlateau):
     This one gives them to `ExactResume`.
 
     Args:
-        monitor: String. The logged value that should fall.
+        monitor: String. The logged value that should fall. The default needs the metric
+            `keras_prelu.metrics.TopKError(1)` and validation data.
         factor: Float below 1. The factor that multiplies the learning rate.
         patience: Integer. Epochs without improvement before the rate is lowered.
         min_delta: Float. The least improvement that counts.

@@ -53,6 +53,7 @@ class ExactResume(keras.callbacks.Callback):
         seconds: Float. The least time between two saves.
         fraction: Float in (0, 1]. The largest fraction of the time that saving may
             take: the next save waits until the last one took no more than that.
+            The first save does not wait.
         share: The old name of `fraction`, which is deprecated.
 
     Attributes:

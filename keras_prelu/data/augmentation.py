@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_prelu import model_surgery
 from keras_prelu.data.batch_format import DrawnImage
 from keras_prelu.resampling import resampling_matrix
 from keras_prelu.types import Tensor
@@ -165,4 +166,17 @@ def augmented(model: keras.Model, image_size: int = 224) -> AugmentedModel:
             "Argument `model` must be a model that is not augmented already. "
             f"Received: model={model}"
         )
+    _check_image_size(model, image_size)
     return AugmentedModel(model, image_size)
+
+
+def _check_image_size(model, image_size):
+    if not model_surgery.is_functional(model):
+        return
+    shape = tuple(model.inputs[0].shape)
+    fixed = [side for side in shape[1:3] if side]
+    if fixed and image_size not in fixed:
+        raise ValueError(
+            "Argument `image_size` must be the size of the model's input. "
+            f"Received: image_size={image_size}, for an input of shape {shape}"
+        )

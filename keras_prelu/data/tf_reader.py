@@ -90,8 +90,7 @@ def _drawn_images(pixels: Tensor, columns: dict[str, Tensor]) -> tuple:
 def _augmented_by_pillow(image_size):
     """Return the function from drawn images and labels to plain images and labels.
 
-    It is one call of Python for a batch. A call for each image took longer than the
-    augmentation itself.
+    It is one call of Python per batch.
     """
     names = [*specs(DrawnImage)]
 

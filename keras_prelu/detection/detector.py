@@ -68,9 +68,10 @@ def fast_rcnn(
             shares no weights with the detector.
         classes: Integer, the number of classes without the background.
         delta_mean: Four numbers. The new layer learns deltas that are normalized by
-            their mean and spread in training, see
+            their mean and standard deviation, see
             `keras_prelu.detection.delta_statistics`. Defaults to 0.
-        delta_std: Four numbers, the spread. Defaults to 0.1, 0.1, 0.2, 0.2.
+        delta_std: Four numbers, the standard deviations. Defaults to 0.1, 0.1, 0.2,
+            0.2.
 
     Returns:
         A `keras.Model`. It takes a dict with

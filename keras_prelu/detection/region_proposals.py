@@ -111,7 +111,7 @@ def proposals(
         path: Path of the file, usually with the extension `.npz`. Its folder is made if
             it does not exist. Defaults to no file.
         method: `"selective_search"`, the default: OpenCV's selective search in its fast
-            mode, which needs `pip install 'keras-prelu[detection]'`. `"grid"`: about
+            mode, which needs the extra `detection`. `"grid"`: about
             850 windows per image, of five sizes and three aspect ratios, which depend
             on the size of the image only.
         side: The shorter side that images are resized to for selective search, which

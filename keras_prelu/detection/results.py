@@ -131,7 +131,7 @@ def evaluate_detections(
         metric: See `keras_prelu.detection.evaluate`.
 
     Returns:
-        A `DetectionEvaluation` that lasted 0 seconds.
+        A `DetectionEvaluation`, whose `seconds` is 0.
 
     Examples:
         >>> objects = Objects(

@@ -120,7 +120,7 @@ def _with_targets(of_image, objects, chosen):
 def delta_statistics(
     source: "AnnotatedSource", proposals: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the mean and the spread of the deltas that a detector learns.
+    """Compute the mean and standard deviation of the deltas that a detector learns.
 
     `keras_prelu.detection.fast_rcnn` normalizes its deltas by them, so that the four
     have equal weights in the loss.

@@ -40,7 +40,8 @@ def standardize_models(
     classes = {model_surgery.softmax_scores(model).output_shape[-1] for model in models}
     if len(classes) > 1:
         raise ValueError(
-            "Argument `model_or_models` must be models of the same classes. "
+            "Argument `model_or_models` must be models with the same number of "
+            "classes. "
             f"Received: models of {sorted(classes)} classes"
         )
     return models

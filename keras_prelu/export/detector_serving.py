@@ -79,14 +79,14 @@ def saved_detector(
         >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=5)
         >>> detector = keras_prelu.detection.fast_rcnn(model, classes=2)
         >>> version = keras_prelu.export.saved_detector(
-        ...     detector, "found", class_names=["cat", "dog"], shorter_side=96
+        ...     detector, "served", class_names=["cat", "dog"], shorter_side=96
         ... )
-        >>> served = tf.saved_model.load(version)
+        >>> detect = tf.saved_model.load(version).signatures["detect"]
         >>> photo = tf.io.read_file("photos/cat/0.jpg")
-        >>> found = served.signatures["detect"](
+        >>> detections = detect(
         ...     image_bytes=photo[None], boxes=tf.constant([[[0.0, 0, 40, 40]]])
         ... )
-        >>> found["boxes"].shape
+        >>> detections["boxes"].shape
         TensorShape([1, 100, 4])
     """
     classes = _checked_classes(detector)

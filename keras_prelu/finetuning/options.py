@@ -74,8 +74,8 @@ class Options:
             return
         if self.epochs < self.head_epochs:
             raise ValueError(
-                "Argument `epochs` counts both stages, and must be at least "
-                "`head_epochs`. "
+                "Argument `epochs` must be at least `head_epochs`, because it counts "
+                "both stages. "
                 f"Received: epochs={self.epochs}, head_epochs={self.head_epochs}"
             )
 

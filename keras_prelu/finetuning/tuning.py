@@ -88,8 +88,8 @@ def fine_tune(
             of these, which is repeated without any change.
         validation: Data of the same kind.
         class_names: List of strings. Not needed for sources, which have names.
-        head_epochs: Integer. Epochs of the first stage. By default at least 5, and
-            enough for 250 steps.
+        head_epochs: Integer. Epochs of the first stage. By default a quarter of
+            `epochs`, but at most a quarter of its default.
         epochs: Integer. Epochs of both stages together. By default at least 20, and
             enough for 1,000 steps.
         head_learning_rate: Float. The rate of the first stage. By default 0.01.
@@ -98,8 +98,8 @@ def fine_tune(
         unfreeze_from: Name of a layer. The second stage does not train the layers
             before it. `None` trains all layers.
         patience: Integer. The second stage ends after this many epochs without a new
-            best epoch of this stage. By default as many as `head_epochs` has by
-            default. `None` trains for all `epochs`.
+            best epoch of this stage. By default a quarter of the default of
+            `epochs`. `None` trains for all `epochs`.
         class_weight: Weights of the classes in the loss, for unbalanced data:
             `"balanced"` for the inverse of their frequencies, or a dict from labels
             to weights.

@@ -148,9 +148,8 @@ class RegionPooling(SpatialPyramidPooling):
     gets the nearest cell. What lies outside the map does not count, so a box outside
     the image gets the cells at the border.
 
-    The time hardly depends on the number and the size of the regions: the layer first
-    computes the maxima over all windows whose sides are powers of 2. Four of these
-    cover any bin.
+    The time hardly depends on the size of the regions: the layer first computes the
+    maxima over all windows whose sides are powers of 2. Four of these cover any bin.
 
     Args:
         levels: Sequence of integers, the number of bins per side at each level.

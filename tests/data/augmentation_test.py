@@ -143,3 +143,11 @@ def test_only_models_can_be_wrapped_and_only_once():
         augmented(keras.layers.Dense(3))
     with pytest.raises(ValueError, match="not augmented already"):
         augmented(augmented(_model(), 16), 16)
+
+
+def test_crops_must_have_the_size_of_the_input():
+    with pytest.raises(ValueError, match=r"Received: image_size=224, for .*16, 16, 3"):
+        augmented(_model())
+    for sides in ((None, None), (16, None)):
+        model = keras.Sequential([keras.Input((*sides, 3)), keras.layers.ReLU()])
+        assert augmented(model, 16).model is model

@@ -362,7 +362,7 @@ def test_the_result_prints_and_serializes(folder, capsys):
         ({"model_or_models": []}, r"Received: model_or_models=\[\]"),
         (
             {"model_or_models": [small_net(), small_net(classes=4)]},
-            r"the same classes. Received: models of \[3, 4\] classes",
+            r"number of classes. Received: models of \[3, 4\] classes",
         ),
         (
             {"model_or_models": small_net(classes=2)},

@@ -107,7 +107,7 @@ def refused(command_line, capsys):
         ([f"--config={RECIPE}x"], "No such file"),
         (
             [f"--config={RECIPE.with_name('imagenet.py')}:model_x"],
-            "error: ValueError: The recipe's model must be one of model_a, ",
+            "error: ValueError: Argument `--config` must name one of model_a,  ",
         ),
     ],
 )
@@ -171,7 +171,7 @@ def test_another_configuration_is_refused_and_the_difference_shown(
     Workdir(tmp_path).claim(config, ["train"])
     other = {"optimizer": {"momentum": 0.9, "learning_rate": 0.1}, "epochs": 3}
     with pytest.raises(
-        ValueError, match="Received: optimizer.momentum: 0.5 before, 0.9"
+        ValueError, match="differs: optimizer.momentum: 0.5 before, 0.9"
     ):
         Workdir(tmp_path, worker=1).claim(other, ["train"])
     Workdir(tmp_path, worker=2).claim(config, ["train"])

@@ -19,7 +19,7 @@ def compare(claim, ours, other, expected):
 
     The 95 % confidence interval of the difference is Welch's, which does not assume
     equal variances. If it contains 0, the verdict is "cannot tell", which never counts
-    in the paper's favour.
+    in the paper's favor.
 
     Args:
         claim: The claim of the paper, in words.

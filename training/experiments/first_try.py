@@ -3,7 +3,7 @@
     python -m training.experiments.first_try --output=training/results
 
 Trains model A with the default learning rates of Keras's optimizers, and with a tenth
-of Adam's, on noise in one of four colours, which a linear model can classify. Writes
+of Adam's, on noise in one of four colors, which a linear model can classify. Writes
 the losses of all epochs to first_try.csv, for three seeds, or one at full width. A
 network learns if its loss falls below half the loss of guessing. The full setting takes
 about two hours on two cores, nearly all of them for the full width at 224x224.
@@ -24,7 +24,7 @@ OPTIMIZERS = {"sgd": (0.01,), "adam": (0.001, 0.0001)}
 
 
 def colored_noise(count, side, seed=0):
-    """Return uint8 images of noise around one of four colours, and their labels."""
+    """Return uint8 images of noise around one of four colors, and their labels."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % len(COLORS)
     noise = rng.normal(0, 30, (count, side, side, 3))

@@ -17,7 +17,7 @@ RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: arms.Arm("model_a", name) for name in RECTIFIERS}
 # Name of a way to test: protocol, and whether flipped images are tested too.
 WAYS = {
-    "centre crop": ("center", False),
+    "center crop": ("center", False),
     "five views": ("ten_view", False),
     "ten views": ("ten_view", True),
     "dense": ("dense", False),

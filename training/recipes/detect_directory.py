@@ -7,7 +7,7 @@ DIR is a folder of images and Pascal XML files, or a CSV file of boxes, and a fi
 the images is set aside for validation. Or DIR holds two folders, `train` and
 `validation`, of images and Pascal XML files.
 
-The proposals need OpenCV: pip install 'keras-prelu[detection]'.
+The proposals need OpenCV: pip install '.[detection]'.
 
 Hardware, time and score: they depend on the images, and were not measured.
 """

@@ -3,7 +3,7 @@
     python -m training.train --config=training/recipes/detect_scenes.py \\
         --workdir=runs/detection
 
-The proposals need OpenCV: pip install 'keras-prelu[detection]'.
+The proposals need OpenCV: pip install '.[detection]'.
 
 Hardware: two cores of an AMD EPYC server with AVX-512, no GPU. Time: 3:49 minutes for
 `make demo-detection`, with installation, proposals and report, the scenes rendered.

@@ -4,7 +4,7 @@
         --config.model.weights=FILE --workdir=runs/voc2007
 
 FILE holds the weights of a net that was trained by training/recipes/imagenet.py. The
-proposals need OpenCV: pip install 'keras-prelu[detection]'.
+proposals need OpenCV: pip install '.[detection]'.
 
 Hardware, time and score: not run. No ImageNet weights of these nets exist yet. Its
 first steps were run at full width, without such weights; see docs/benchmarks.md.

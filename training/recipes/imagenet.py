@@ -19,8 +19,8 @@ def get_config(model="model_a"):
     """Return the recipe of a model."""
     if model not in MODELS:
         raise ValueError(
-            f"The recipe's model must be one of {', '.join(MODELS)}. "
-            f"Received: imagenet.py:{model}"
+            f"Argument `--config` must name one of {', '.join(MODELS)} after a colon. "
+            f"Received: --config=imagenet.py:{model}"
         )
     config = defaults.get_config()
     config.model.name = model
