@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_prelu.data.decoding import MAX_PIXELS
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.data.resizing import resized_length
-from keras_prelu.export import headers
+from keras_prelu.export import bmp, headers
 from keras_prelu.types import Tensor
 
 __all__ = ["MAX_RESIZED_PIXELS", "decode", "decoded", "resize", "resize_within"]
@@ -52,29 +52,45 @@ def _upright(pixels, orientation):
     return tf.reverse(turned, axes)
 
 
+def _jpeg(data):
+    # The default transform differs from Pillow's by up to 4 levels.
+    pixels = tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
+    return _upright(pixels, _orientation(data))
+
+
+def _webp(data):
+    # TensorFlow writes beyond the memory of the pixels if an animation has no alpha.
+    check = tf.debugging.Assert(
+        ~headers.is_animated_webp(data), ["A WebP image must not be animated."]
+    )
+    with tf.control_dependencies([check]):
+        data = tf.identity(data)
+    # With 3 channels, TensorFlow refuses an image with alpha instead of dropping it.
+    return tf.io.decode_image(data, 0, expand_animations=False)[..., :3]
+
+
 def decode(data: Tensor) -> Tensor:
     """Decode an image to uint8 RGB.
 
     Takes JPEG, PNG, GIF (the first frame), BMP and WebP images, and applies the EXIF
     orientation of a JPEG. Fails before decoding if the image declares more than
-    `data.decoding.MAX_PIXELS` pixels.
+    `data.decoding.MAX_PIXELS` pixels, and for BMP images that `bmp.decode` does not
+    take.
 
     Args:
         data: The bytes of a file, a scalar string tensor.
     """
 
-    def jpeg(data):
-        # The default transform differs from Pillow's by up to 4 levels.
-        pixels = tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
-        return _upright(pixels, _orientation(data))
-
     def checked():
         with tf.control_dependencies([headers.check(*headers.size(data))]):
             content = tf.identity(data)
-        return tf.cond(
-            tf.io.is_jpeg(content),
-            lambda: jpeg(content),
-            lambda: tf.io.decode_image(content, 3, expand_animations=False),
+        return tf.case(
+            [
+                (tf.io.is_jpeg(content), lambda: _jpeg(content)),
+                (headers.is_bmp(content), lambda: bmp.decode(content)),
+                (headers.is_webp(content), lambda: _webp(content)),
+            ],
+            default=lambda: tf.io.decode_png(content, 3),
         )
 
     def gif():
