@@ -121,7 +121,7 @@ def softmax_scores(model: keras.Model) -> keras.Model:
             "Argument `model` must end in a softmax or in logits, because other scores "
             f"cannot be averaged. Received: a model whose last layer is {last!r}"
         )
-    scores = keras.layers.Softmax(dtype="float32", name="softmax")(model.output)
+    scores = keras.layers.Softmax(dtype="float32", name="softmax")(model.outputs[0])
     return keras.Model(model.inputs[0], scores, name=model.name)
 
 
@@ -129,14 +129,17 @@ def any_size(model: keras.Model) -> keras.Model:
     """Return a model with the same layers that takes images of any size.
 
     Args:
-        model: A functional model of images whose layers accept any height and width.
+        model: A functional or sequential model of images whose layers accept any height
+            and width.
     """
     first = is_channels_first(model)
     channels = model.inputs[0].shape[1 if first else -1]
     shape = (channels, None, None) if first else (None, None, channels)
     images = keras.Input(shape, dtype=model.inputs[0].dtype, name="images")
+    # A sequential model has one output, and no attribute `output` before it is called.
+    outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
     return keras.models.clone_model(
-        keras.Model(model.inputs[0], model.output, name=model.name),
+        keras.Model(model.inputs[0], outputs, name=model.name),
         input_tensors=images,
         clone_function=lambda layer: layer,
     )
@@ -170,7 +173,7 @@ def split(
     first = is_channels_first(model)
     trunk = any_size(keras.Model(model.inputs, pooling.input))
     channels = model.inputs[0].shape[1 if first else -1]
-    top = keras.Model(pooling.output, softmax_scores(model).output, name="top")
+    top = keras.Model(pooling.output, softmax_scores(model).outputs[0], name="top")
     size = input_size(model)
     shape = (1, channels, *size) if first else (1, *size, channels)
     maps = trunk.compute_output_shape(shape)

@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_prelu import model_surgery
 from keras_prelu.applications import CONSTRUCTORS, Model14
 from keras_prelu.finetuning import with_new_head
+from keras_prelu.layers import PReLU, SpatialPyramidPooling
 
 
 class Subclassed(keras.Model):
@@ -40,6 +42,36 @@ def test_other_objects_have_none(other):
 def test_a_softmax_is_recognized_in_all_its_forms(last, expected):
     model = keras.Sequential([keras.Input((2,)), last()])
     assert model_surgery.ends_in_softmax(model) == expected
+
+
+def pyramid_net(activation):
+    """Build a sequential net of images with spatial pyramid pooling."""
+    return keras.Sequential(
+        [
+            keras.Input((24, 24, 3)),
+            keras.layers.Conv2D(4, 3, padding="same"),
+            PReLU(),
+            SpatialPyramidPooling((2, 1)),
+            keras.layers.Dense(3, activation=activation),
+        ]
+    )
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_sequential_models_are_taken_apart(activation):
+    model = pyramid_net(activation)
+    images = np.random.default_rng(0).normal(size=(2, 24, 24, 3)).astype("float32")
+    expected = ops.convert_to_numpy(model(images))
+    if activation is None:
+        expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+    # Before a model is called, it has no attribute `output`.
+    scores = model_surgery.softmax_scores(pyramid_net(activation))
+    scores.set_weights(model.get_weights())
+    whole = model_surgery.any_size(scores)
+    trunk, pooling, top, _ = model_surgery.split(scores)
+    for answer in (whole(images), top(pooling(trunk(images)))):
+        answer = ops.convert_to_numpy(answer)
+        np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
 def test_a_head_that_ends_in_a_softmax_layer_is_replaced():

@@ -165,7 +165,7 @@ def check_detector(detector: Any) -> None:
     """
     is_detector = (
         model_surgery.is_functional(detector)
-        and isinstance(detector.input, dict)
+        and isinstance(getattr(detector, "input", None), dict)
         and isinstance(detector.output, dict)
         and set(detector.input) == {"images", "boxes"}
         and set(detector.output) == {"scores", "deltas"}

@@ -131,7 +131,15 @@ def test_a_net_without_its_top_is_refused():
         fast_rcnn(ModelA(width=1 / 64, include_top=False), 3)
 
 
-@pytest.mark.parametrize("other", [None, "model", keras.Sequential()])
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        "model",
+        keras.Sequential(),
+        keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)]),
+    ],
+)
 def test_other_models_are_no_detectors(other, net):
     for model in (other, net):
         with pytest.raises(ValueError, match="`detector` must be.*Received"):
