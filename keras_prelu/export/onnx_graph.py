@@ -42,6 +42,8 @@ class _Graph:
     def add_layers(self, layers, x, shape):
         """Add a chain of layers, and return the name and the shape of its output."""
         for layer in layers:
+            if isinstance(layer, keras.layers.InputLayer):
+                continue
             x = CONVERTERS[type(layer)](self, layer, x, shape)
             shape = layer.compute_output_spec(keras.KerasTensor(shape)).shape
         return x, shape
@@ -73,8 +75,9 @@ class _Graph:
 
 def check_layers(model: keras.Model) -> None:
     """Raise if a model has a layer that cannot be converted."""
-    for layer in model.layers[1:]:
-        if type(layer) not in CONVERTERS:
+    for layer in model.layers:
+        is_input = isinstance(layer, keras.layers.InputLayer)
+        if not is_input and type(layer) not in CONVERTERS:
             raise ValueError(
                 "Argument `model` must consist of layers of the classes "
                 f"{', '.join(sorted(known.__name__ for known in CONVERTERS))}. "
@@ -95,9 +98,9 @@ def convert(model: keras.Model, slopes_as_inputs: bool = False) -> Any:
     """Return a model as an ONNX `ModelProto`.
 
     Args:
-        model: A functional model of images with the channels last, made of layers that
-            `check_layers` accepts, and of `SlidingTop`. Each of them has one input, so
-            they form a chain.
+        model: A functional or sequential model of images with the channels last, made
+            of layers that `check_layers` accepts, and of `SlidingTop`. Each of them has
+            one input, so they form a chain.
         slopes_as_inputs: Whether the slopes of each PReLU layer are an input with the
             layer's name. Defaults to `False`: they are weights.
     """
@@ -106,7 +109,7 @@ def convert(model: keras.Model, slopes_as_inputs: bool = False) -> Any:
     shape = tuple(model.inputs[0].shape)
     x = graph.add_input("images", shape, ("batch", "height", "width", "channels"))
     x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
-    _, shape = graph.add_layers(model.layers[1:], x, shape)  # the first is the input
+    _, shape = graph.add_layers(model.layers, x, shape)
     graph.nodes[-1].output[0] = "scores"
     dimensions = ("batch", "rows", "columns")[: len(shape) - 1]
     outputs = graph.described("scores", shape, (*dimensions, "classes"))

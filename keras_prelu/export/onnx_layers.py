@@ -33,17 +33,29 @@ def _activation(graph, layer, x, shape):
     if name == "linear":
         return x
     if name == "relu":
-        return _relu(graph, layer, x, shape)
+        return graph.add("Relu", x)
     if name == "softmax":
         return _softmax(graph, layer, x, shape)
-    raise ValueError(
+    raise _not_converted(layer, f"activation {name!r}")
+
+
+def _not_converted(layer, what):
+    return ValueError(
         "Argument `model` must have layers that can be converted to ONNX. "
-        f"Received: a model whose layer {layer.name!r} has the activation {name!r}"
+        f"Received: a model whose layer {layer.name!r} has the {what}"
     )
 
 
 def _relu(graph, layer, x, shape):
-    return graph.add("Relu", x)
+    if layer.threshold:
+        raise _not_converted(layer, f"threshold {layer.threshold}")
+    if layer.negative_slope:
+        x = _leaky_relu(graph, layer, x, shape)
+    else:
+        x = graph.add("Relu", x)
+    if layer.max_value is None:
+        return x
+    return graph.add("Min", x, np.float32(layer.max_value))
 
 
 def _softmax(graph, layer, x, shape):
@@ -116,8 +128,15 @@ def _subtract_mean(graph, layer, x, shape):
 
 
 def _rescaling(graph, layer, x, shape):
-    x = graph.add("Mul", x, np.float32(layer.scale))
-    return graph.add("Add", x, np.float32(layer.offset)) if layer.offset else x
+    def channels_second(constant):
+        constant = np.asarray(constant, "float32")
+        ones = [1] * (len(shape) - constant.ndim)
+        return np.moveaxis(constant.reshape(*ones, *constant.shape), -1, 1)
+
+    x = graph.add("Mul", x, channels_second(layer.scale))
+    if not np.any(layer.offset):
+        return x
+    return graph.add("Add", x, channels_second(layer.offset))
 
 
 def _max_over_bins(graph, x, axis, bins):
@@ -177,7 +196,7 @@ def _sliding_top(graph, layer, x, shape):
     windows = graph.add("Shape", x, start=0, end=3)
     length = layer.top.input_shape[-1]
     x = graph.add("Reshape", x, _integers(-1, length))
-    x, _ = graph.add_layers(layer.top.layers[1:], x, (None, length))
+    x, _ = graph.add_layers(layer.top.layers, x, (None, length))
     map_shape = graph.add("Concat", windows, _integers(-1), axis=0)
     return graph.add("Reshape", x, map_shape)
 

@@ -118,7 +118,8 @@ def test_8_bit_files_are_smaller_and_report_their_error(net, litert_file, tmp_pa
 
 
 def test_a_file_with_other_scores_is_not_written(net, tmp_path, monkeypatch):
-    wrong = {**onnx_graph.CONVERTERS, PReLU: onnx_graph.CONVERTERS[keras.layers.ReLU]}
+    leave_out = onnx_graph.CONVERTERS[keras.layers.Dropout]
+    wrong = {**onnx_graph.CONVERTERS, PReLU: leave_out}
     monkeypatch.setattr(onnx_graph, "CONVERTERS", wrong)
     with pytest.raises(ValueError, match="must have the scores of `model`"):
         export.onnx(net, tmp_path / "net.onnx")
@@ -151,6 +152,52 @@ def test_every_kind_of_layer_is_converted(tmp_path):
         np.testing.assert_allclose(scores, model(batch).numpy(), atol=1e-4)
 
 
+LEVELS = np.arange(240, dtype="float32").reshape(-1, 1, 1, 3)
+
+
+def scores_of_levels(tmp_path, *layers):
+    """Export layers that map `LEVELS` to logits, and return the scores of the file."""
+    model = keras.Sequential([keras.Input((1, 1, 3)), *layers])
+    model.add(keras.layers.GlobalMaxPooling2D())
+    model.add(keras.layers.Dense(3, "softmax", kernel_initializer="identity"))
+    export.onnx(model, tmp_path / "net.onnx")
+    return run_onnx(tmp_path / "net.onnx", LEVELS)
+
+
+def softmax(logits):
+    powers = np.exp(logits[:, 0, 0])
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "options, function",
+    [
+        ({}, lambda x: np.maximum(x, 0)),
+        ({"max_value": 2}, lambda x: np.clip(x, 0, 2)),
+        ({"negative_slope": 0.3}, lambda x: np.where(x < 0, 0.3 * x, x)),
+        (
+            {"max_value": 2, "negative_slope": 0.3},
+            lambda x: np.minimum(np.where(x < 0, 0.3 * x, x), 2),
+        ),
+    ],
+)
+def test_relu_keeps_its_options(tmp_path, options, function):
+    rescaling = keras.layers.Rescaling([1 / 32, 1 / 25, 1 / 20], [-4, -3, -2])
+    scores = scores_of_levels(tmp_path, rescaling, keras.layers.ReLU(**options))
+    x = LEVELS * [1 / 32, 1 / 25, 1 / 20] + [-4, -3, -2]
+    np.testing.assert_allclose(scores, softmax(function(x)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "scale, offset",
+    [(1 / 64, 0), ([1 / 64, 1 / 32, 1 / 128], 0), (1 / 64, np.array([-2, 0, 1.5]))],
+)
+def test_rescaling_of_each_channel(tmp_path, scale, offset):
+    scores = scores_of_levels(tmp_path, keras.layers.Rescaling(scale, offset))
+    expected = softmax(LEVELS * scale + offset)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
 def small(*layers, activation="softmax", dtype="float32"):
     images = x = keras.Input((8, 8, 3))
     for layer in (*layers, keras.layers.GlobalMaxPooling2D(dtype=dtype)):
@@ -163,7 +210,15 @@ def small(*layers, activation="softmax", dtype="float32"):
     "model, message",
     [
         (small(keras.layers.BatchNormalization()), "a model with <BatchNormalization"),
+        (
+            keras.Sequential(small(keras.layers.BatchNormalization()).layers),
+            "a model with <BatchNormalization",
+        ),
         (small(keras.layers.Conv2D(2, 1, activation="gelu")), "the activation 'gelu'"),
+        (
+            small(keras.layers.ReLU(20, threshold=1, name="a")),
+            "'a' has the threshold 1",
+        ),
         (small(dtype="bfloat16"), "with layers in bfloat16"),
         (small(activation="sigmoid"), "must end in a softmax"),
     ],
@@ -172,6 +227,28 @@ def test_models_that_cannot_be_converted_are_refused(tmp_path, model, message):
     with pytest.raises(ValueError, match=message):
         export.onnx(model, tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", [export.onnx, export.litert])
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_sequential_models_are_converted(tmp_path, writer, activation):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation=activation),
+        ]
+    )
+    images = random_images(5, 8, 8)
+    writer(model, tmp_path / "net", images=images)
+    logits = model(images).numpy()
+    expected = logits if activation else softmax(logits[:, None, None])
+    run = run_onnx if writer is export.onnx else run_litert
+    scores = run(tmp_path / "net", images)
+    assert np.ptp(expected[:, 0]) > 1e-3
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("writer", [export.onnx, export.litert])
