@@ -74,6 +74,14 @@ def test_the_folders_of_voc(images, tmp_path):
     assert source.describe(0) == str(tmp_path / "JPEGImages" / "a.jpg")
 
 
+def test_hidden_files_are_ignored(images):
+    # macOS writes such files beside those that it copies to other file systems.
+    for path in list(images.iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+    source = data.from_pascal_xml(images, max_bad=0)
+    assert source.paths == [str(images / f"{name}.jpg") for name in "abcdefgh"]
+
+
 def test_boxes_that_reach_a_pixel_outside_are_clipped(images):
     write(images, "a", pascal(("dog", 0, 0, 61, 41)))
     objects = data.from_pascal_xml(images).objects(0)
