@@ -224,6 +224,16 @@ def test_the_images_of_a_csv_file_can_be_elsewhere(images, tmp_path):
     assert not source.objects(0).difficult.any()
 
 
+@pytest.mark.parametrize("other", ["./a.jpg", ".//a.jpg", "{images}/a.jpg"])
+def test_the_same_image_in_other_words_is_one_image(images, other):
+    path = boxes_csv(
+        images, "a.jpg,0,0,60,40,dog,", f"{other.format(images=images)},5,6,7,8,cat,"
+    )
+    source = data.from_boxes_csv(path)
+    assert source.paths == [str(images / "a.jpg")]
+    assert source.objects(0).boxes.tolist() == [[0, 0, 60, 40], [5, 6, 7, 8]]
+
+
 def test_bad_lines_are_named(images):
     path = boxes_csv(
         images,
