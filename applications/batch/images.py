@@ -3,7 +3,7 @@
 `label` is -1 if it is not known. If an image cannot be read, `error` says why and
 `content` is empty; otherwise `error` is empty.
 
-Workers get the code of this module with the pipeline (`program.ship_code`). It imports
+Workers get the code of this module with the pipeline (`program.execute`). It imports
 nothing but Beam and, for datasets of TFDS, what reads their files.
 """
 

@@ -96,7 +96,8 @@ def from_pascal_xml(
 
     The folder contains images and XML files, or the folders `JPEGImages` and
     `Annotations` of VOC. An image and its annotation have the same name, up to the
-    extension. An image without objects needs an XML file without objects.
+    extension. An image without objects needs an XML file without objects. Hidden files
+    are ignored.
 
     Coordinates are read as VOC writes them: pixels are counted from 1, and the last one
     is part of the box. Boxes may reach one pixel outside the image, as happens if a
@@ -200,10 +201,12 @@ def _images_and_xml(folders):
     """Return two dicts from the stems of names: to the images, and to the XML file."""
     images, files = {}, {}
     for path in sorted(path for folder in folders for path in folder.iterdir()):
+        if path.name.startswith("."):
+            continue
         suffix = path.suffix.lower()
         if suffix == ".xml":
             files[path.stem] = path
-        elif suffix not in TEXT_FILES and path.is_file() and path.name[0] != ".":
+        elif suffix not in TEXT_FILES and path.is_file():
             images.setdefault(path.stem, []).append(path)
     return images, files
 

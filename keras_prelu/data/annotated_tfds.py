@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_prelu.data.annotations import AnnotatedSource, Objects, as_objects
-from keras_prelu.data.decoding import read_header
+from keras_prelu.data.decoding import BadImageError, read_header
 from keras_prelu.data.tfds_records import TfdsRecords
 
 __all__ = ["AnnotatedTfdsSource"]
@@ -47,7 +47,12 @@ class AnnotatedTfdsSource(AnnotatedSource):
     def __getitem__(self, index: int) -> tuple[bytes, Objects]:
         feature = self._records.features(index)
         data = feature["image"].bytes_list.value[0]
-        boxes = _pixels(feature["objects/bbox"].float_list.value, data)
+        try:
+            boxes = _pixels(feature["objects/bbox"].float_list.value, data)
+        except BadImageError:
+            # Without a size there are no boxes in pixels. The decoder skips and counts
+            # the image.
+            return data, as_objects([], [], [])
         return data, as_objects(
             boxes - [self._first_pixel, self._first_pixel, 0, 0],
             feature["objects/label"].int64_list.value,

@@ -132,7 +132,8 @@ def _add_row(annotations, images, row, where):
         annotations[where] = Annotation(where, problems=["names no image"])
         return
     image = images / name
-    annotation = annotations.setdefault(name, Annotation(str(image), image))
+    # pathlib writes `./a.jpg` as `a.jpg`. It keeps `..`, which may follow a link.
+    annotation = annotations.setdefault(str(image), Annotation(str(image), image))
     if not any(row[column] for column in COLUMNS[1:]):
         return  # an image without objects
     try:

@@ -1,12 +1,13 @@
 """Decoding of image files: the content tells the format, every image becomes RGB.
 
 Pillow decodes here. With TensorFlow, only files that are not plain JPEGs are decoded
-here: PNG, GIF, BMP, WebP, CMYK, rotated by EXIF, without an end marker. Of plain JPEGs,
-nearly all of ImageNet, TensorFlow decodes the window only (`tf_decoding.py`).
+here: PNG, GIF, BMP, WebP, CMYK, rotated by EXIF or XMP, without an end marker. Of plain
+JPEGs, nearly all of ImageNet, TensorFlow decodes the window only (`tf_decoding.py`).
 """
 
 import contextlib
 import io
+import re
 import warnings
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ _SOF_HUFFMAN = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
 _SOF_ALL = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _APP1 = 0xE1
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+# Pillow searches XMP in this way if EXIF has no orientation.
+_ROTATED_BY_XMP = re.compile(rb'tiff:Orientation(="|>)[2-8]')
 
 
 class BadImageError(ValueError):
@@ -85,7 +89,7 @@ def read_header(data: bytes) -> Header:
 
 
 def decode_rgb(data: bytes) -> np.ndarray:
-    """Decode a whole image with Pillow, and apply its EXIF orientation.
+    """Decode a whole image with Pillow, and apply its orientation, from EXIF or XMP.
 
     Animations give their first frame, alpha is dropped as in `Image.convert("RGB")`,
     and 16-bit gray images keep their upper 8 bits.
@@ -198,6 +202,9 @@ def _plain_jpeg_size(data):
                 return None
         elif marker == _APP1 and data.startswith(b"Exif\0\0", start):
             if _orientation(data[start:end]) != 1:
+                return None
+        elif marker == _APP1 and data.startswith(_XMP, start):
+            if _ROTATED_BY_XMP.search(data, start, end):
                 return None
         elif marker == _START_OF_SCAN:
             # A truncated file lacks its end marker. Some files have bytes after it.

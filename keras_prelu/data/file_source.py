@@ -11,7 +11,7 @@ from absl import logging
 
 from keras_prelu.data.errors import UnreadableImageError
 from keras_prelu.data.fingerprints import digest, digest_of_integers
-from keras_prelu.data.sources import Source
+from keras_prelu.data.sources import Source, is_position
 from keras_prelu.types import PathLike
 
 __all__ = [
@@ -168,10 +168,10 @@ def from_files(
             "Argument `paths` must contain at least one file. Received: paths=[]"
         )
     for path, label in zip(paths, labels, strict=True):
-        if not 0 <= label < len(class_names):
+        if not is_position(label, len(class_names)):
             raise ValueError(
                 f"Argument `labels` must be integers in 0 ... {len(class_names) - 1}. "
-                f"Received: label={label} of {path}"
+                f"Received: label={label!r} of {path}"
             )
     return FileSource(paths, labels, class_names, max_bad)
 

@@ -1,13 +1,13 @@
 """Options of training and evaluation pipelines: their checks, and tf.data's own."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
-from keras_prelu.data.sources import Source
+from keras_prelu.data.sources import Source, is_integer, is_position
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,6 +19,7 @@ __all__ = [
     "TrainingStream",
     "check_shard",
     "check_sizes",
+    "pair_or_none",
     "stream_options",
     "training_stream",
 ]
@@ -45,17 +46,19 @@ def stream_options() -> "tf.data.Options":
     return options
 
 
-def check_sizes(
-    source: Source, batch_size: int, image_size: int, scale: tuple[int, int]
-) -> None:
-    """Refuse a source without images or labels, and sizes that do not fit together.
+def check_sizes(source: Source, batch_size: int, image_size: int) -> None:
+    """Refuse what is not a source of labeled images, and sizes that do not exist.
 
     Args:
         source: The source of the images.
         batch_size: Number of images in a batch.
         image_size: Side of the crops.
-        scale: Smallest and largest shorter side after resizing.
     """
+    if not isinstance(source, Source):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.Source`. "
+            f"Received: source={source!r}"
+        )
     if not len(source):
         raise ValueError(
             f"Argument `source` must contain images. Received: source={source}"
@@ -66,16 +69,11 @@ def check_sizes(
             f"Received: source={source}"
         )
     for name, value in (("batch_size", batch_size), ("image_size", image_size)):
-        if value < 1:
+        if not is_integer(value) or value < 1:
             raise ValueError(
-                f"Argument `{name}` must be at least 1. Received: {name}={value}"
+                f"Argument `{name}` must be an integer of at least 1. "
+                f"Received: {name}={value!r}"
             )
-    if len(scale) != 2 or not image_size <= scale[0] <= scale[1]:
-        raise ValueError(
-            "Argument `scale` must be a range of shorter sides that are not smaller "
-            f"than the crop: {image_size} <= minimum <= maximum. "
-            f"Received: scale={scale}"
-        )
 
 
 def check_shard(shard: tuple[int, int]) -> None:
@@ -84,12 +82,25 @@ def check_shard(shard: tuple[int, int]) -> None:
     Args:
         shard: A pair `(worker, workers)`.
     """
-    worker, workers = shard
-    if not 0 <= worker < workers:
+    worker, workers = pair_or_none(shard) or (0, 0)
+    if not is_position(worker, workers):
         raise ValueError(
-            "Argument `shard` must be (worker, workers) with 0 <= worker < workers. "
-            f"Received: shard={shard}"
+            "Argument `shard` must be (worker, workers), integers with "
+            f"0 <= worker < workers. Received: shard={shard!r}"
         )
+
+
+def pair_or_none(value: Any) -> tuple[int, int] | None:
+    """Return a pair of integers, or `None` if the value is something else.
+
+    Args:
+        value: The value.
+    """
+    try:
+        first, second = value
+    except (TypeError, ValueError):
+        return None
+    return (first, second) if is_integer(first) and is_integer(second) else None
 
 
 class TrainingStream(NamedTuple):
@@ -126,14 +137,15 @@ def training_stream(
             "Argument `batch_size` must be at least the number of workers. "
             f"Received: batch_size={batch_size}, shard={shard}"
         )
-    if not 0 <= seed < 2**31:
+    if not is_position(seed, 2**31):
         raise ValueError(
-            f"Argument `seed` must be in 0 ... 2**31 - 1. Received: seed={seed}"
+            "Argument `seed` must be an integer in 0 ... 2**31 - 1. "
+            f"Received: seed={seed!r}"
         )
-    if start_step < 0:
+    if not is_integer(start_step) or start_step < 0:
         raise ValueError(
-            "Argument `start_step` must be at least 0. "
-            f"Received: start_step={start_step}"
+            "Argument `start_step` must be an integer of at least 0. "
+            f"Received: start_step={start_step!r}"
         )
     part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
 

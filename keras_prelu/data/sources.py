@@ -20,7 +20,7 @@ from keras_prelu.data.fingerprints import digest_of_integers
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
 
-__all__ = ["Source", "Subset", "split"]
+__all__ = ["Source", "Subset", "is_integer", "is_position", "split"]
 
 
 class Source:
@@ -186,7 +186,8 @@ class Subset(Source):
 
     Args:
         source: A `Source`.
-        indices: Integers, positions of the images in the source.
+        indices: Integers, positions of the images in the source. For a mask, pass
+            `np.flatnonzero(mask)`.
         max_bad: See `Source`.
 
     Examples:
@@ -207,7 +208,7 @@ class Subset(Source):
             )
         super().__init__(source.class_names, max_bad)
         self._source = source
-        self._indices = [int(index) for index in indices]
+        self._indices = _positions(indices, len(source))
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -231,6 +232,38 @@ class Subset(Source):
     def labels(self) -> np.ndarray:
         """All labels, as an int32 array."""
         return self._source.labels[self._indices]
+
+
+def is_integer(value: Any) -> bool:
+    """Return whether a value is an integer of Python or NumPy, and not a boolean.
+
+    Args:
+        value: The value.
+    """
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_position(value: Any, length: int) -> bool:
+    """Return whether a value is an integer in 0 ... `length - 1`.
+
+    Args:
+        value: The value.
+        length: Number of positions.
+    """
+    return is_integer(value) and 0 <= value < length
+
+
+def _positions(indices, length):
+    """Return indices as a list of integers, or refuse one that is no position."""
+    indices = list(indices)
+    for number, index in enumerate(indices):
+        if not is_position(index, length):
+            raise ValueError(
+                "Argument `indices` must be integers of at least 0 and less than the "
+                f"number of images in `source`, {length}. "
+                f"Received: indices[{number}]={index!r}"
+            )
+    return [int(index) for index in indices]
 
 
 def split(

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from keras_prelu.data import random_draws
 from keras_prelu.data.batch_format import Plan
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
-from keras_prelu.data.pipeline_options import check_sizes, training_stream
+from keras_prelu.data.pipeline_options import (
+    check_sizes,
+    pair_or_none,
+    training_stream,
+)
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.sources import Source
 from keras_prelu.data.windows import crop_box, plan_window
@@ -103,7 +107,14 @@ def train_batches(
         >>> training_model.compile("sgd", "sparse_categorical_crossentropy")
         >>> history = training_model.fit(batches, steps_per_epoch=2, verbose=0)
     """
-    check_sizes(source, batch_size, image_size, scale)
+    check_sizes(source, batch_size, image_size)
+    low, high = pair_or_none(scale) or (0, 0)
+    if not image_size <= low <= high:
+        raise ValueError(
+            "Argument `scale` must be a pair of integers, the smallest and the largest "
+            "shorter side, that are not smaller than the crop: "
+            f"{image_size} <= smallest <= largest. Received: scale={scale!r}"
+        )
     stream = training_stream(len(source), batch_size, seed, start_step, shard)
     if augment_on not in ("device", "host"):
         raise ValueError(

@@ -74,6 +74,14 @@ def test_the_folders_of_voc(images, tmp_path):
     assert source.describe(0) == str(tmp_path / "JPEGImages" / "a.jpg")
 
 
+def test_hidden_files_are_ignored(images):
+    # macOS writes such files beside those that it copies to other file systems.
+    for path in list(images.iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
+    source = data.from_pascal_xml(images, max_bad=0)
+    assert source.paths == [str(images / f"{name}.jpg") for name in "abcdefgh"]
+
+
 def test_boxes_that_reach_a_pixel_outside_are_clipped(images):
     write(images, "a", pascal(("dog", 0, 0, 61, 41)))
     objects = data.from_pascal_xml(images).objects(0)
@@ -214,6 +222,16 @@ def test_the_images_of_a_csv_file_can_be_elsewhere(images, tmp_path):
     source = data.from_boxes_csv(path, images)
     assert source.objects(0).boxes.tolist() == [[1, 2, 3, 4]]
     assert not source.objects(0).difficult.any()
+
+
+@pytest.mark.parametrize("other", ["./a.jpg", ".//a.jpg", "{images}/a.jpg"])
+def test_the_same_image_in_other_words_is_one_image(images, other):
+    path = boxes_csv(
+        images, "a.jpg,0,0,60,40,dog,", f"{other.format(images=images)},5,6,7,8,cat,"
+    )
+    source = data.from_boxes_csv(path)
+    assert source.paths == [str(images / "a.jpg")]
+    assert source.objects(0).boxes.tolist() == [[0, 0, 60, 40], [5, 6, 7, 8]]
 
 
 def test_bad_lines_are_named(images):

@@ -113,6 +113,12 @@ def test_a_subset_for_labels_is_refused():
         data.Subset(Listed(image_with()), [0])
 
 
+@pytest.mark.parametrize("index", [-1, 1, 0.0, False])
+def test_indices_of_an_annotated_subset_are_positions_in_its_source(index):
+    with pytest.raises(ValueError, match=r"Received: indices\[0\]="):
+        data.AnnotatedSubset(Listed(image_with()), [index])
+
+
 def test_check_lists_bad_boxes():
     source = Listed(image_with((0, 0, 1, 1)), image_with((0, 0, 61, 1)))
     report = data.check(source, verbose=False)

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_prelu.data import decoding
 from keras_prelu.data.tf_decoding import decode_window
@@ -28,6 +28,24 @@ def _turned(orientation, byte_order="<"):
     exif[0x0112] = orientation
     return encoded(RGB, exif=exif)
 
+
+# XMP gives an orientation as an attribute or as an element.
+XMP = (
+    '<rdf:Description tiff:Orientation="{}"/>',
+    "<rdf:Description><tiff:Orientation>{}</tiff:Orientation></rdf:Description>",
+)
+
+# How to turn the stored pixels, by orientation.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
 
 FILES = {
     "jpeg": encoded(RGB),
@@ -82,20 +100,33 @@ def test_16_bit_gray_keeps_its_upper_bits():
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation, byte_order):
     data = _turned(orientation, byte_order)
-    upright = {
-        1: lambda a: a,
-        2: lambda a: a[:, ::-1],
-        3: lambda a: a[::-1, ::-1],
-        4: lambda a: a[::-1],
-        5: lambda a: a.swapaxes(0, 1),
-        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-        8: lambda a: a.swapaxes(0, 1)[::-1],
-    }[orientation]
     with Image.open(io.BytesIO(data)) as image:
         stored = np.asarray(image).astype(int)
-    np.testing.assert_allclose(_whole(data), upright(stored), atol=1)
+    np.testing.assert_allclose(_whole(data), UPRIGHT[orientation](stored), atol=1)
     assert decoding.read_header(data).plain == (orientation == 1)
+
+
+@pytest.mark.parametrize("decode", [decode_window, decoding.decode_window])
+@pytest.mark.parametrize("xmp", XMP)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_of_xmp_is_applied(orientation, xmp, decode):
+    data = encoded(RGB, xmp=xmp.format(orientation).encode())
+    with Image.open(io.BytesIO(data)) as image:
+        stored = np.asarray(image).astype(int)
+        by_pillow = np.asarray(ImageOps.exif_transpose(image))
+    expected = UPRIGHT[orientation](stored)
+    np.testing.assert_array_equal(by_pillow, expected)
+    np.testing.assert_array_equal(decoding.decode_rgb(data), expected)
+    np.testing.assert_allclose(_whole(data, decode), expected, atol=1)
+    assert decoding.read_header(data).plain == (orientation == 1)
+
+
+def test_exif_has_precedence_over_xmp():
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    data = encoded(RGB, exif=exif, xmp=XMP[0].format(6).encode())
+    assert decoding.read_header(data)[:2] == (40, 56)
+    np.testing.assert_array_equal(_whole(data), decoding.decode_rgb(FILES["jpeg"]))
 
 
 def test_exif_after_other_segments_is_read():

@@ -69,3 +69,24 @@ def test_bad_images_are_left_out_and_counted(folder):
     expected = [source.labels[i] for i in range(23) if i not in (3, 4, 10)]
     assert labels.tolist() == expected
     assert len(source.skipped) == 3
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"scale": (32, 48)}, r"an integer .* at least 32. Received: scale=\(32, 48\)"),
+        ({"scale": "40"}, "Received: scale='40'"),
+        ({"scale": 40.5}, "Received: scale=40.5"),
+        ({"scale": 31}, "at least 32. Received: scale=31"),
+        ({"image_size": None, "scale": 0}, "at least 1. Received: scale=0"),
+        ({"image_size": "x"}, "an integer of at least 1. Received: image_size='x'"),
+        ({"image_size": 31.5}, "Received: image_size=31.5"),
+        ({"batch_size": 2.5}, "an integer of at least 1. Received: batch_size=2.5"),
+        ({"shard": 3}, "Received: shard=3"),
+    ],
+)
+def test_arguments_are_checked_at_once(folder, options, message):
+    source = data.from_directory(folder)
+    options = {"batch_size": 6, "image_size": 32, "scale": 40, **options}
+    with pytest.raises(ValueError, match=message):
+        data.eval_batches(source, **options)

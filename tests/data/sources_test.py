@@ -76,6 +76,14 @@ def test_a_list_of_files(tmp_path):
         data.from_files(["a.jpg"], [0, 1], ["ant", "bee"])
     with pytest.raises(ValueError, match="at least one file"):
         data.from_files([], [], ["ant"])
+    labels = np.array([1, 0], np.int64)
+    assert data.from_files(["a.jpg", "b.jpg"], labels, "ab").labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("label", [0.6, 1.0, np.float32(1), True, np.True_, "1"])
+def test_labels_of_files_must_be_integers(label):
+    with pytest.raises(ValueError, match=r"integers in 0 \.\.\. 1\. .* of b\.jpg"):
+        data.from_files(["a.jpg", "b.jpg"], [0, label], ["ant", "bee"])
 
 
 def test_labels_of_any_source_are_checked_when_read():
@@ -146,6 +154,21 @@ def test_a_subset_has_its_images_in_the_given_order(tmp_path):
     assert subset.labels.tolist() == [1, 0]
     assert subset.describe(0) == source.describe(4)
     assert subset.class_names == ["ant", "bee"]
+    from_numpy = data.Subset(source, np.array([4, 0]))
+    assert from_numpy.fingerprint() == subset.fingerprint()
+
+
+@pytest.mark.parametrize("index", [5, -1, 0.9, 1.0, True, np.True_, "1", None])
+def test_indices_of_a_subset_are_positions_in_its_source(tmp_path, index):
+    source = _numbered(tmp_path, ant=3, bee=2)
+    with pytest.raises(ValueError, match=r"`indices` must .* Received: indices\[1\]="):
+        data.Subset(source, [4, index])
+
+
+def test_a_mask_is_not_a_list_of_indices(tmp_path):
+    source = _numbered(tmp_path, ant=3, bee=2)
+    with pytest.raises(ValueError, match=r"Received: indices\[0\]=.*True"):
+        data.Subset(source, source.labels == 0)
 
 
 def test_a_split_takes_a_fraction_of_each_class_and_every_image_once(tmp_path):

@@ -158,16 +158,26 @@ def test_a_source_without_a_good_image_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"batch_size": 0}, "`batch_size` must be at least 1. Received: batch_size=0"),
+        ({"batch_size": 0}, "an integer of at least 1. Received: batch_size=0"),
+        ({"batch_size": 2.5}, "an integer of at least 1. Received: batch_size=2.5"),
+        ({"image_size": "x"}, "an integer of at least 1. Received: image_size='x'"),
+        ({"image_size": None}, "an integer of at least 1. Received: image_size=None"),
+        ({"scale": 48}, "pair of integers.* Received: scale=48"),
+        ({"scale": (256, "512")}, r"Received: scale=\(256, '512'\)"),
+        ({"scale": (256.5, 512)}, r"Received: scale=\(256.5, 512\)"),
         ({"image_size": 64, "scale": (32, 48)}, r"Received: scale=\(32, 48\)"),
         ({"scale": (32, 40, 48)}, r"Received: scale=\(32, 40, 48\)"),
         ({"scale": (500, 300)}, r"Received: scale=\(500, 300\)"),
         ({"seed": -1}, "Received: seed=-1"),
         ({"seed": 2**31}, "Received: seed=2147483648"),
+        ({"seed": "1"}, "integer in 0 .* Received: seed='1'"),
         ({"start_step": -1}, "Received: start_step=-1"),
+        ({"start_step": "1"}, "an integer of at least 0. Received: start_step='1'"),
         ({"augment_on": "gpu"}, "Received: augment_on=gpu"),
         ({"color": "blue"}, "Received: color='blue'"),
         ({"shard": (2, 2)}, r"Received: shard=\(2, 2\)"),
+        ({"shard": 3}, "Received: shard=3"),
+        ({"shard": (0.0, 1.0)}, r"Received: shard=\(0.0, 1.0\)"),
         ({"batch_size": 2, "shard": (0, 3)}, "at least the number of workers"),
     ],
 )
@@ -175,6 +185,23 @@ def test_arguments_are_checked_at_once(folder, options, message):
     source = data.from_directory(folder)
     with pytest.raises(ValueError, match=message):
         data.train_batches(source, **{"batch_size": 8, **options})
+
+
+@pytest.mark.parametrize("batches", [data.train_batches, data.eval_batches])
+@pytest.mark.parametrize("source", [None, "photos", [b"image"]])
+def test_what_is_not_a_source_is_named(source, batches):
+    with pytest.raises(TypeError, match="Argument `source` must be .* Received: sourc"):
+        batches(source, batch_size=1)
+
+
+def test_arguments_can_be_integers_of_numpy(folder):
+    source = data.from_directory(folder)
+    two, side, low, high = np.array([2, 32, 32, 48])
+    [(drawn, labels)] = arrays(
+        data.train_batches(source, two, side, (low, high), seed=two, start_step=two), 1
+    )
+    expected = data.train_batches(source, 2, 32, (32, 48), seed=2, start_step=2)
+    assert_equal_batches([(drawn, labels)], arrays(expected, 1))
 
 
 def test_extreme_sizes_and_all_formats_in_one_batch(tmp_path):

@@ -11,7 +11,8 @@ from PIL import Image
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.object_detection.voc import Voc
 
-from keras_prelu import data
+from keras_prelu import data, detection
+from keras_prelu.data.tfds_records import TfdsRecords
 from tests.data.conftest import encoded, tar, wavy_image
 
 pytestmark = pytest.mark.tensorflow_only
@@ -152,6 +153,27 @@ def test_gray_images_stay_gray(prepared):
     with Image.open(io.BytesIO(content)) as image:
         assert image.mode == "L"
     assert len(objects.boxes) == 1
+
+
+def test_an_image_that_cannot_be_decoded_is_skipped(prepared, monkeypatch):
+    features = TfdsRecords.features
+
+    def second_is_torn(records, index):
+        of_record = features(records, index)
+        if index == 1:
+            of_record["image"].bytes_list.value[0] = b"torn"
+        return of_record
+
+    monkeypatch.setattr(TfdsRecords, "features", second_is_torn)
+    source = data.voc(prepared[0], "trainval", prepared[1])
+    content, objects = source.read(1)
+    assert content == b"torn" and objects.boxes.shape == (0, 4)
+    reason = "not an image in JPEG, PNG, GIF, BMP, WEBP"
+    assert data.check(source, verbose=False) == [(source.describe(1), reason)]
+    proposals = [np.zeros((0, 4))] * len(source)
+    images, _ = next(iter(detection.train_batches(source, proposals, len(source))))
+    assert len(images["images"]) == len(source)
+    assert source.skipped == {source.describe(1): reason}
 
 
 def test_the_test_split_of_2012_is_refused(prepared):

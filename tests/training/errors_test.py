@@ -14,7 +14,7 @@ pytestmark = pytest.mark.tensorflow_only
 
 def bug_in_an_expression():
     # What `keras_prelu.data.split` does to something that is no source.
-    data.split(data.Subset(data.Source([]), [1]), fraction="much")
+    data.split(data.Source([]), fraction="much")
 
 
 def bug_that_raises_a_value_error():
