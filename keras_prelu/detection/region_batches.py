@@ -12,6 +12,7 @@ from keras_prelu.data.pipeline_options import ENDLESS, check_shard, training_str
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.replacement import first_good
 from keras_prelu.detection import sampling
+from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
 
@@ -223,10 +224,10 @@ def _checked(source, proposals, batch_size, regions, shorter_side, longest_side,
             raise ValueError(
                 f"Argument `{name}` must be at least 1. Received: {name}={value}"
             )
-    if not 0 < len(source) == len(proposals):
+    proposals = checked_proposals(source, proposals)
+    if not len(source):
         raise ValueError(
-            "Arguments `source` and `proposals` must have the same length of at least "
-            f"1. Received: lengths {len(source)} and {len(proposals)}"
+            f"Argument `source` must have at least one image. Received: source={source}"
         )
     if isinstance(shorter_side, int):
         shorter_side = (shorter_side, shorter_side)

@@ -210,6 +210,6 @@ def test_wrong_arguments_are_refused(changes, name):
         train_batches(source, jittered(source), **{**SETTINGS, **changes})
 
 
-def test_proposals_of_other_images_are_refused():
-    with pytest.raises(ValueError, match="must have the same length.*Received"):
-        train_batches(Toy(5), jittered(Toy(4)))
+def test_a_source_without_images_is_refused():
+    with pytest.raises(ValueError, match="^Argument `source` must have at least one"):
+        train_batches(Toy(0), [])
