@@ -33,6 +33,8 @@ __all__ = ["Proposals", "proposals"]
 _SMALLEST = 8  # pixels at each side of a region, in the image that is searched
 _IMAGES_PER_PART = 256  # computed before the file is written again
 _COMPARED = 16  # images whose bytes are compared with those that the file is of
+# What a fingerprint tells of the objects in the images. Regions do not depend on them.
+_OF_OBJECTS = ("class_names", "annotations")
 
 
 class Proposals:
@@ -104,7 +106,9 @@ def proposals(
     With `path`, the regions are kept in a file. It is written after every 256 images,
     so a computation that was killed continues there. A file is only used if it was
     computed with the same method and side, for a source with the same fingerprint. The
-    bytes of up to 16 images, evenly spread over the source, are compared as well.
+    names of the classes and the annotations may differ, because regions do not depend
+    on them. The bytes of up to 16 images, evenly spread over the source, are compared
+    as well.
 
     Args:
         source: A `keras_prelu.data.Source`, with or without objects.
@@ -204,7 +208,16 @@ def _regions(pixels, search, side):
 
 
 def _header(source, method, side):
-    return {"method": method, "side": side, "source": source.fingerprint()}
+    fingerprint = _of_images(source.fingerprint())
+    return {"method": method, "side": side, "source": fingerprint}
+
+
+def _of_images(fingerprint):
+    """Return a fingerprint, and those of the sources in it, without the objects."""
+    kept = {key: value for key, value in fingerprint.items() if key not in _OF_OBJECTS}
+    if isinstance(kept.get("source"), dict):
+        kept["source"] = _of_images(kept["source"])
+    return kept
 
 
 @dataclasses.dataclass
@@ -250,7 +263,8 @@ class _Computed:
 
     def compare(self, source, method, side, path):
         """Raise unless the file is of these images, this method and this side."""
-        changes = differences(self.header, _header(source, method, side))
+        # Files of earlier versions have the objects in their headers.
+        changes = differences(_of_images(self.header), _header(source, method, side))
         if not changes:
             last = len(self.digests) - 1
             changes = [
