@@ -52,7 +52,9 @@ class Proposals:
     def __init__(
         self, boxes: Sequence[np.ndarray], method: str, side: int | None = None
     ) -> None:
-        self._boxes = [np.asarray(of_image, np.float32) for of_image in boxes]
+        self._boxes = [
+            np.asarray(of_image, np.float32).reshape(-1, 4) for of_image in boxes
+        ]
         for of_image in self._boxes:
             of_image.flags.writeable = False
         self.method = method
@@ -135,7 +137,7 @@ def proposals(
         >>> len(regions), regions[0].shape, regions[0].dtype
         (8, (878, 4), dtype('float32'))
     """
-    _check(method, side)
+    _check(source, method, side)
     path = None if path is None else pathlib.Path(path)
     if path is not None and path.exists():
         computed = _Computed.read(path)
@@ -147,7 +149,12 @@ def proposals(
     return Proposals(computed.boxes, method, side)
 
 
-def _check(method, side):
+def _check(source, method, side):
+    if not isinstance(source, Source):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.Source`. "
+            f"Received: source={type(source).__name__}"
+        )
     if method not in METHODS:
         raise ValueError(
             f"Argument `method` must be one of {', '.join(map(repr, METHODS))}. "

@@ -216,6 +216,19 @@ def test_wrong_arguments_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_list_of_images_is_no_source():
+    message = "^Argument `source` must be a `keras_prelu.data.Source`. .*source=list$"
+    with pytest.raises(TypeError, match=message):
+        grids([np.zeros((40, 60, 3), "uint8")])
+
+
+def test_proposals_of_lists_have_four_columns():
+    first, second = region_proposals.Proposals([[], [[1, 2, 3, 4]]], "grid")
+    assert first.shape == (0, 4)
+    assert second.tolist() == [[1, 2, 3, 4]]
+    assert not second.flags.writeable
+
+
 def test_without_opencv_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"cv2.*keras-prelu\[detection\]"):
