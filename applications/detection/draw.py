@@ -37,6 +37,21 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
 _COLUMNS = ("x1", "y1", "x2", "y2")
 
 
+def read_detection_config(workdir):
+    """Return the configuration of a run, or refuse the run of a classifier.
+
+    Args:
+        workdir: `pathlib.Path` of the folder of the run.
+    """
+    config = read_config(workdir)
+    if "detection" not in config:
+        raise ValueError(
+            "Argument `--workdir` must be the folder of a detector's run, not of a "
+            f"classifier's. Received: --workdir={workdir}"
+        )
+    return config
+
+
 def open_images(folder):
     """Return the images of a folder, without those of its subfolders.
 
@@ -112,7 +127,7 @@ def main(_):
     """Detect, draw and print the paths."""
     with errors.in_one_line():
         workdir, output = pathlib.Path(_WORKDIR.value), pathlib.Path(_OUTPUT.value)
-        config = read_config(workdir)
+        config = read_detection_config(workdir)
         class_names = read_class_names(workdir)
         source = open_images(pathlib.Path(_IMAGES.value))
         sides = config["detection"]

@@ -1,5 +1,6 @@
 """Sources of images with boxes: the class, the place and the size of every object."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = [
     "Objects",
     "as_objects",
     "box_error",
+    "check_annotated",
     "digest_of_objects",
 ]
 
@@ -118,6 +120,15 @@ class AnnotatedSubset(Subset, AnnotatedSource):
 
     _source: AnnotatedSource
 
+    def __init__(
+        self,
+        source: AnnotatedSource,
+        indices: Iterable[int],
+        max_bad: int | None = None,
+    ) -> None:
+        check_annotated(source)
+        super().__init__(source, indices, max_bad)
+
     def objects(self, index: int) -> Objects:
         """Return the objects that the image has in the source.
 
@@ -125,6 +136,19 @@ class AnnotatedSubset(Subset, AnnotatedSource):
             index: Position of the image.
         """
         return self._source.objects(self._indices[index])
+
+
+def check_annotated(source: Any) -> None:
+    """Refuse a source whose images have no boxes.
+
+    Args:
+        source: Any object.
+    """
+    if not isinstance(source, AnnotatedSource):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.AnnotatedSource`, whose "
+            f"images have boxes. Received: source={type(source).__name__}"
+        )
 
 
 def as_objects(boxes: Any, labels: Any, difficult: Any) -> Objects:

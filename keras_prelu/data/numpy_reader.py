@@ -20,7 +20,7 @@ from keras_prelu.data.sources import Source
 from keras_prelu.data.threads import ahead, pool
 from keras_prelu.data.windows import canvas_side
 
-__all__ = ["evaluation", "numbered", "training"]
+__all__ = ["evaluation", "grouped", "numbered", "training"]
 
 _DRAWS = {name: spec.dtype for name, spec in specs(Draws).items()}
 
@@ -191,5 +191,37 @@ def numbered(
     def begin():
         with pool() as threads:
             yield from _ahead(threads, packed, numbers, READY)
+
+    return NumpyBatches(begin)
+
+
+def grouped(
+    example: Callable[[int], tuple[np.ndarray, ...] | None],
+    indices: range,
+    batch_size: int,
+    collated: Callable[[list], list[np.ndarray]],
+    fields: tuple[Spec, ...],
+    pack: Callable[..., tuple],
+) -> NumpyBatches:
+    """Return batches of the examples that are not None.
+
+    Only the last batch may be smaller.
+
+    Args:
+        example: Function from an index to arrays of any shapes, or to None if the image
+            cannot be decoded.
+        indices: The positions of the images.
+        batch_size: Number of examples in a batch.
+        collated: Function from a list of examples to the arrays of a batch.
+        fields: Not needed here.
+        pack: Function from the arrays to `(x, y)`.
+    """
+
+    def begin():
+        with pool() as threads:
+            examples = _ahead(threads, example, indices, READY * batch_size)
+            good = (one for one in examples if one is not None)
+            while group := list(itertools.islice(good, batch_size)):
+                yield pack(*collated(group))
 
     return NumpyBatches(begin)

@@ -17,7 +17,8 @@ def has_tensorflow() -> bool:
 def reader(name: str) -> ModuleType:
     """Return the module that makes the batches.
 
-    Both modules have the same functions: `training`, `evaluation` and `numbered`.
+    Both modules have the same functions: `training`, `evaluation`, `numbered` and
+    `grouped`.
 
     Args:
         name: `"tf.data"`, `"numpy"`, or `"auto"` for the first one where TensorFlow is

@@ -4,6 +4,7 @@ The images of a batch are decoded in a graph, which needs no Python for plain JP
 """
 
 import contextlib
+import io
 from collections.abc import Callable
 
 import keras
@@ -27,7 +28,7 @@ from keras_prelu.data.threads import CORES, pool
 from keras_prelu.data.windows import canvas_side
 from keras_prelu.types import Tensor
 
-__all__ = ["evaluation", "numbered", "training"]
+__all__ = ["evaluation", "grouped", "numbered", "training"]
 
 # Together with READY these bound the memory: numbers of batches that are read ahead,
 # and that are assembled at the same time.
@@ -188,14 +189,7 @@ def numbered(
     """
 
     def load(number):
-        dtypes = [tf.as_dtype(field.dtype) for field in fields]
-        columns = call_python(lambda number: [*batch(int(number))], [number], dtypes)
-        return pack(
-            *(
-                tf.ensure_shape(column, field.shape)
-                for column, field in zip(columns, fields, strict=True)
-            )
-        )
+        return pack(*_arrays(lambda number: batch(int(number)), number, fields))
 
     return (
         tf.data.Dataset.range(numbers.start, numbers.stop, numbers.step)
@@ -203,3 +197,74 @@ def numbered(
         .prefetch(READY)
         .with_options(stream_options())
     )
+
+
+def _arrays(function, argument, fields):
+    """Return the arrays that a Python function returns, as tensors of the fields."""
+    dtypes = [tf.as_dtype(field.dtype) for field in fields]
+    columns = call_python(lambda value: [*function(value)], [argument], dtypes)
+    return [
+        tf.ensure_shape(column, field.shape)
+        for column, field in zip(columns, fields, strict=True)
+    ]
+
+
+def grouped(
+    example: Callable[[int], tuple[np.ndarray, ...] | None],
+    indices: range,
+    batch_size: int,
+    collated: Callable[[list], list[np.ndarray]],
+    fields: tuple[Spec, ...],
+    pack: Callable[..., tuple],
+) -> tf.data.Dataset:
+    """Return batches of the examples that are not None.
+
+    Only the last batch may be smaller.
+
+    Args:
+        example: Function from an index to arrays of any shapes, or to None if the image
+            cannot be decoded.
+        indices: The positions of the images.
+        batch_size: Number of examples in a batch.
+        collated: Function from a list of examples to the arrays of a batch.
+        fields: The dtypes and shapes of the arrays.
+        pack: Function from the arrays to `(x, y)`.
+    """
+    # In the graph an example is a string: `batch` needs tensors of equal shapes.
+    string = Spec("string")
+
+    def load(index):
+        def encoded(index):
+            arrays = example(int(index))
+            return [b"" if arrays is None else _encoded(arrays)]
+
+        return _arrays(encoded, index, [string])[0]
+
+    def batch(strings):
+        def decoded(strings):
+            return collated([*map(_decoded, strings)])
+
+        return pack(*_arrays(decoded, strings, fields))
+
+    return (
+        tf.data.Dataset.range(indices.start, indices.stop, indices.step)
+        .map(load, num_parallel_calls=CORES)
+        .filter(lambda string: string != "")
+        .batch(batch_size)
+        .map(batch)
+        .prefetch(READY)
+        .with_options(stream_options())
+    )
+
+
+def _encoded(arrays):
+    """Return arrays as a byte string."""
+    stream = io.BytesIO()
+    np.savez(stream, *arrays)
+    return stream.getvalue()
+
+
+def _decoded(string):
+    """Return the arrays of a byte string."""
+    with np.load(io.BytesIO(string), allow_pickle=False) as arrays:
+        return [*arrays.values()]

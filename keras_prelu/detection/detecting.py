@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_prelu.detection.arguments import as_regions
 from keras_prelu.detection.boxes import (
     clip,
     decode_deltas,
@@ -226,13 +227,7 @@ def checked_input(image: Any, proposals: Any, name: str) -> tuple:
             "Argument `images` must be uint8 arrays of shape (height, width, 3). "
             f"Received: {kind} as {name}"
         )
-    boxes = np.asarray(proposals, np.float32)
-    boxes = boxes.reshape(-1, 4) if not boxes.size else boxes
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            "Argument `proposals` must have arrays of shape (n, 4). "
-            f"Received: shape {boxes.shape} for {name}"
-        )
+    boxes = as_regions(np.asarray(proposals, np.float32), name)
     usable = has_area(boxes) & np.isfinite(boxes).all(axis=1)
     if not usable.all():
         raise ValueError(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from keras_prelu.data.annotations import check_annotated
 from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.threads import ahead, pool
+from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.detecting import Detecting, DetectionOptions, checked_input
 from keras_prelu.detection.results import (
     DetectionEvaluation,
@@ -75,7 +77,8 @@ def evaluate(
         score_threshold, nms_threshold, max_detections, shorter_side, longest_side
     )
     detecting = Detecting(detector, options)
-    _check(detector, source, proposals)
+    _check(detector, source)
+    proposals = checked_proposals(source, proposals)
     progress = keras.utils.Progbar(len(source), unit_name="image", verbose=verbose)
     indices, detections, objects = [], [], []
     with contextlib.closing(_decoded(source)) as images:
@@ -107,7 +110,8 @@ def evaluate(
     return evaluation
 
 
-def _check(detector, source, proposals):
+def _check(detector, source):
+    check_annotated(source)
     if not len(source):
         raise ValueError(
             f"Argument `source` must have at least one image. Received: source={source}"
@@ -117,11 +121,6 @@ def _check(detector, source, proposals):
         raise ValueError(
             f"Argument `source` must have {classes} classes, as the detector. "
             f"Received: a source of {len(source.class_names)} classes"
-        )
-    if len(proposals) != len(source):
-        raise ValueError(
-            "Argument `proposals` must have one array per image of `source`, "
-            f"{len(source)}. Received: proposals of length {len(proposals)}"
         )
 
 

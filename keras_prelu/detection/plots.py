@@ -113,6 +113,13 @@ def gallery(
     Returns:
         A matplotlib figure with one row per image.
     """
+    if not 0 < len(images) == len(objects) == len(detections):
+        raise ValueError(
+            "Argument `images` must have at least one image, and `objects` and "
+            "`detections` one item for each. "
+            f"Received: {len(images)} images, {len(objects)} objects, "
+            f"{len(detections)} detections"
+        )
     figure = _figure("gallery", figsize=(10, 4 * len(images)))
     axes = figure.subplots(len(images), 2, squeeze=False)
     rows = zip(axes, images, objects, detections, strict=True)
@@ -123,9 +130,8 @@ def gallery(
         right.imshow(draw(image, found, class_names))
     for axis in axes.flat:
         axis.set_axis_off()
-    if len(images):
-        axes[0, 0].set_title("annotated objects")
-        axes[0, 1].set_title(f"detections with scores from {least_score:g}")
+    axes[0, 0].set_title("annotated objects")
+    axes[0, 1].set_title(f"detections with scores from {least_score:g}")
     return figure
 
 

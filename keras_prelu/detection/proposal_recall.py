@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import iou
 from keras_prelu.detection.detecting import Detections
 from keras_prelu.tables import markdown
@@ -135,12 +136,7 @@ def perfect_detections(
 
 def _pairs(proposals, source):
     """Yield the regions of each image, and the boxes and labels of its objects."""
-    if len(proposals) != len(source):
-        raise ValueError(
-            "Argument `proposals` must have one array per image of `source`, "
-            f"{len(source)}. Received: proposals of length {len(proposals)}"
-        )
-    for index, regions in enumerate(proposals):
+    for index, regions in enumerate(checked_proposals(source, proposals)):
         objects = source.objects(index)
         counts = ~objects.difficult
         yield regions, objects.boxes[counts], objects.labels[counts]

@@ -7,11 +7,12 @@ import numpy as np
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.batch_format import Spec
-from keras_prelu.data.decoding import decode_rgb
+from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.pipeline_options import ENDLESS, check_shard, training_stream
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.replacement import first_good
 from keras_prelu.detection import sampling
+from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
 
@@ -25,7 +26,9 @@ __all__ = ["eval_batches", "train_batches"]
 
 class _Example(NamedTuple):
     image: np.ndarray
-    regions: sampling.Sample
+    boxes: np.ndarray
+    labels: np.ndarray
+    deltas: np.ndarray
 
 
 class _Examples(NamedTuple):
@@ -50,18 +53,28 @@ class _Examples(NamedTuple):
     def drawn(self, epoch, index):
         """Return the example of an image in an epoch."""
         draw = random_draws.draw(self.seed, epoch, index, self.shorter_side)
-        return self._example(epoch, index, draw.shorter_side, draw.flip)
-
-    def fixed(self, index):
-        """Return the example of an image for validation, neither scaled nor flipped."""
-        return self._example(0, index, self.shorter_side[1], flip=False)
-
-    def _example(self, epoch, index, shorter_side, flip):
-        index, pixels, objects = first_good(
+        image = first_good(
             self.source,
             index,
             lambda position, data, objects: (position, decode_rgb(data), objects),
         )
+        return self._example(epoch, image, draw.shorter_side, draw.flip)
+
+    def fixed(self, index):
+        """Return the example of an image for validation, neither scaled nor flipped.
+
+        It is None for an image that is skipped.
+        """
+        data, objects = self.source.read(index)
+        try:
+            image = index, decode_rgb(data), objects
+            return self._example(0, image, self.shorter_side[1], flip=False)
+        except BadImageError as error:
+            self.source.skip(index, str(error))
+            return None
+
+    def _example(self, epoch, image, shorter_side, flip):
+        index, pixels, objects = image
         height, width = pixels.shape[:2]
         regions = parts_inside(self.proposals[index], height, width)
         if not len(regions):
@@ -71,23 +84,23 @@ class _Examples(NamedTuple):
         image, factors = resize(pixels, shorter_side, self.longest_side)
         chosen = sampling.sample(of_image, objects, order, self.regions)
         chosen = chosen._replace(boxes=(chosen.boxes * factors).astype(np.float32))
-        return _flipped(image, chosen) if flip else _Example(image, chosen)
+        example = _Example(image, *chosen)
+        return _flipped(example) if flip else example
 
 
-def _flipped(image, regions):
-    boxes, deltas = regions.boxes.copy(), regions.deltas.copy()
-    boxes[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
+def _flipped(example):
+    boxes, deltas = example.boxes.copy(), example.deltas.copy()
+    boxes[:, [0, 2]] = example.image.shape[1] - boxes[:, [2, 0]]
     deltas[:, 0] *= -1
-    return _Example(image[:, ::-1], regions._replace(boxes=boxes, deltas=deltas))
+    return _Example(example.image[:, ::-1], boxes, example.labels, deltas)
 
 
 def _collated(examples):
     """Return the arrays of a batch."""
-    images = padded([example.image for example in examples])
-    regions = [example.regions for example in examples]
-    boxes, labels, deltas = (np.stack(column) for column in zip(*regions, strict=True))
+    images, *regions = zip(*examples, strict=True)
+    boxes, labels, deltas = map(np.stack, regions)
     targets = np.concatenate([labels[..., None].astype(np.float32), deltas], axis=-1)
-    return [images, boxes, labels, targets]
+    return [padded(images), boxes, labels, targets]
 
 
 def train_batches(
@@ -145,7 +158,8 @@ def train_batches(
         pairs = zip(*(x.tolist() for x in stream.wanted(step)), strict=True)
         return _collated([examples.drawn(*pair) for pair in pairs])
 
-    return _batches(range(stream.first_step, ENDLESS), batch, regions, reader)
+    steps = range(stream.first_step, ENDLESS)
+    return reader_of(reader).numbered(batch, steps, _fields(regions), _packed)
 
 
 def eval_batches(
@@ -161,7 +175,8 @@ def eval_batches(
     """Return batches for the validation loss, with each image once.
 
     Regions are chosen as in training, but always the same ones, and no image is
-    flipped. The last batch may be smaller.
+    flipped. The last batch may be smaller. Images that cannot be decoded are left out
+    and counted (`source.skipped`).
 
     Args:
         source: See `train_batches`.
@@ -181,28 +196,25 @@ def eval_batches(
     )
     check_shard(shard)
     worker, workers = shard
-    indices = np.arange(worker, len(source), workers)
-
-    def batch(start):
-        chosen = indices[start : start + batch_size]
-        return _collated([examples.fixed(index) for index in chosen.tolist()])
-
-    return _batches(range(0, len(indices), batch_size), batch, regions, reader)
+    indices = range(worker, len(source), workers)
+    return reader_of(reader).grouped(
+        examples.fixed, indices, batch_size, _collated, _fields(regions), _packed
+    )
 
 
-def _batches(numbers, batch, regions, reader):
-    """Return `batch(number)` for each number, as `(x, y)`."""
-    fields = (
+def _fields(regions):
+    """Return the dtypes and shapes of the arrays of a batch."""
+    return (
         Spec("uint8", (None, None, None, 3)),
         Spec("float32", (None, regions, 4)),
         Spec("int32", (None, regions)),
         Spec("float32", (None, regions, 5)),
     )
 
-    def pack(images, boxes, labels, targets):
-        return {"images": images, "boxes": boxes}, {"scores": labels, "deltas": targets}
 
-    return reader_of(reader).numbered(batch, numbers, fields, pack)
+def _packed(images, boxes, labels, targets):
+    """Return the arrays of a batch as `(x, y)`."""
+    return {"images": images, "boxes": boxes}, {"scores": labels, "deltas": targets}
 
 
 def _checked(source, proposals, batch_size, regions, shorter_side, longest_side, seed):
@@ -212,10 +224,10 @@ def _checked(source, proposals, batch_size, regions, shorter_side, longest_side,
             raise ValueError(
                 f"Argument `{name}` must be at least 1. Received: {name}={value}"
             )
-    if not 0 < len(source) == len(proposals):
+    proposals = checked_proposals(source, proposals)
+    if not len(source):
         raise ValueError(
-            "Arguments `source` and `proposals` must have the same length of at least "
-            f"1. Received: lengths {len(source)} and {len(proposals)}"
+            f"Argument `source` must have at least one image. Received: source={source}"
         )
     if isinstance(shorter_side, int):
         shorter_side = (shorter_side, shorter_side)

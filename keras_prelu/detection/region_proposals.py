@@ -33,6 +33,8 @@ __all__ = ["Proposals", "proposals"]
 _SMALLEST = 8  # pixels at each side of a region, in the image that is searched
 _IMAGES_PER_PART = 256  # computed before the file is written again
 _COMPARED = 16  # images whose bytes are compared with those that the file is of
+# What a fingerprint tells of the objects in the images. Regions do not depend on them.
+_OF_OBJECTS = ("class_names", "annotations")
 
 
 class Proposals:
@@ -50,7 +52,9 @@ class Proposals:
     def __init__(
         self, boxes: Sequence[np.ndarray], method: str, side: int | None = None
     ) -> None:
-        self._boxes = [np.asarray(of_image, np.float32) for of_image in boxes]
+        self._boxes = [
+            np.asarray(of_image, np.float32).reshape(-1, 4) for of_image in boxes
+        ]
         for of_image in self._boxes:
             of_image.flags.writeable = False
         self.method = method
@@ -104,7 +108,9 @@ def proposals(
     With `path`, the regions are kept in a file. It is written after every 256 images,
     so a computation that was killed continues there. A file is only used if it was
     computed with the same method and side, for a source with the same fingerprint. The
-    bytes of up to 16 images, evenly spread over the source, are compared as well.
+    names of the classes and the annotations may differ, because regions do not depend
+    on them. The bytes of up to 16 images, evenly spread over the source, are compared
+    as well.
 
     Args:
         source: A `keras_prelu.data.Source`, with or without objects.
@@ -131,7 +137,7 @@ def proposals(
         >>> len(regions), regions[0].shape, regions[0].dtype
         (8, (878, 4), dtype('float32'))
     """
-    _check(method, side)
+    _check(source, method, side)
     path = None if path is None else pathlib.Path(path)
     if path is not None and path.exists():
         computed = _Computed.read(path)
@@ -143,7 +149,12 @@ def proposals(
     return Proposals(computed.boxes, method, side)
 
 
-def _check(method, side):
+def _check(source, method, side):
+    if not isinstance(source, Source):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.Source`. "
+            f"Received: source={type(source).__name__}"
+        )
     if method not in METHODS:
         raise ValueError(
             f"Argument `method` must be one of {', '.join(map(repr, METHODS))}. "
@@ -204,7 +215,16 @@ def _regions(pixels, search, side):
 
 
 def _header(source, method, side):
-    return {"method": method, "side": side, "source": source.fingerprint()}
+    fingerprint = _of_images(source.fingerprint())
+    return {"method": method, "side": side, "source": fingerprint}
+
+
+def _of_images(fingerprint):
+    """Return a fingerprint, and those of the sources in it, without the objects."""
+    kept = {key: value for key, value in fingerprint.items() if key not in _OF_OBJECTS}
+    if isinstance(kept.get("source"), dict):
+        kept["source"] = _of_images(kept["source"])
+    return kept
 
 
 @dataclasses.dataclass
@@ -250,7 +270,8 @@ class _Computed:
 
     def compare(self, source, method, side, path):
         """Raise unless the file is of these images, this method and this side."""
-        changes = differences(self.header, _header(source, method, side))
+        # Files of earlier versions have the objects in their headers.
+        changes = differences(_of_images(self.header), _header(source, method, side))
         if not changes:
             last = len(self.digests) - 1
             changes = [

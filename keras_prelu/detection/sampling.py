@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from keras_prelu.data.annotations import Objects
+from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import encode_deltas, iou
 from keras_prelu.detection.detector import BACKGROUND
 
@@ -139,9 +140,9 @@ def delta_statistics(
         [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 2.3
     """
     targets = [np.zeros((0, 4))]
-    for index in range(len(source)):
+    for index, regions in enumerate(checked_proposals(source, proposals)):
         objects = source.objects(index)
-        of_image = candidates(proposals[index], objects)
+        of_image = candidates(regions, objects)
         chosen = np.flatnonzero(of_image.overlaps >= _FOREGROUND_IOU)
         targets.append(_with_targets(of_image, objects, chosen).deltas)
     deltas = np.concatenate(targets)

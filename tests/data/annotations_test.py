@@ -119,6 +119,13 @@ def test_indices_of_an_annotated_subset_are_positions_in_its_source(index):
         data.AnnotatedSubset(Listed(image_with()), [index])
 
 
+def test_a_subset_for_boxes_of_labeled_images_is_refused(tmp_path):
+    source = data.from_files([tmp_path / "1.png"], [0], ["ant"])
+    message = "^Argument `source` must .*AnnotatedSource.*Received: source=FileSource$"
+    with pytest.raises(TypeError, match=message):
+        data.AnnotatedSubset(source, [0])
+
+
 def test_check_lists_bad_boxes():
     source = Listed(image_with((0, 0, 1, 1)), image_with((0, 0, 61, 1)))
     report = data.check(source, verbose=False)

@@ -36,6 +36,19 @@ def test_labels_stay_inside_the_image(box):
     assert colored > 300
 
 
+def test_a_gallery_needs_images_and_an_item_for_each():
+    detections, objects = random_data(0, images=2, classes=2)
+    for count in (0, 3):
+        images = [grey()] * count
+        message = (
+            f"^Argument `images` must .*: {count} images, 2 objects, 2 detections$"
+        )
+        with pytest.raises(ValueError, match=message):
+            detection.gallery(images, objects, detections, NAMES)
+    with pytest.raises(ValueError, match="^Argument `images` must have at least one"):
+        detection.gallery([], [], [], NAMES)
+
+
 def test_gallery_and_curves_have_what_was_given():
     detections, objects = random_data(0, images=2, classes=2)
     figure = detection.gallery([grey()] * 2, objects, detections, NAMES)

@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
-from toy import Toy, jittered
+from toy import SIZES, Toy, jittered
 
-from keras_prelu.data import TooManyBadImagesError, original_errors
+from keras_prelu.data import (
+    AnnotatedSubset,
+    TooManyBadImagesError,
+    original_errors,
+)
+from keras_prelu.data.readers import has_tensorflow
 from keras_prelu.detection import eval_batches, train_batches
 from keras_prelu.detection.boxes import decode_deltas, iou
 from tests.data.conftest import arrays
 
 SETTINGS = {"batch_size": 2, "regions": 16, "shorter_side": 64, "longest_side": 120}
+READERS = ["numpy", *["tf.data"] * has_tensorflow()]
 
 
 def batches_of(source, steps=5, **changes):
@@ -120,20 +126,69 @@ def test_too_many_bad_images_stop_the_run():
         batches_of(source, 5)
 
 
+def validation(source, **changes):
+    return arrays(eval_batches(source, jittered(source), **{**SETTINGS, **changes}), -1)
+
+
+class Grays(Toy):
+    """Images of one gray each: 0, 40, 80, 120, 160."""
+
+    def pixels(self, index):
+        return np.full((*SIZES[index], 3), 40 * index, "uint8")
+
+
+def grays(batches):
+    """Return the grays of the images in each batch."""
+    return [x["images"][:, 0, 0, 0].tolist() for x, _ in batches]
+
+
 def test_validation_sees_each_image_once_and_always_the_same_regions():
-    source = Toy()
-    batches = eval_batches(source, jittered(source), **SETTINGS)
-    first, second = arrays(batches, -1), arrays(batches, -1)
+    first, second = validation(Grays()), validation(Grays())
     assert_equal(first, second)
-    assert [len(x["boxes"]) for x, _ in first] == [2, 2, 1]
+    assert grays(first) == [[0, 40], [80, 120], [160]]
+    shards = [grays(validation(Grays(), shard=(worker, 2))) for worker in (0, 1)]
+    assert shards == [[[0, 80], [160]], [[40, 120]]]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_validation_leaves_bad_images_out(reader):
+    source = Grays(bad=(2,))
+    batches = validation(source, reader=reader)
+    assert grays(batches) == [[0, 40], [120, 160]]
+    assert list(source.skipped) == ["image 2"]
+    good = validation(AnnotatedSubset(Grays(), [0, 1, 3, 4]), reader=reader)
+    for (x, y), (expected, _) in zip(batches, good, strict=True):
+        np.testing.assert_array_equal(x["images"], expected["images"])
+        assert x["boxes"].shape == (2, 16, 4)
+        assert y["deltas"].shape == (2, 16, 5)
     shards = [
-        len(x["boxes"])
-        for worker in (0, 1)
-        for x, _ in arrays(
-            eval_batches(source, jittered(source), **SETTINGS, shard=(worker, 2)), -1
-        )
+        grays(validation(source, reader=reader, shard=(worker, 2))) for worker in (0, 1)
     ]
-    assert sum(shards) == 5
+    assert shards == [[[0, 160]], [[40, 120]]]
+
+
+def test_validation_stops_at_too_many_bad_images():
+    source = Grays(bad=(1, 2), max_bad=1)
+    with (
+        pytest.raises(TooManyBadImagesError, match="2 images cannot be used"),
+        original_errors(),
+    ):
+        validation(source)
+
+
+@pytest.mark.tensorflow_only
+def test_validation_batches_can_be_divided_among_replicas():
+    """Only whole batches can be: images of two batches have different sizes."""
+    source = Grays(bad=(0,))
+    batches = eval_batches(source, jittered(source), **{**SETTINGS, "batch_size": 4})
+    assert grays(arrays(batches.rebatch(2), -1)) == [[40, 80], [120, 160]]
+
+
+@pytest.mark.tensorflow_only
+def test_both_readers_give_the_same_validation_batches():
+    assert_equal(
+        *(validation(Toy(bad=(3,)), reader=name) for name in ("tf.data", "numpy"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,6 +210,6 @@ def test_wrong_arguments_are_refused(changes, name):
         train_batches(source, jittered(source), **{**SETTINGS, **changes})
 
 
-def test_proposals_of_other_images_are_refused():
-    with pytest.raises(ValueError, match="must have the same length.*Received"):
-        train_batches(Toy(5), jittered(Toy(4)))
+def test_a_source_without_images_is_refused():
+    with pytest.raises(ValueError, match="^Argument `source` must have at least one"):
+        train_batches(Toy(0), [])

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_prelu import data
 from keras_prelu.data import TooManyBadImagesError
 from keras_prelu.detection import boxes, proposals, region_proposals
 from keras_prelu.detection.proposal_methods import grid
@@ -133,6 +134,48 @@ def test_a_file_of_other_images_is_refused(tmp_path):
     assert path.read_bytes() == before
 
 
+def annotated_files(folder, rows):
+    """Return the images of a folder with the boxes of a table."""
+    path = folder / "boxes.csv"
+    path.write_text("image,xmin,ymin,xmax,ymax,class\n" + "\n".join(rows))
+    return data.from_boxes_csv(path)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_file_stays_valid_when_annotations_are_corrected(tmp_path, nested, counted):
+    for index, content in enumerate(Toy().contents):
+        (tmp_path / f"{index}.png").write_bytes(content)
+    rows = [f"{index}.png,8,5,30,25,square" for index in range(3)]
+    before = annotated_files(tmp_path, rows)
+    corrected = annotated_files(tmp_path, [*rows[:2], "2.png,8,5,31,25,rectangle"])
+    if nested:
+        before, corrected = (
+            data.AnnotatedSubset(data.AnnotatedSubset(source, [0, 2]), [1, 0])
+            for source in (before, corrected)
+        )
+    path = tmp_path / "regions.npz"
+    first = grids(before, path)
+    counted.clear()
+    assert_equal(grids(corrected, path), first)
+    assert not counted
+    with pytest.raises(ValueError, match="source.* before, .* now"):
+        grids(data.AnnotatedSubset(corrected, [0]), path)
+
+
+def test_a_file_that_names_the_annotations_stays_valid(tmp_path, counted):
+    """Earlier versions kept the whole fingerprint of the source."""
+    path = tmp_path / "regions.npz"
+    first = grids(Toy(), path)
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    header = json.loads(str(content["header"]))
+    header["source"] |= {"class_names": ["square"], "annotations": "0123456789abcdef"}
+    np.savez(path, **content | {"header": np.array(json.dumps(header))})
+    counted.clear()
+    assert_equal(grids(Toy(), path), first)
+    assert not counted
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\3\4 torn"])
 def test_another_file_is_refused(tmp_path, content):
     path = tmp_path / "notes.npz"
@@ -171,6 +214,19 @@ def test_wrong_arguments_are_refused(tmp_path):
         with pytest.raises(ValueError, match=f"^Argument {message}"):
             proposals(Toy(), tmp_path / "regions.npz", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_list_of_images_is_no_source():
+    message = "^Argument `source` must be a `keras_prelu.data.Source`. .*source=list$"
+    with pytest.raises(TypeError, match=message):
+        grids([np.zeros((40, 60, 3), "uint8")])
+
+
+def test_proposals_of_lists_have_four_columns():
+    first, second = region_proposals.Proposals([[], [[1, 2, 3, 4]]], "grid")
+    assert first.shape == (0, 4)
+    assert second.tolist() == [[1, 2, 3, 4]]
+    assert not second.flags.writeable
 
 
 def test_without_opencv_the_error_names_the_extra(tmp_path, monkeypatch):

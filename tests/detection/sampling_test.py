@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keras_prelu.data import AnnotatedSource
 from keras_prelu.data.annotations import as_objects
 from keras_prelu.detection import delta_statistics
 from keras_prelu.detection.boxes import decode_deltas
@@ -78,14 +79,14 @@ def test_an_image_of_a_difficult_object_only_still_has_a_sample():
 
 
 def test_statistics_of_the_deltas():
-    class Two:
+    class Two(AnnotatedSource):
         def __len__(self):
             return 2
 
         def objects(self, index):
             return OBJECTS
 
-    mean, std = delta_statistics(Two(), [REGIONS, REGIONS[:1]])
+    mean, std = delta_statistics(Two([]), [REGIONS, REGIONS[:1]])
     heights = np.array([1, 0.8, 0.6, 1, 0.8])  # with the objects themselves
     deltas = np.stack(
         [0 * heights, (0.5 - heights / 2) / heights, 0 * heights, -np.log(heights)]
@@ -95,7 +96,7 @@ def test_statistics_of_the_deltas():
 
 
 def test_statistics_need_objects():
-    class Empty:
+    class Empty(AnnotatedSource):
         def __len__(self):
             return 1
 
@@ -103,4 +104,4 @@ def test_statistics_need_objects():
             return as_objects([], [], [])
 
     with pytest.raises(ValueError, match="`source` must have objects.*Received"):
-        delta_statistics(Empty(), [REGIONS])
+        delta_statistics(Empty([]), [REGIONS])

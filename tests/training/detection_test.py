@@ -118,6 +118,28 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 
 
+def test_a_run_of_a_classifier_cannot_draw(images, tmp_path):
+    workdir, output = tmp_path / "run", tmp_path / "drawn"
+    workdir.mkdir()
+    (workdir / "config.json").write_text('{"model": {"name": "model_a"}}')
+    (workdir / "data.json").write_text('{"train": {"class_names": ["a", "b"]}}')
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "applications.detection.draw"),
+            *(f"--workdir={workdir}", f"--images={images / 'validation'}"),
+            f"--output={output}",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    error = "error: Argument `--workdir` must be the folder of a detector's run"
+    assert done.stderr.splitlines()[-1].startswith(error), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
 @pytest.mark.slow
 def test_other_proposals_are_refused(images, tmp_path, command_line, capsys):
     """A resumed run must have the same regions to draw from."""
