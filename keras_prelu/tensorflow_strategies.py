@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_prelu import keras_repairs
-from keras_prelu.distribution import WorkersMissingError
+from keras_prelu.distribution import WorkersMissingError, numbered_workers
 
 __all__ = ["local_devices", "strategy"]
 
@@ -54,7 +54,14 @@ def local_devices() -> tuple[str, ...]:
 
 def _cluster():
     if "TF_CONFIG" in os.environ:
-        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        if cluster.cluster_spec() and cluster.task_type not in ("chief", "worker"):
+            raise ValueError(
+                'Argument `name` must not be "multi_worker", unless the task in '
+                "TF_CONFIG is a chief or a worker. Received: name='multi_worker', with "
+                f"a task of {cluster.task_type!r}"
+            )
+        return cluster
     if "SLURM_PROCID" in os.environ:
         return tf.distribute.cluster_resolver.SlurmClusterResolver()
     raise ValueError(
@@ -70,11 +77,11 @@ def _wait_for_workers(cluster, wait):
     TensorFlow would wait in silence, the first worker without end. Each worker listens
     at its port here, before TensorFlow does.
     """
-    addresses = cluster.cluster_spec().as_dict().get("worker", [])
-    missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
+    number, addresses = numbered_workers(cluster)
+    missing = [a for n, a in enumerate(addresses) if n != number]
     if not missing:
         return
-    port = int(addresses[cluster.task_id].rpartition(":")[2])
+    port = int(addresses[number].rpartition(":")[2])
     began = logged = time.monotonic()
     with socket.create_server(("", port)):
         while missing := [address for address in missing if not _answers(address)]:
