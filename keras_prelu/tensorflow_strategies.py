@@ -83,7 +83,7 @@ def _wait_for_workers(cluster, wait):
         return
     port = int(addresses[number].rpartition(":")[2])
     began = logged = time.monotonic()
-    with socket.create_server(("", port)):
+    with _listen(port):
         while missing := [address for address in missing if not _answers(address)]:
             now = time.monotonic()
             if now - began > wait:
@@ -95,6 +95,14 @@ def _wait_for_workers(cluster, wait):
                 logging.warning("Waiting for the workers at %s", ", ".join(missing))
                 logged = now
             time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+
+
+def _listen(port):
+    """Return a server that listens at a port, for IPv6 too if the machine has it."""
+    if socket.has_dualstack_ipv6():
+        family = socket.AF_INET6
+        return socket.create_server(("", port), family=family, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _answers(address):

@@ -190,6 +190,27 @@ def test_waits_for_the_other_workers_and_names_them(monkeypatch):
     )
 
 
+@pytest.mark.tensorflow_only
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_waiting_worker_answers_at_both_kinds_of_addresses(host, monkeypatch):
+    mine, missing = free_ports(2)
+    cluster = {"worker": [f"{host}:{mine}", f"localhost:{missing}"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    reached = []
+
+    def connect(*args):
+        address = (host.strip("[]"), mine)
+        socket.create_connection(address, timeout=1).close()
+        reached.append(address)
+
+    monkeypatch.setattr("absl.logging.warning", connect)
+    with pytest.raises(distribution.WorkersMissingError):
+        distribution.strategy("multi_worker", wait=0.2)
+    assert reached
+
+
 # The addresses of a cluster with a chief, in TensorFlow's order of its workers.
 WITH_A_CHIEF = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
 
