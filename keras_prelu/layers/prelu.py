@@ -114,6 +114,8 @@ class PReLU(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Apply the rectifier."""
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            inputs = ops.cast(inputs, self.compute_dtype)
         ones = (1,) * (len(inputs.shape) - 2)
         is_channels_first = self.data_format == "channels_first"
         shape = (-1, *ones) if is_channels_first else (*ones, -1)
