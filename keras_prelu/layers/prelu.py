@@ -101,7 +101,7 @@ class PReLU(keras.layers.Layer):
                 f"{axis}. Received: input_shape={tuple(input_shape)} in layer "
                 f"{self.name!r}"
             )
-        # float32 under every dtype policy, so that small updates are not lost.
+        # Mixed precision does not round the slopes: small updates would be lost.
         self.alpha = self.add_weight(
             shape=(1 if self.shared else channels,),
             name="alpha",
