@@ -6,8 +6,10 @@ import hashlib
 import http.server
 import json
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -206,6 +208,7 @@ def test_registered_weights_provide_omitted_arguments(registered, cache):
     assert model.input_shape == (None, 32, 32, 3)
     assert_equal_except(ModelA(True, "tiny", activation="prelu"), registered[0])
     assert_equal_except(small_a(weights="tiny"), registered[0])
+    assert_equal_except(ModelA(weights=Path("tiny")), registered[0])
 
 
 def test_given_arguments_win_or_raise_an_error(registered, cache):
