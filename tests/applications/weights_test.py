@@ -343,6 +343,22 @@ def test_a_download_stops_at_the_size_limit(name, cache, monkeypatch):
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs the permissions of POSIX")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_downloads_have_the_permissions_of_new_files(tmp_path, server, cache, mask):
+    content = b"weights"
+    (tmp_path / "a.weights.h5").write_bytes(content)
+    before = os.umask(mask)
+    try:
+        url = f"{server[0]}/a.weights.h5"
+        path = downloads.fetch(url, hashlib.sha256(content).hexdigest())
+        ours = tmp_path / "ours"
+        ours.touch()
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode == ours.stat().st_mode
+
+
 def test_several_threads_can_download_one_file(tmp_path, server, cache):
     content = np.random.default_rng(0).bytes(1 << 22)
     (tmp_path / "big.weights.h5").write_bytes(content)
