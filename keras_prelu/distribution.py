@@ -18,6 +18,7 @@ __all__ = [
     "devices",
     "gather",
     "gather_texts",
+    "numbered_workers",
     "strategy",
     "worker",
 ]
@@ -84,6 +85,8 @@ def strategy(name: str = "auto", wait: float = 600.0) -> Strategy:
 def worker(strategy: Strategy | None) -> tuple[int, int]:
     """Return this process's number among the workers, and the number of workers.
 
+    A cluster's chief is worker 0. The tasks called `"worker"` follow it.
+
     Args:
         strategy: What `strategy` returned, any `tf.distribute.Strategy`, or `None`.
 
@@ -97,8 +100,24 @@ def worker(strategy: Strategy | None) -> tuple[int, int]:
     resolver = getattr(strategy, "cluster_resolver", None)
     if resolver is None or not resolver.cluster_spec():
         return 0, 1
-    workers = resolver.cluster_spec().as_dict().get("worker", [])
-    return resolver.task_id, len(workers)
+    number, addresses = numbered_workers(resolver)
+    return number, len(addresses)
+
+
+def numbered_workers(
+    resolver: "tf.distribute.cluster_resolver.ClusterResolver",
+) -> tuple[int, list[str]]:
+    """Return this process's number among the workers, and all workers' addresses.
+
+    TensorFlow numbers them in the same way.
+
+    Args:
+        resolver: A `ClusterResolver` of `tf.distribute`.
+    """
+    tasks = resolver.cluster_spec().as_dict()
+    chiefs, workers = tasks.get("chief", []), tasks.get("worker", [])
+    before = len(chiefs) if resolver.task_type == "worker" else 0
+    return before + (resolver.task_id or 0), [*chiefs, *workers]
 
 
 def devices(strategy: Strategy) -> tuple[str, ...]:

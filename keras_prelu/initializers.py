@@ -78,10 +78,13 @@ def _fans(shape, layer, initializer):
     The shape alone is not enough. Most kernels are `(*window, inputs per group,
     outputs)`, but those of transposed convolutions are `(*window, outputs, inputs)`
     and those of depthwise convolutions `(*window, channels, outputs per channel)`.
+    Separable convolutions create their depthwise kernel first, then a pointwise one,
+    and both may have the same initializer.
     """
     *window, before_last, last = shape
     area = math.prod(window)
-    if getattr(layer, "depthwise_initializer", None) is initializer:
+    is_depthwise = getattr(layer, "depthwise_initializer", None) is initializer
+    if is_depthwise and not hasattr(layer, "depthwise_kernel"):
         return area, area * last
     if isinstance(layer, _TRANSPOSED):
         return area * last, area * before_last
@@ -96,8 +99,9 @@ class HeNormal(keras.initializers.Initializer):
     their variance from layer to layer; with `mode="fan_out"`, gradients do.
 
     Unlike `keras.initializers.HeNormal`, it is not truncated, takes a slope, offers
-    `"fan_out"`, and computes the right fans for grouped, depthwise and transposed
-    convolutions. One instance may initialize many layers: every call draws new values.
+    `"fan_out"`, and computes the right fans for grouped, depthwise, separable and
+    transposed convolutions. One instance may initialize many layers: every call draws
+    new values.
 
     Args:
         slope: Slope of the rectifier for negative inputs: 0 for ReLU, 0.25 for an

@@ -31,7 +31,7 @@ class SGD(keras.optimizers.SGD):
     Keras's optimizers is decoupled: it does not go through the momentum, so with a
     momentum of 0.9 the same value decays ten times less. Only weights whose name ends
     in `kernel` decay. Decay would pull the slopes of PReLU layers towards 0, which is
-    ReLU.
+    ReLU. `exclude_from_weight_decay()` excludes more.
 
     Args:
         learning_rate: Float, or a `keras.optimizers.schedules.LearningRateSchedule`.
@@ -83,7 +83,9 @@ class SGD(keras.optimizers.SGD):
         # `update_step` may receive a backend's variable, such as one replica's copy in
         # TensorFlow, which does not have its Keras name. Both have the same key.
         self._decaying_keys = frozenset(
-            self._var_key(v) for v in variables if self.decays(v)
+            self._var_key(v)
+            for v in variables
+            if self.decays(v) and self._use_weight_decay(v)
         )
 
     def decays(self, variable: keras.Variable) -> bool:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_prelu import keras_repairs
-from keras_prelu.distribution import WorkersMissingError
+from keras_prelu.distribution import WorkersMissingError, numbered_workers
 
 __all__ = ["local_devices", "strategy"]
 
@@ -54,7 +54,14 @@ def local_devices() -> tuple[str, ...]:
 
 def _cluster():
     if "TF_CONFIG" in os.environ:
-        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        if cluster.cluster_spec() and cluster.task_type not in ("chief", "worker"):
+            raise ValueError(
+                'Argument `name` must not be "multi_worker", unless the task in '
+                "TF_CONFIG is a chief or a worker. Received: name='multi_worker', with "
+                f"a task of {cluster.task_type!r}"
+            )
+        return cluster
     if "SLURM_PROCID" in os.environ:
         return tf.distribute.cluster_resolver.SlurmClusterResolver()
     raise ValueError(
@@ -70,13 +77,13 @@ def _wait_for_workers(cluster, wait):
     TensorFlow would wait in silence, the first worker without end. Each worker listens
     at its port here, before TensorFlow does.
     """
-    addresses = cluster.cluster_spec().as_dict().get("worker", [])
-    missing = [a for n, a in enumerate(addresses) if n != cluster.task_id]
+    number, addresses = numbered_workers(cluster)
+    missing = [a for n, a in enumerate(addresses) if n != number]
     if not missing:
         return
-    port = int(addresses[cluster.task_id].rpartition(":")[2])
+    port = int(addresses[number].rpartition(":")[2])
     began = logged = time.monotonic()
-    with socket.create_server(("", port)):
+    with _listen(port):
         while missing := [address for address in missing if not _answers(address)]:
             now = time.monotonic()
             if now - began > wait:
@@ -88,6 +95,14 @@ def _wait_for_workers(cluster, wait):
                 logging.warning("Waiting for the workers at %s", ", ".join(missing))
                 logged = now
             time.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+
+
+def _listen(port):
+    """Return a server that listens at a port, for IPv6 too if the machine has it."""
+    if socket.has_dualstack_ipv6():
+        family = socket.AF_INET6
+        return socket.create_server(("", port), family=family, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _answers(address):

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import types
 import warnings
 import weakref
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from loopback import free_ports
+from loopback import free_ports, outputs, start_workers
 
 from keras_prelu import distribution, keras_repairs
 from keras_prelu.optimizers import SGD
@@ -187,6 +188,99 @@ def test_waits_for_the_other_workers_and_names_them(monkeypatch):
         "The other workers must start within 0.2 seconds. "
         f"Received: nothing from {missing}"
     )
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_waiting_worker_answers_at_both_kinds_of_addresses(host, monkeypatch):
+    mine, missing = free_ports(2)
+    cluster = {"worker": [f"{host}:{mine}", f"localhost:{missing}"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    reached = []
+
+    def connect(*args):
+        address = (host.strip("[]"), mine)
+        socket.create_connection(address, timeout=1).close()
+        reached.append(address)
+
+    monkeypatch.setattr("absl.logging.warning", connect)
+    with pytest.raises(distribution.WorkersMissingError):
+        distribution.strategy("multi_worker", wait=0.2)
+    assert reached
+
+
+# The addresses of a cluster with a chief, in TensorFlow's order of its workers.
+WITH_A_CHIEF = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize(
+    ("cluster", "task", "index", "number", "workers"),
+    [
+        (WITH_A_CHIEF, "chief", 0, 0, 3),
+        (WITH_A_CHIEF, "worker", 0, 1, 3),
+        (WITH_A_CHIEF, "worker", 1, 2, 3),
+        ({"worker": ["a:1", "b:1"]}, "worker", 1, 1, 2),
+        ({"chief": ["a:1"]}, "chief", 0, 0, 1),
+        ({}, "worker", 0, 0, 1),
+    ],
+)
+def test_counts_the_chief_as_the_first_worker(
+    cluster, task, index, number, workers, monkeypatch
+):
+    task = {"type": task, "index": index}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    strategy = types.SimpleNamespace(cluster_resolver=resolver)
+    assert distribution.worker(strategy) == (number, workers)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("me", ["chief", "worker"])
+def test_a_chief_and_its_workers_wait_for_each_other(me, monkeypatch):
+    mine, missing = (f"localhost:{port}" for port in free_ports(2))
+    other = "worker" if me == "chief" else "chief"
+    cluster = {me: [mine], other: [missing]}
+    task = {"type": me, "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    with pytest.raises(distribution.WorkersMissingError, match=f"from {missing}$"):
+        distribution.strategy("multi_worker", wait=0.2)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("task", ["ps", "evaluator", ""])
+def test_refuses_tasks_that_do_not_train(task, monkeypatch):
+    config = {"cluster": WITH_A_CHIEF, "task": {"type": task, "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    message = f"unless the task.*is a chief or a worker. Received: .*task of '{task}'$"
+    with pytest.raises(ValueError, match=message):
+        distribution.strategy("multi_worker", wait=0.2)
+
+
+@pytest.mark.tensorflow_only
+def test_a_configuration_without_a_cluster_names_no_workers(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    assert distribution.numbered_workers(resolver) == (0, [])
+
+
+GATHERING = """
+from keras_prelu import distribution
+strategy = distribution.strategy("multi_worker")
+number, workers = distribution.worker(strategy)
+rows = distribution.gather(strategy, [10 + number])
+print("worker", number, "of", workers, "gathered", rows.tolist(), flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+def test_a_chief_and_a_worker_gather_in_the_order_of_their_numbers():
+    printed = outputs(start_workers(["-c", GATHERING], chief=True))
+    for number, text in enumerate(printed):
+        assert f"worker {number} of 2 gathered [[10.0], [11.0]]" in text, text
 
 
 def test_gathers_texts_of_all_lengths(monkeypatch):

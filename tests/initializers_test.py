@@ -68,6 +68,33 @@ def test_fans_are_right_for_every_kind_of_layer(layer, shape, fan_in, fan_out):
         assert std_of(fresh.kernel) == pytest.approx(expected(fan), rel=TOLERANCE)
 
 
+@pytest.mark.parametrize("one_instance", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "arguments", "shape", "depthwise_fan", "pointwise_fan"),
+    [
+        (layers.SeparableConv1D, (1000, 300), (None, 400, 800), 300, 800),
+        (layers.SeparableConv2D, (1000, 20), (None, 30, 30, 600), 400, 600),
+        # The depthwise kernel has the window of a pointwise one.
+        (layers.SeparableConv2D, (5, 1), (None, 9, 9, 200_000), 1, 200_000),
+    ],
+)
+def test_fans_are_right_for_both_kernels_of_separable_layers(
+    kind, arguments, shape, depthwise_fan, pointwise_fan, one_instance
+):
+    depthwise = HeNormal(seed=1)
+    pointwise = depthwise if one_instance else HeNormal(seed=2)
+    layer = kind(
+        *arguments,
+        depthwise_initializer=depthwise,
+        pointwise_initializer=pointwise,
+    )
+    layer.build(shape)
+    std = std_of(layer.depthwise_kernel)
+    assert std == pytest.approx(expected(depthwise_fan), rel=TOLERANCE)
+    std = std_of(layer.pointwise_kernel)
+    assert std == pytest.approx(expected(pointwise_fan), rel=TOLERANCE)
+
+
 def kernels_of_two_layers(initializer):
     both = [layers.Dense(8, kernel_initializer=initializer) for _ in range(2)]
     for layer in both:

@@ -19,19 +19,24 @@ def free_ports(count):
     return ports
 
 
-def start_workers(arguments, count=2, more=None):
+def start_workers(arguments, count=2, more=None, chief=False):
     """Start `python *arguments` once per worker, each with its TF_CONFIG.
 
     Args:
         arguments: The arguments that all workers get.
         count: The number of workers.
         more: List of further arguments, one list per worker.
+        chief: Whether the first one is the cluster's chief, not its first worker.
     """
     addresses = [f"localhost:{port}" for port in free_ports(count)]
+    cluster = {"worker": addresses}
+    tasks = [{"type": "worker", "index": index} for index in range(count)]
+    if chief:
+        cluster = {"chief": addresses[:1], "worker": addresses[1:]}
+        tasks = [{"type": "chief", "index": 0}, *tasks[:-1]]
     processes = []
-    for index in range(count):
-        task = {"type": "worker", "index": index}
-        config = {"cluster": {"worker": addresses}, "task": task}
+    for index, task in enumerate(tasks):
+        config = {"cluster": cluster, "task": task}
         environment = {
             **os.environ,
             "TF_CONFIG": json.dumps(config),

@@ -82,6 +82,20 @@ def test_only_kernels_decay(draws, name):
     np.testing.assert_allclose(other.numpy(), expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("by", ["var_list", "var_names"])
+def test_excluded_kernels_do_not_decay(draws, by):
+    start, gradients = draws
+    kernel, excluded = variable(start, "kernel"), variable(start, "frozen_kernel")
+    optimizer = SGD(RATE, MOMENTUM, DECAY)
+    exclusions = {"var_list": [excluded], "var_names": ["frozen"]}
+    optimizer.exclude_from_weight_decay(**{by: exclusions[by]})
+    apply_all(optimizer, [kernel, excluded], np.stack([gradients] * 2, axis=1))
+    expected = caffe_steps(start, gradients, DECAY)
+    np.testing.assert_allclose(kernel.numpy(), expected, rtol=0, atol=2e-6)
+    expected = caffe_steps(start, gradients, 0.0)
+    np.testing.assert_allclose(excluded.numpy(), expected, rtol=0, atol=2e-6)
+
+
 def test_zero_gradients_leave_slopes_unchanged(draws):
     start, gradients = draws
     alpha, kernel = variable(start, "alpha"), variable(start, "kernel")

@@ -12,7 +12,7 @@ __all__ = ["check_options", "image_shape"]
 
 
 def _check_choice(argument, value, choices):
-    if value not in choices:
+    if not isinstance(value, (str, type(None))) or value not in choices:
         names = ", ".join(repr(choice) for choice in choices)
         raise ValueError(
             f"Argument `{argument}` must be one of {names}. "

@@ -101,7 +101,7 @@ class Architecture(NamedTuple):
             x = self.rectify(x, f"_fc{i}")
             x = layers.Dropout(self.dropout, name=f"drop{i}")(x)
         x = layers.Dense(
-            self.classes,
+            int(self.classes),  # Keras refuses NumPy's integers
             kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
             name=CLASSIFIER,
         )(x)

@@ -3,10 +3,10 @@
 import hashlib
 import http.client
 import os
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 from pathlib import Path
 
 import keras
@@ -68,9 +68,11 @@ def fetch(url: str, sha256: str) -> Path:
     target = cache_directory() / f"{sha256[:16]}-{name}"
     if target.exists() and sha256_of(target) == sha256:
         return target
+    # A unique name, because several processes may download the same file.
+    partial = target.with_name(f".{name}-{uuid.uuid4().hex}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{name}-")
+        file = partial.open("xb")
     except OSError as error:
         raise OSError(
             f"Cannot write to the cache directory {target.parent}: {error}. Set the "
@@ -78,12 +80,12 @@ def fetch(url: str, sha256: str) -> Path:
             f"download {url} yourself and pass its path as `weights`."
         ) from error
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             _download(url, file, sha256, target)
         _verify(partial, url, sha256)
-        Path(partial).replace(target)
+        partial.replace(target)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return target
 
 

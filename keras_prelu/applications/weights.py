@@ -113,6 +113,8 @@ def with_registered_arguments(net: str, given: dict[str, Any]) -> dict[str, Any]
         these weights were trained.
     """
     name = given.get("weights")
+    if isinstance(name, os.PathLike):
+        name = os.fspath(name)
     if not isinstance(name, str) or name not in registry() or Path(name).is_file():
         return given
     entry = registry()[name]

@@ -1,6 +1,7 @@
 """`evaluate`: the errors of classifiers, by a test protocol of the paper."""
 
 import contextlib
+import numbers
 import time
 from collections.abc import Callable, Sequence
 
@@ -72,14 +73,16 @@ def check_models(
     if (
         not isinstance(scales, (list, tuple))
         or not scales
-        or any(not isinstance(scale, int) or scale < side for scale in scales)
+        or any(
+            not isinstance(scale, numbers.Integral) or scale < side for scale in scales
+        )
         or len(set(scales)) < len(scales)
     ):
         raise ValueError(
             "Argument `scales` must be a non-empty tuple of different integers of at "
             f"least {side}, the models' input size. Received: scales={scales!r}"
         )
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, numbers.Integral) or batch_size < 1:
         raise ValueError(
             "Argument `batch_size` must be an integer of at least 1. "
             f"Received: batch_size={batch_size!r}"
@@ -230,6 +233,7 @@ def evaluate(
     start = time.perf_counter()
     models = standardize_models(model_or_models)
     check_models(models, protocol, scales, batch_size, source.class_names)
+    scales, batch_size = tuple(map(int, scales)), int(batch_size)
     if not len(source):
         raise ValueError(
             f"Argument `source` must have at least one image. Received: source={source}"
@@ -254,7 +258,7 @@ def evaluate(
     top1, top5 = errors(ranking.best, ranking.labels)
     evaluation = Evaluation(
         protocol=protocol,
-        scales=tuple(scales),
+        scales=scales,
         flip=flip,
         models=len(models),
         classes=scorers[0].classes,

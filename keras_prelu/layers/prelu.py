@@ -101,7 +101,7 @@ class PReLU(keras.layers.Layer):
                 f"{axis}. Received: input_shape={tuple(input_shape)} in layer "
                 f"{self.name!r}"
             )
-        # float32 under every dtype policy, so that small updates are not lost.
+        # Mixed precision does not round the slopes: small updates would be lost.
         self.alpha = self.add_weight(
             shape=(1 if self.shared else channels,),
             name="alpha",
@@ -114,6 +114,8 @@ class PReLU(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Apply the rectifier."""
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            inputs = ops.cast(inputs, self.compute_dtype)
         ones = (1,) * (len(inputs.shape) - 2)
         is_channels_first = self.data_format == "channels_first"
         shape = (-1, *ones) if is_channels_first else (*ones, -1)

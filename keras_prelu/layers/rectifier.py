@@ -74,11 +74,16 @@ def _is_per_channel(shape):
 def _sum_to(shape, values):
     """Return the sum of `values` over the axes along which `shape` broadcasts."""
     channels = shape[-1]
-    if channels > 1 and _is_per_channel(shape) and not _has_gpu():
+    # A sum of float16 numbers may be too large for float16.
+    is_half = keras.backend.standardize_dtype(values.dtype) == "float16"
+    is_wide = channels > 1 and _is_per_channel(shape)
+    if is_wide and not is_half and not _has_gpu():
         # On CPUs a matrix product is faster than a reduction: benchmarks/layers.py.
         rows = ops.reshape(values, (-1, channels))
         ones = ops.expand_dims(ops.ones_like(rows[:, 0]), 0)
         return ops.reshape(ops.matmul(ones, rows), shape)
+    # On CPUs, TensorFlow would sum float16 numbers in float16.
+    values = ops.cast(values, keras.backend.result_type(values.dtype, "float32"))
     broadcast_axes = [i + 1 for i, size in enumerate(shape) if size == 1]
     return ops.reshape(ops.sum(values, axis=[0, *broadcast_axes]), shape)
 

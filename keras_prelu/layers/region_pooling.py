@@ -229,8 +229,8 @@ class RegionPooling(SpatialPyramidPooling):
         rows = self._bins(boxes[..., 1], boxes[..., 3], height, of_rows)
         columns = self._bins(boxes[..., 0], boxes[..., 2], width, of_columns)
         pooled = _Windows(maps).maxima(*rows, *columns)
-        shape = (-1, ops.shape(boxes)[1], self.bins * maps.shape[-1])
-        return ops.reshape(pooled, shape)
+        images, regions = ops.shape(boxes)[:2]
+        return ops.reshape(pooled, (images, regions, self.bins * maps.shape[-1]))
 
     def _bins(self, start, stop, size, positions):
         """Return where bins start and stop along an axis, for each region."""
@@ -262,6 +262,13 @@ class RegionPooling(SpatialPyramidPooling):
         """Return `(batch, regions, bins * channels)`."""
         batch, vector = super().compute_output_shape(maps_shape)
         return batch, boxes_shape[1], vector
+
+    def compute_output_spec(  # type: ignore[override]
+        self, maps: Tensor, boxes: Tensor
+    ) -> keras.KerasTensor:
+        """Return the output's shape, with the dtype of the maps."""
+        shape = self.compute_output_shape(maps.shape, boxes.shape)
+        return keras.KerasTensor(shape, dtype=maps.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -123,6 +123,11 @@ class SpatialPyramidPooling(keras.layers.Layer):
             )
         return (input_shape[0], self.bins * channels)
 
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        """Return the output's shape, with the dtype of the maps."""
+        shape = self.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=inputs.dtype)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {

@@ -48,7 +48,14 @@ def _mean_of(data, channel_axis, per_pixel):
         raise ValueError(
             "Argument `data` must hold at least one image. Received: no images"
         )
-    return (total / count).astype("float32")
+    with np.errstate(over="ignore"):  # infinite in float32, which is refused
+        mean = (total / count).astype("float32")
+    if not np.isfinite(mean).all():
+        raise ValueError(
+            "Argument `data` must hold finite images. Received: a mean with "
+            f"{np.count_nonzero(~np.isfinite(mean))} values that are not finite"
+        )
+    return mean
 
 
 @keras.saving.register_keras_serializable("keras_prelu")

@@ -279,7 +279,9 @@ def test_takes_an_input_tensor():
     ("argument", "value"),
     [
         ("activation", "selu"),
+        ("activation", ["prelu"]),
         ("pooling", "mean"),
+        ("pooling", np.array(["avg", "max"])),
         ("width", 0),
         ("width", -1.0),
         ("width", float("inf")),
@@ -305,6 +307,16 @@ def test_wrong_arguments_raise_an_error_before_anything_is_built(
     monkeypatch.setattr(keras.layers.Layer, "add_weight", built)
     with pytest.raises(ValueError, match=f"`{argument}`.*Received: {argument}="):
         CONSTRUCTORS["model_a"](**{"width": 1 / 32, argument: value})
+
+
+def test_takes_numbers_of_numpy():
+    model = CONSTRUCTORS["model_a"](
+        input_shape=np.array((32, 32, 3)),
+        classes=np.int64(10),
+        width=np.float32(1 / 64),
+        dropout=np.float32(0.25),
+    )
+    assert model.output_shape == (None, 10)
 
 
 def test_thirty_layers_do_not_shift_the_content_of_a_map():

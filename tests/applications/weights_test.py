@@ -6,8 +6,10 @@ import hashlib
 import http.server
 import json
 import logging
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -206,6 +208,7 @@ def test_registered_weights_provide_omitted_arguments(registered, cache):
     assert model.input_shape == (None, 32, 32, 3)
     assert_equal_except(ModelA(True, "tiny", activation="prelu"), registered[0])
     assert_equal_except(small_a(weights="tiny"), registered[0])
+    assert_equal_except(ModelA(weights=Path("tiny")), registered[0])
 
 
 def test_given_arguments_win_or_raise_an_error(registered, cache):
@@ -338,6 +341,22 @@ def test_a_download_stops_at_the_size_limit(name, cache, monkeypatch):
             small_a(weights=f"{url}#sha256={'0' * 64}")
         httpd.shutdown()
     assert list(cache.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs the permissions of POSIX")
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_downloads_have_the_permissions_of_new_files(tmp_path, server, cache, mask):
+    content = b"weights"
+    (tmp_path / "a.weights.h5").write_bytes(content)
+    before = os.umask(mask)
+    try:
+        url = f"{server[0]}/a.weights.h5"
+        path = downloads.fetch(url, hashlib.sha256(content).hexdigest())
+        ours = tmp_path / "ours"
+        ours.touch()
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode == ours.stat().st_mode
 
 
 def test_several_threads_can_download_one_file(tmp_path, server, cache):

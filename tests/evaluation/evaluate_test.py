@@ -350,6 +350,15 @@ def test_the_result_prints_and_serializes(folder, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_takes_integers_of_numpy(folder):
+    source, model = data.from_directory(folder), small_net()
+    sizes = {"scales": tuple(np.array((48, 60))), "batch_size": np.int64(4)}
+    ours = evaluation.evaluate(model, source, **sizes, verbose=0)
+    result = evaluation.evaluate(model, source, scales=(48, 60), verbose=0)
+    np.testing.assert_allclose(ours.best_scores, result.best_scores, rtol=1e-5)
+    assert json.loads(json.dumps(ours.summary()))["scales"] == [48, 60]
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -102,14 +102,59 @@ def test_slopes_stay_float32_under_mixed_precision():
     assert layer.alpha.dtype == "float32"
 
 
-def test_slope_gradient_is_summed_precisely_in_half_precision():
-    # 200,704 terms: a sum kept in bfloat16 would stop growing long before the end.
-    shape = (64, 56, 56, 4)
-    layer = PReLU(dtype="mixed_bfloat16")
-    layer.build(shape)
-    gradient = gradients(layer, -np.ones(shape), np.ones(shape))[1]
-    expected = np.full(4, -64 * 56 * 56.0)
-    np.testing.assert_allclose(ops.convert_to_numpy(gradient), expected, rtol=1 / 256)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "in_graph", [False, pytest.param(True, marks=pytest.mark.tensorflow_only)]
+)
+def test_slope_gradient_is_summed_precisely_in_half_precision(
+    dtype, shared, data_format, in_graph
+):
+    # 50,176 terms with a sum of about -80,000. A sum kept in bfloat16 or float16 would
+    # stop growing long before the end, and the largest float16 is 65,504.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(16, 56, 56, 4)).astype("float32")
+    upstream = rng.uniform(0, 8, size=x.shape).astype("float32")
+    if data_format == "channels_first":
+        x, upstream = (array.transpose(0, 3, 1, 2) for array in (x, upstream))
+    layer = PReLU(shared=shared, data_format=data_format, dtype=f"mixed_{dtype}")
+    layer.build(x.shape)
+    compute = gradients
+    if in_graph:
+        import tensorflow as tf
+
+        compute = tf.function(gradients)
+    actual = ops.convert_to_numpy(compute(layer, x, upstream)[1])
+
+    rounded = [
+        ops.convert_to_numpy(ops.cast(ops.cast(array, dtype), "float32"))
+        for array in (x, upstream)
+    ]
+    terms = np.minimum(rounded[0].astype("float64"), 0) * rounded[1]
+    axes = (0, 2, 3) if data_format == "channels_first" else (0, 1, 2)
+    expected = terms.sum() if shared else terms.sum(axes)
+    assert np.abs(expected).min() > 65504
+    np.testing.assert_allclose(actual, np.ravel(expected), rtol=1 / 256)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_integers_become_floats(dtype):
+    x = np.array([[-4, 2]], dtype)
+    inputs = keras.Input((2,), dtype=dtype)
+    model = keras.Model(inputs, PReLU()(inputs))
+    for y in (PReLU()(x), model(x)):
+        assert keras.backend.standardize_dtype(y.dtype) == model.outputs[0].dtype
+        assert model.outputs[0].dtype == "float32"
+        np.testing.assert_array_equal(ops.convert_to_numpy(y), [[-1, 2]])
+
+
+def test_unsigned_integers_become_floats_of_the_compute_dtype():
+    y = PReLU(dtype="mixed_bfloat16")(np.array([[0, 200]], "uint8"))
+    assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(ops.cast(y, "float32")), [[0, 200]]
+    )
 
 
 def test_both_data_formats_give_equal_outputs():

@@ -233,6 +233,23 @@ def test_boxes_keep_their_precision_under_a_half_precision_policy():
     assert keras.backend.standardize_dtype(model.output.dtype) == "bfloat16"
 
 
+def test_the_output_has_the_dtype_of_the_maps_under_every_policy():
+    maps, boxes = keras.Input((4, 4, 2), dtype="float32"), keras.Input((None, 4))
+    model = keras.Model(
+        [maps, boxes], RegionPooling((1,), dtype="mixed_bfloat16")(maps, boxes)
+    )
+    pooled = model([random_maps(1, 4, 4, 2), np.float32([[[0, 0, 64, 64]]])])
+    assert keras.backend.standardize_dtype(pooled.dtype) == model.output.dtype
+    assert model.output.dtype == "float32"
+
+
+@pytest.mark.parametrize("images", [0, 1, 2])
+def test_no_regions_give_no_vectors(images):
+    layer = RegionPooling((2, 1))
+    boxes = np.zeros((images, 0, 4), "float32")
+    assert layer(random_maps(images, 4, 6, 3), boxes).shape == (images, 0, 5 * 3)
+
+
 def test_a_saved_model_is_the_same(tmp_path):
     images = keras.Input((None, None, 3))
     regions = keras.Input((None, 4))

@@ -92,6 +92,23 @@ def test_unknown_channels_raise_an_error():
         SpatialPyramidPooling().compute_output_shape((None, 4, 4, None))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32"])
+def test_integers_stay_integers(dtype):
+    maps = np.arange(32).reshape((1, 4, 4, 2)).astype(dtype)
+    inputs = keras.Input((4, 4, 2), dtype=dtype)
+    model = keras.Model(inputs, SpatialPyramidPooling((2, 1))(inputs))
+    pooled = model(maps)
+    assert keras.backend.standardize_dtype(pooled.dtype) == dtype
+    assert model.output.dtype == dtype
+    np.testing.assert_array_equal(ops.convert_to_numpy(pooled), reference(maps, (2, 1)))
+
+
+def test_the_output_has_the_compute_dtype_for_floats():
+    inputs = keras.Input((4, 4, 2), dtype="float32")
+    output = SpatialPyramidPooling((2, 1), dtype="mixed_bfloat16")(inputs)
+    assert output.dtype == "bfloat16"
+
+
 class KerasContract(TestCase):
     """Keras's checks for layers."""
 

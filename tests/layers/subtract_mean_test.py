@@ -153,6 +153,19 @@ def test_adapt_raises_an_error_for_images_without_a_mean(data, message):
         SubtractMean().adapt(data, per_pixel=True)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("per_pixel", [False, True])
+def test_adapt_raises_an_error_for_a_mean_that_is_not_finite(value, per_pixel):
+    images = np.ones((2, 4, 4, 3))
+    images[1, 2, 3, 0] = value
+    layer = SubtractMean((1, 2, 3))
+    layer.build((None, 4, 4, 3))
+    with pytest.raises(ValueError, match="`data` must hold finite .*Received: a mean"):
+        layer.adapt([images[:1], images[1:]], per_pixel=per_pixel)
+    np.testing.assert_array_equal(numpy_of(layer.mean), [1, 2, 3])
+    assert layer.get_config()["mean"] == [1, 2, 3]
+
+
 class KerasContract(TestCase):
     """Keras's checks for layers."""
 
