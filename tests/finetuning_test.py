@@ -1,6 +1,8 @@
 """Tests of fine-tuning: the head, the stages, the data, the defaults, the resume."""
 
 import itertools
+import os
+import signal
 import time
 
 import keras
@@ -99,6 +101,22 @@ class _Stop(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == self.epoch:
             raise KeyboardInterrupt
+
+
+class _Terminate(keras.callbacks.Callback):
+    """Asks the process to end after a step, as a scheduler does."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.when = epoch, batch
+        self.epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.when:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 # The head ----------------------------------------------------------------------
@@ -513,6 +531,27 @@ def _often():
         original(self, directory, seconds=0.0, fraction=1.0)
 
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
+
+
+def test_an_epoch_without_a_speed_leaves_a_gap_in_the_history(tmp_path):
+    def tune(*more):
+        progress = keras_prelu.callbacks.Progress(None, None, show=False)
+        return _tune(
+            directory=tmp_path,
+            head_epochs=1,
+            epochs=3,
+            patience=None,
+            callbacks=[progress, *more],
+        )
+
+    # One step of the second epoch is left, and the speed leaves out the first step.
+    with pytest.raises(SystemExit):
+        tune(_Terminate(epoch=1, batch=1))
+    history = tune().history
+    speeds = history["images_per_second"]
+    assert [speed is None for speed in speeds] == [False, True, False]
+    assert history["epoch"] == [1, 2, 3]
+    assert None not in history["loss"]
 
 
 @pytest.mark.tensorflow_only

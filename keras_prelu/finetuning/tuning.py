@@ -35,7 +35,9 @@ class FineTuned(NamedTuple):
         class_names: List of strings, in the order of the model's scores.
         history: Dict of lists with one item per epoch of both stages: `epoch`, counted
             from 1, `stage` (`"head"` or `"all"`), `learning_rate`, `loss`,
-            `top1_error`, `val_loss`, `val_top1_error` and so on.
+            `top1_error`, `val_loss`, `val_top1_error` and so on. The speed that a
+            `keras_prelu.callbacks.Progress` adds is `None` for an epoch that was
+            resumed too late to measure it.
         best_epoch: Integer. The epoch with the least validation error.
     """
 
@@ -278,6 +280,8 @@ def _fit(model, prepared, learning_rate, between, callbacks, directory):
 
 
 def _history(rows, head_epochs):
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    # An epoch that was resumed just before its end has no speed in its row.
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
     stages = ["head" if n <= head_epochs else "all" for n in columns["epoch"]]
     return {"epoch": columns.pop("epoch"), "stage": stages, **columns}
