@@ -13,7 +13,7 @@ from PIL import Image
 
 import keras_prelu
 from keras_prelu import applications, data
-from keras_prelu.callbacks import CheckpointError
+from keras_prelu.callbacks import CheckpointError, NotFiniteError
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
 from keras_prelu.finetuning.best_weights import BestWeights
@@ -237,6 +237,10 @@ def test_it_learns_and_the_model_has_the_weights_of_the_best_epoch():
             np.testing.assert_array_equal(weight, seen.epochs[best][weight.path])
 
 
+def _logs(val_error, val_loss, loss=1.0):
+    return {"loss": loss, "val_top1_error": val_error, "val_loss": val_loss}
+
+
 def test_best_epoch_and_patience():
     best = BestWeights(patience=2)
     best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
@@ -244,7 +248,7 @@ def test_best_epoch_and_patience():
 
     def epoch(number, error, loss):
         best.model.set_weights([np.full((1, 1), number), np.zeros(1)])
-        best.on_epoch_end(number - 1, {"val_top1_error": error, "val_loss": loss})
+        best.on_epoch_end(number - 1, _logs(error, loss))
         return best.model.stop_training
 
     assert not epoch(1, 0.5, 1.0)
@@ -261,6 +265,26 @@ def test_best_epoch_and_patience():
     assert best.model.get_weights()[0] == 2
 
 
+@pytest.mark.parametrize("name", ["loss", "val_loss"])
+def test_a_loss_that_is_not_finite_ends_the_run(name):
+    best = BestWeights()
+    best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    logs = _logs(0.5, 1.0)
+    best.on_epoch_end(0, logs)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(NotFiniteError, match=f"`{name}` is {value} in epoch 2"):
+            best.on_epoch_end(1, {**logs, name: value})
+    assert best.epoch == 1
+
+
+@pytest.mark.parametrize("argument", ["train", "validation"])
+def test_images_that_are_not_finite_end_a_run_without_a_directory(argument):
+    images, labels = _arrays(8)
+    images[0] = np.nan
+    with pytest.raises(NotFiniteError, match="is nan in epoch 1"):
+        _tune(**{argument: (images, labels)})
+
+
 def test_patience_continues_after_a_resume():
     best, resumed = BestWeights(patience=2), BestWeights(patience=2)
     for callback in (best, resumed):
@@ -268,9 +292,9 @@ def test_patience_continues_after_a_resume():
         callback.model.stop_training = False
         callback.begin_stage()
     for number, error in enumerate((0.5, 0.6)):
-        best.on_epoch_end(number, {"val_top1_error": error, "val_loss": 1.0})
+        best.on_epoch_end(number, _logs(error, 1.0))
     resumed.set_state(best.get_state())
-    resumed.on_epoch_end(2, {"val_top1_error": 0.6, "val_loss": 1.0})
+    resumed.on_epoch_end(2, _logs(0.6, 1.0))
     assert resumed.model.stop_training
 
 

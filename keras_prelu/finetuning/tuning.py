@@ -122,6 +122,10 @@ def fine_tune(
     Returns:
         A `FineTuned`.
 
+    Raises:
+        keras_prelu.callbacks.NotFiniteError: If the loss of training or validation is
+            no longer finite.
+
     Examples:
         >>> train = validation = keras_prelu.data.from_directory("photos")
         >>> model = keras.Sequential([keras.Input((32, 32, 3)),
