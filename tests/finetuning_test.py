@@ -442,6 +442,57 @@ def test_a_data_set_of_batches_is_not_changed():
     assert tuned.history["val_top1_error"][tuned.best_epoch - 1] == 0.0
 
 
+def _batches(count=24, seed=0):
+    return tf.data.Dataset.from_tensor_slices(_arrays(count, seed)).batch(8)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("argument", ["train", "validation"])
+def test_a_data_set_without_an_end_is_refused(argument):
+    given = {"train": _batches(), "validation": _batches(8)}
+    given[argument] = given[argument].repeat()
+    with pytest.raises(ValueError, match=f"Argument `{argument}` must end.*repeats"):
+        _tune(**given)
+
+
+def _labels_plus_5(images, labels):
+    return images, labels + 5
+
+
+def _with_weights(images, labels):
+    return images, labels, tf.ones_like(labels)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("argument", ["train", "validation"])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda d: d.map(_with_weights), r"of batches \(images, labels\). Received: "),
+        (lambda d: d.unbatch(), r"of batches \(images, labels\). Received: "),
+        (lambda d: d.take(0), "must hold a batch. Received: an empty set"),
+        (lambda d: d.map(_labels_plus_5), r"labels in 0 \.\.\. 1.*labels=5 \.\.\. 6"),
+    ],
+)
+def test_a_data_set_of_another_form_is_refused(argument, change, message):
+    given = {"train": _batches(), "validation": _batches(8)}
+    given[argument] = change(given[argument])
+    with pytest.raises(ValueError, match=f"Argument `{argument}` .*{message}"):
+        _tune(**given)
+
+
+@pytest.mark.tensorflow_only
+def test_a_data_set_of_unknown_length_is_counted():
+    spec = _batches().element_spec
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter(_batches()), output_signature=spec
+    )
+    assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    options = Options(class_names=["dark", "bright"])
+    prepared = datasets.prepare(unknown, unknown, options, image_size=32)
+    assert (prepared.steps, prepared.examples) == (3, 24)
+
+
 def test_arrays_are_shuffled_each_image_once_an_epoch():
     images = np.arange(6, dtype="float32").reshape(6, 1)
     pair = images, np.arange(6) % 2

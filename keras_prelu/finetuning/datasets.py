@@ -15,6 +15,8 @@ from keras_prelu.finetuning.options import Options
 
 __all__ = ["Prepared", "prepare", "watched"]
 
+_ENDLESS = -1  # `tf.data.INFINITE_CARDINALITY`, without importing TensorFlow
+
 
 class Prepared(NamedTuple):
     """Training and validation data in one form.
@@ -199,12 +201,9 @@ def _images_and_labels(argument, pair, class_names):
 def _dataset(train, validation, options):
     """Take data sets as they are: batched, shuffled and augmented by their author."""
     class_names = list(options.class_names)
-    batches = train.as_numpy_iterator()
-    first = next(batches, None)
-    if first is None:
-        raise ValueError("Argument `train` must hold a batch. Received: an empty set")
-    labels = [np.atleast_1d(y) for _, y in itertools.chain([first], batches)]
-    all_labels = _check_labels("train", np.concatenate(labels), class_names)
+    samples, labels = _images_and_all_labels("train", train, class_names)
+    _images_and_all_labels("validation", validation, class_names)
+    all_labels = np.concatenate(labels)
     return Prepared(
         train=lambda step: train.repeat().skip(step),
         steps=len(labels),
@@ -215,8 +214,33 @@ def _dataset(train, validation, options):
         class_names=class_names,
         wrap=lambda model: model,
         fingerprint={"class_names": class_names, "batches": len(labels)},
-        samples=first[0],
+        samples=samples,
     )
+
+
+def _images_and_all_labels(argument, dataset, class_names):
+    """Return the images of the first batch, and the labels of each batch."""
+    if dataset.cardinality() == _ENDLESS:
+        raise ValueError(
+            f"Argument `{argument}` must end: `fine_tune` itself repeats the training "
+            "data. Received: a tf.data.Dataset without an end"
+        )
+    spec = dataset.element_spec
+    is_pair = isinstance(spec, tuple) and len(spec) == 2
+    if not is_pair or getattr(spec[1], "shape", ()) == ():
+        raise ValueError(
+            f"Argument `{argument}` must be a tf.data.Dataset of batches (images, "
+            f"labels). Received: {argument}.element_spec={spec}"
+        )
+    batches = dataset.as_numpy_iterator()
+    first = next(batches, None)
+    if first is None:
+        raise ValueError(
+            f"Argument `{argument}` must hold a batch. Received: an empty set"
+        )
+    labels = [y for _, y in itertools.chain([first], batches)]
+    _check_labels(argument, np.concatenate(labels), class_names)
+    return first[0], labels
 
 
 def watched(prepared: Prepared, progress: Any) -> Prepared:

@@ -87,7 +87,7 @@ def fine_tune(
         train: A source (see `keras_prelu.data`), which is augmented as in training;
             or a tuple of arrays, images of shape `(n, height, width, channels)` and
             integer labels, which are shuffled only; or a `tf.data.Dataset` of batches
-            of these, which is repeated without any change.
+            of these, which ends, and is repeated without any change.
         validation: Data of the same kind.
         class_names: List of strings. Not needed for sources, which have names.
         head_epochs: Integer. Epochs of the first stage. By default a quarter of
