@@ -1,6 +1,7 @@
 """Tests of fine-tuning: the head, the stages, the data, the defaults, the resume."""
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -173,7 +174,7 @@ def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         pass
 
-    with pytest.raises(ValueError, match="Argument `model` must be a functional"):
+    with pytest.raises(ValueError, match="`model` must be a functional or built"):
         with_new_head(Own(), 3)
     maps = keras.Sequential([keras.Input((4, 3)), keras.layers.ReLU()])
     with pytest.raises(
@@ -214,7 +215,9 @@ def test_layers_before_the_named_one_are_not_trained():
 
 
 def test_one_history_over_both_stages():
-    tuned = _tune(head_learning_rate=0.5, learning_rate=0.25, patience=None)
+    tuned = _tune(
+        head_learning_rate=0.5, learning_rate=0.25, patience=None, callbacks=None
+    )
     assert tuned.history["epoch"] == [1, 2, 3, 4]
     assert tuned.history["stage"] == ["head", "head", "all", "all"]
     assert tuned.history["learning_rate"] == [0.5, 0.5, 0.25, 0.25]
@@ -373,6 +376,21 @@ def test_given_options_are_not_changed():
     # A long head stage does not shorten the second one.
     assert Options(head_epochs=100).plan(8, 8).epochs == 100 + 125 - 32
     assert Options(epochs=3).plan(8, 8).head_epochs == 1
+
+
+def test_integers_of_numpy_are_integers():
+    given = {
+        "head_epochs": np.int64(2),
+        "epochs": np.int32(4),
+        "batch_size": np.int8(7),
+    }
+    options = Options(**given)
+    plan = options.plan(9, options.batch_size_for(60))
+    numbers = [getattr(plan, name) for name in given]
+    # As `json` can write them, for the checkpoints.
+    assert json.dumps(numbers) == "[2, 4, 7]"
+    with pytest.raises(ValueError, match="`epochs` must be an integer"):
+        Options(epochs=np.float64(2))
 
 
 def test_the_plan_is_shown_before_training(capsys):
@@ -557,6 +575,10 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
             "`train` must have integer labels",
         ),
         ({"train": (_arrays()[0], [0])}, "Received: 24 images, 1 labels"),
+        (
+            {"model": keras.Sequential([keras.layers.Dense(2)])},
+            "Argument `model` must be a functional or built sequential Keras model",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(wrong, message):

@@ -4,7 +4,7 @@ import keras
 
 from keras_prelu import model_surgery
 
-__all__ = ["with_new_head"]
+__all__ = ["check_model", "with_new_head"]
 
 
 def with_new_head(
@@ -35,6 +35,7 @@ def with_new_head(
         >>> copy.output_shape, head
         ((None, 3), ['fc3', 'predictions'])
     """
+    check_model(model)
     features, dense_name, scores_name = _features(model)
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)
@@ -49,13 +50,17 @@ def with_new_head(
     return keras.Model(copy.inputs, outputs, name=model.name), [dense_name, scores_name]
 
 
-def _features(model):
-    """Return the input of the head, and the names of its two layers."""
+def check_model(model: keras.Model) -> None:
+    """Refuse a model whose graph of layers is not known, or with several outputs."""
     if not model_surgery.is_functional(model) or len(model.outputs) != 1:
         raise ValueError(
-            "Argument `model` must be a functional or sequential Keras model with one "
-            f"output. Received: model={model}"
+            "Argument `model` must be a functional or built sequential Keras model "
+            f"with one output. Received: model={model}"
         )
+
+
+def _features(model):
+    """Return the input of the head, and the names of its two layers."""
     before, last = [None, *list(model.layers)][-2:]
     if isinstance(last, keras.layers.Dense):
         return last.input, last.name, f"{last.name}_softmax"

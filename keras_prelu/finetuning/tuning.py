@@ -14,7 +14,7 @@ from keras_prelu.data.errors import original_errors
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best_weights import BestWeights
 from keras_prelu.finetuning.class_weights import weighted
-from keras_prelu.finetuning.head import with_new_head
+from keras_prelu.finetuning.head import check_model, with_new_head
 from keras_prelu.finetuning.options import Auto, Options
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
@@ -64,7 +64,7 @@ def fine_tune(
     scale: tuple[int, int] | None = None,
     eval_scale: int | None = None,
     directory: PathLike | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
     seed: int = 0,
     verbose: bool = True,
 ) -> FineTuned:
@@ -114,7 +114,7 @@ def fine_tune(
         directory: A folder for checkpoints. The same call then resumes exactly where an
             earlier one was stopped. Other data, another seed or another option than
             `epochs` and `patience` is refused.
-        callbacks: List of Keras callbacks, which follow both stages. A
+        callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
         seed: Integer. Seed of the order, the augmentation and the new head.
         verbose: Boolean. Whether to print the plan and the progress.
@@ -155,6 +155,8 @@ def fine_tune(
         eval_scale=eval_scale,
         seed=seed,
     )
+    callbacks = callbacks or ()
+    check_model(model)
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
     prepared = datasets.prepare(train, validation, options, _side(model))
@@ -210,7 +212,7 @@ def _settings(options, plan):
 
 
 def _check_layer_name(model, unfreeze_from):
-    names = [layer.name for layer in getattr(model, "layers", ())]
+    names = [layer.name for layer in model.layers]
     if unfreeze_from is not None and unfreeze_from not in names:
         raise ValueError(
             "Argument `unfreeze_from` must be None or the name of a layer of the "
