@@ -15,6 +15,7 @@ from PIL import Image
 import keras_prelu
 from keras_prelu import applications, data
 from keras_prelu.callbacks import CheckpointError, NotFiniteError
+from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
 from keras_prelu.finetuning.best_weights import BestWeights
@@ -672,11 +673,67 @@ def test_other_data_or_settings_are_not_resumed(tmp_path):
     _tune(directory=tmp_path, head_epochs=1, epochs=1)
     images, labels = _arrays()
     again = {"directory": tmp_path, "head_epochs": 1, "epochs": 2}
-    with pytest.raises(CheckpointError, match="data.labels: .* before, .* now"):
+    with pytest.raises(CheckpointError, match=r"data\.train\.labels: .* before"):
         _tune(train=(images, 1 - labels), **again)
+    with pytest.raises(CheckpointError, match=r"data\.validation\.shape: .*8.*, .*7"):
+        _tune(validation=_arrays(7, seed=1), **again)
     with pytest.raises(CheckpointError, match="settings.seed: 0 before, 1 now"):
         _tune(seed=1, **again)
     assert _tune(**again).history["epoch"] == [1, 2]
+
+
+@pytest.mark.parametrize("argument", ["train", "validation"])
+@pytest.mark.parametrize("name", ["images", "labels", "dtype", "shape"])
+def test_arrays_are_told_apart_by_their_values(argument, name):
+    given = {"train": _arrays(), "validation": _arrays(8, seed=1)}
+    plain = _fingerprint(**given)
+    assert _fingerprint(**given) == plain
+    images, labels = given[argument]
+    one_pixel = images.copy()
+    one_pixel[-1, -1, -1, -1] += 1
+    given[argument] = {
+        "images": (one_pixel, labels),
+        "labels": (images, 1 - labels),
+        "dtype": (images.astype("float64"), labels),
+        "shape": (images[:, :16], labels),
+    }[name]
+    changed = differences(plain, _fingerprint(**given))
+    assert f"{argument}.{name}" in [line.split(":")[0] for line in changed]
+    assert all(line.startswith(f"{argument}.") for line in changed)
+
+
+def test_sources_are_told_apart_by_the_names_of_their_files(tmp_path):
+    _write_textures(tmp_path / "train", 2, seed=0)
+    _write_textures(tmp_path / "validation", 2, seed=1)
+    train, validation = (
+        data.from_directory(tmp_path / name) for name in ("train", "validation")
+    )
+    plain = _fingerprint(train, validation)
+    (tmp_path / "validation/noise/1.png").rename(tmp_path / "validation/noise/2.png")
+    renamed = data.from_directory(tmp_path / "validation")
+    [changed] = differences(plain, _fingerprint(train, renamed))
+    assert changed.startswith("validation.files.noise: 2 files, names ")
+
+
+def _fingerprint(train, validation):
+    names = None if isinstance(train, data.Source) else ["dark", "bright"]
+    options = Options(class_names=names)
+    return datasets.prepare(train, validation, options, image_size=32).fingerprint()
+
+
+@pytest.mark.tensorflow_only
+def test_data_sets_are_told_apart_by_their_sizes():
+    plain = _fingerprint(_batches(), _batches(8))
+    assert _fingerprint(_batches(), _batches(8)) == plain
+    # A data set may shuffle its images, and alter them, in each epoch.
+    assert _fingerprint(_batches(seed=1).shuffle(3), _batches(8)) == plain
+    for others in (
+        (_batches(23), _batches(8)),
+        (_batches(), _batches(7)),
+        (_batches(), _batches(8).unbatch().batch(4)),
+        (_batches(), _batches(8).map(lambda x, y: (x[:, :9], y))),
+    ):
+        assert _fingerprint(*others) != plain
 
 
 @pytest.mark.parametrize("class_weight", [None, {0: 1, 1: 3}])

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_prelu import data
 from keras_prelu.data import random_draws
-from keras_prelu.data.fingerprints import digest
+from keras_prelu.data.fingerprints import digest_of_array
 from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
 
@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
         validation: The batches to validate on, each example once.
         class_names: List of strings, in the order of the labels.
         wrap: Function from a model to the model that takes the training batches.
-        fingerprint: Dict that identifies the data.
+        fingerprint: Function that returns a dict that identifies the data.
         samples: A few training images that nothing will preprocess, or None.
     """
 
@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
     validation: Iterable[Any]
     class_names: list[str]
     wrap: Callable[[keras.Model], keras.Model]
-    fingerprint: dict[str, Any]
+    fingerprint: Callable[[], dict[str, Any]]
     samples: np.ndarray | None
 
 
@@ -148,7 +148,7 @@ def _sources(train, validation, options, image_size):
         validation=validation_batches,
         class_names=train.class_names,
         wrap=lambda model: data.augmented(model, image_size),
-        fingerprint={
+        fingerprint=lambda: {
             "train": train.fingerprint(),
             "validation": validation.fingerprint(),
         },
@@ -159,7 +159,7 @@ def _sources(train, validation, options, image_size):
 def _arrays(train, validation, options):
     """Return the data of arrays, which are shuffled in each epoch and not altered."""
     class_names = list(options.class_names)
-    images, labels = _images_and_labels("train", train, class_names)
+    images, labels = train = _images_and_labels("train", train, class_names)
     validation = _images_and_labels("validation", validation, class_names)
     batch_size = options.batch_size_for(len(images))
 
@@ -179,10 +179,11 @@ def _arrays(train, validation, options):
         validation=once(*validation),
         class_names=class_names,
         wrap=lambda model: model,
-        fingerprint={
+        # Only on demand: it reads all images, which may be mapped from a file.
+        fingerprint=lambda: {
             "class_names": class_names,
-            "shape": list(images.shape),
-            "labels": digest([labels.tobytes()]),
+            "train": _fingerprint_of_arrays(*train),
+            "validation": _fingerprint_of_arrays(*validation),
         },
         samples=images,
     )
@@ -198,11 +199,20 @@ def _images_and_labels(argument, pair, class_names):
     return images, _check_labels(argument, labels, class_names).astype("int32")
 
 
+def _fingerprint_of_arrays(images, labels):
+    return {
+        "shape": str(images.shape),
+        "dtype": str(images.dtype),
+        "images": digest_of_array(images),
+        "labels": digest_of_array(labels),
+    }
+
+
 def _dataset(train, validation, options):
     """Take data sets as they are: batched, shuffled and augmented by their author."""
     class_names = list(options.class_names)
     samples, labels = _images_and_all_labels("train", train, class_names)
-    _images_and_all_labels("validation", validation, class_names)
+    _, validation_labels = _images_and_all_labels("validation", validation, class_names)
     all_labels = np.concatenate(labels)
     return Prepared(
         train=lambda step: train.repeat().skip(step),
@@ -213,9 +223,22 @@ def _dataset(train, validation, options):
         validation=validation,
         class_names=class_names,
         wrap=lambda model: model,
-        fingerprint={"class_names": class_names, "batches": len(labels)},
+        fingerprint=lambda: {
+            "class_names": class_names,
+            "train": _fingerprint_of_dataset(train, labels),
+            "validation": _fingerprint_of_dataset(validation, validation_labels),
+        },
         samples=samples,
     )
+
+
+def _fingerprint_of_dataset(dataset, labels):
+    # Not the values: a data set may shuffle and alter its images in each epoch.
+    return {
+        "element_spec": str(dataset.element_spec),
+        "batches": len(labels),
+        "images": sum(map(len, labels)),
+    }
 
 
 def _images_and_all_labels(argument, dataset, class_names):

@@ -113,7 +113,9 @@ def fine_tune(
             the middle of `scale`.
         directory: A folder for checkpoints. The same call then resumes exactly where an
             earlier one was stopped. Other data, another seed or another option than
-            `epochs` and `patience` is refused.
+            `epochs` and `patience` is refused. Arrays are compared by their values,
+            sources by the names of their images, and a `tf.data.Dataset` only by its
+            shapes and its number of batches and images.
         callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
         seed: Integer. Seed of the order, the augmentation and the new head.
@@ -181,8 +183,10 @@ def fine_tune(
         one.batch_size = one.batch_size or plan.batch_size
         one.epochs = one.epochs or plan.epochs
         prepared = datasets.watched(prepared, one)
-    run = {"data": prepared.fingerprint, "settings": _settings(options, plan)}
-    all_callbacks = [followers.SameRun(run), *callbacks, log, progress, best]
+    all_callbacks = [*callbacks, log, progress, best]
+    if directory is not None:
+        run = {"data": prepared.fingerprint(), "settings": _settings(options, plan)}
+        all_callbacks.insert(0, followers.SameRun(run))
     best.set_model(trained)  # for a resume that has nothing left to train
 
     for layer in tuned.layers:
