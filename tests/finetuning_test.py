@@ -451,6 +451,46 @@ def test_the_defaults_learn_a_small_set_of_easy_classes(tmp_path):
 # Data --------------------------------------------------------------------------
 
 
+def _pooling_net(*shape, data_format="channels_last"):
+    pooling = keras.layers.GlobalAveragePooling2D(data_format)
+    return keras.Sequential([keras.Input(shape), pooling, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (_pooling_net(32, 48, 3), r"take square images.*\(None, 32, 48, 3\)"),
+        (
+            _pooling_net(3, 32, 32, data_format="channels_first"),
+            r".*channels last.*Received: .*\(None, 3, 32, 32\)",
+        ),
+    ],
+)
+def test_sources_need_a_model_of_square_images_with_the_channels_last(
+    tmp_path, model, message
+):
+    source = _write_textures(tmp_path, 2, seed=0)
+    with pytest.raises(ValueError, match=f"Argument `model` must {message}"):
+        _tune(model, train=source, validation=source, class_names=None)
+
+
+@pytest.mark.parametrize(
+    "shape, expected", [((None, 40, 3), 40), ((40, 40, 3), 40), ((None, None, 3), 224)]
+)
+def test_crops_have_the_size_of_the_models_images(tmp_path, shape, expected):
+    source = _write_textures(tmp_path, 2, seed=0)
+    prepared = datasets.prepare(source, source, Options(), _pooling_net(*shape))
+    images, _ = next(iter(prepared.validation))
+    assert images.shape[1:3] == (expected, expected)
+
+
+def test_arrays_need_not_be_square():
+    images, labels = _arrays()
+    pair = images[:, :20], labels
+    tuned = _tune(_pooling_net(20, 32, 3), train=pair, validation=pair)
+    assert tuned.model.input_shape == (None, 20, 32, 3)
+
+
 @pytest.mark.tensorflow_only
 def test_a_data_set_of_batches_is_not_changed():
     images, labels = _arrays()
@@ -508,7 +548,7 @@ def test_a_data_set_of_unknown_length_is_counted():
     )
     assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
     options = Options(class_names=["dark", "bright"])
-    prepared = datasets.prepare(unknown, unknown, options, image_size=32)
+    prepared = datasets.prepare(unknown, unknown, options, _small_net())
     assert (prepared.steps, prepared.examples) == (3, 24)
 
 
@@ -516,7 +556,7 @@ def test_arrays_are_shuffled_each_image_once_an_epoch():
     images = np.arange(6, dtype="float32").reshape(6, 1)
     pair = images, np.arange(6) % 2
     options = Options(class_names=["a", "b"], batch_size=2)
-    prepared = datasets.prepare(pair, pair, options, image_size=32)
+    prepared = datasets.prepare(pair, pair, options, _small_net())
     assert prepared.steps == 3
 
     def first_batches(count, start=0):
@@ -718,7 +758,7 @@ def test_sources_are_told_apart_by_the_names_of_their_files(tmp_path):
 def _fingerprint(train, validation):
     names = None if isinstance(train, data.Source) else ["dark", "bright"]
     options = Options(class_names=names)
-    return datasets.prepare(train, validation, options, image_size=32).fingerprint()
+    return datasets.prepare(train, validation, options, _small_net()).fingerprint()
 
 
 @pytest.mark.tensorflow_only
@@ -740,7 +780,7 @@ def test_data_sets_are_told_apart_by_their_sizes():
 def test_batches_of_arrays_are_the_same_on_all_backends(monkeypatch, class_weight):
     def batches():
         options = Options(class_names=["a", "b"], batch_size=4, seed=3)
-        prepared = datasets.prepare(_arrays(10), _arrays(7), options, image_size=32)
+        prepared = datasets.prepare(_arrays(10), _arrays(7), options, _small_net())
         if class_weight:
             prepared = weighted(prepared, class_weight)
         endless = iter(prepared.train(2))

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_prelu import data
+from keras_prelu import data, model_surgery
 from keras_prelu.data import random_draws
+from keras_prelu.data.augmentation import check_channels_last
 from keras_prelu.data.fingerprints import digest_of_array
 from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
@@ -47,14 +48,16 @@ class Prepared(NamedTuple):
     samples: np.ndarray | None
 
 
-def prepare(train: Any, validation: Any, options: Options, image_size: int) -> Prepared:
+def prepare(
+    train: Any, validation: Any, options: Options, model: keras.Model
+) -> Prepared:
     """Return training and validation data in one form.
 
     Args:
         train: Training data, as `fine_tune` takes them.
         validation: Validation data of the same kind.
         options: The options of the run.
-        image_size: Integer. Side of the images that the model is trained on.
+        model: The functional `keras.Model` that takes the images.
     """
     kind = _kind("train", train)
     if _kind("validation", validation) != kind:
@@ -63,7 +66,7 @@ def prepare(train: Any, validation: Any, options: Options, image_size: int) -> P
             f"train={type(train).__name__}, validation={type(validation).__name__}"
         )
     if kind is data.Source:
-        return _sources(train, validation, options, image_size)
+        return _sources(train, validation, options, _crop_side(model))
     if options.class_names is None:
         raise ValueError(
             "Argument `class_names` must name the classes, unless `train` is a source, "
@@ -105,6 +108,19 @@ def _check_labels(argument, labels, class_names):
             f"positions in `class_names`. Received: labels={given}"
         )
     return labels
+
+
+def _crop_side(model):
+    """Return the side of the crops that a model takes: its own, or the paper's."""
+    check_channels_last(model)
+    shape = tuple(model.inputs[0].shape)
+    sides = {side for side in shape[1:3] if side}
+    if len(sides) > 1:
+        raise ValueError(
+            "Argument `model` must take square images if `train` is a source, whose "
+            f"crops are square. Received: a model with an input of shape {shape}"
+        )
+    return sides.pop() if sides else model_surgery.ANY_SIZE_SIDE
 
 
 def _sources(train, validation, options, image_size):

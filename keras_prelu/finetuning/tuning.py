@@ -82,8 +82,9 @@ def fine_tune(
 
     Args:
         model: A functional or sequential `keras.Model` of images: a network of
-            `keras_prelu.applications`, with its top or without, or another one. It is
-            not changed.
+            `keras_prelu.applications`, with its top or without, or another one. For
+            sources, its images must be square, with the channels last. It is not
+            changed.
         train: A source (see `keras_prelu.data`), which is augmented as in training;
             or a tuple of arrays, images of shape `(n, height, width, channels)` and
             integer labels, which are shuffled only; or a `tf.data.Dataset` of batches
@@ -161,7 +162,7 @@ def fine_tune(
     check_model(model)
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
-    prepared = datasets.prepare(train, validation, options, _side(model))
+    prepared = datasets.prepare(train, validation, options, model)
     if prepared.samples is not None:
         warn_if_scaled(prepared.samples, model)
     plan = options.plan(prepared.steps, prepared.batch_size)
@@ -237,13 +238,6 @@ def _refuse_several_workers(model):
             "Argument `model` must be built for one machine: fine-tuning does not "
             f"divide the data among workers. Received: a model of {workers} workers"
         )
-
-
-def _side(model):
-    """Return the side of the images to train on: the model's own, or the paper's."""
-    first = keras.config.image_data_format() == "channels_first"
-    sides = model.input_shape[2:] if first else model.input_shape[1:-1]
-    return sides[0] or 224
 
 
 def _scope(model):
