@@ -171,6 +171,29 @@ def test_a_model_of_keras_gets_a_new_head_too():
     assert [layer.name for layer in copy.layers][1:] == head == ["a", "a_softmax"]
 
 
+@pytest.mark.tensorflow_only
+def test_a_model_of_keras_with_another_top_keeps_it():
+    model = keras.applications.MobileNet(
+        alpha=0.25, weights=None, input_shape=(32, 32, 3), classes=10
+    )
+    assert "predictions" in [layer.name for layer in model.layers]
+    copy, head = with_new_head(model, 3)
+    assert head == ["head", "predictions_1"]
+    assert [layer.name for layer in copy.layers[-2:]] == head
+
+
+def test_all_layers_of_the_head_have_names_of_their_own():
+    taken = ["head", "head_1", "predictions", "head_pool"]
+    layers = [keras.layers.ReLU(name=name) for name in taken]
+    copy, head = with_new_head(keras.Sequential([keras.Input((4, 4, 3)), *layers]), 3)
+    assert head == ["head_2", "predictions_1"]
+    names = [layer.name for layer in copy.layers][1:]
+    assert names == [*taken, "head_pool_1", *head]
+    layers = [keras.layers.ReLU(name="a_softmax"), keras.layers.Dense(5, name="a")]
+    copy, head = with_new_head(keras.Sequential([keras.Input((4,)), *layers]), 3)
+    assert head == ["a", "a_softmax_1"]
+
+
 def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         pass

@@ -1,5 +1,7 @@
 """A copy of a trained network with a new head."""
 
+import itertools
+
 import keras
 
 from keras_prelu import model_surgery
@@ -14,9 +16,10 @@ def with_new_head(
 
     The new layer replaces the `Dense` layer at the end of the model, with or without an
     activation after it. A model that ends otherwise gets one more layer, after global
-    average pooling if its output is a feature map. The new layer is initialized like
-    the classifiers of the paper's networks: Gaussian with standard deviation 0.01,
-    bias 0.
+    average pooling if its output is a feature map. If it has a top of another kind,
+    as MobileNet does, build it without the top, so that the new layer takes features
+    and not scores. The new layer is initialized like the classifiers of the paper's
+    networks: Gaussian with standard deviation 0.01, bias 0.
 
     Args:
         model: A functional or sequential `keras.Model` with one output. It is not
@@ -36,18 +39,27 @@ def with_new_head(
         ((None, 3), ['fc3', 'predictions'])
     """
     check_model(model)
-    features, dense_name, scores_name = _features(model)
+    features, *names = _features(model)
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)
     copy.set_weights(body.get_weights())
+    pool_name, *head = (_unused(name, copy) for name in ("head_pool", *names))
+    dense_name, scores_name = head
     pooled = copy.output
     if len(pooled.shape) == 4:
-        pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(pooled)
+        pooled = keras.layers.GlobalAveragePooling2D(name=pool_name)(pooled)
     kernel = keras.initializers.RandomNormal(stddev=0.01, seed=seed)
     logits = keras.layers.Dense(classes, kernel_initializer=kernel, name=dense_name)
     softmax = keras.layers.Activation("softmax", dtype="float32", name=scores_name)
     outputs = softmax(logits(pooled))
-    return keras.Model(copy.inputs, outputs, name=model.name), [dense_name, scores_name]
+    return keras.Model(copy.inputs, outputs, name=model.name), head
+
+
+def _unused(name, model):
+    """Return a name, with a number after it if a layer of the model has that name."""
+    taken = {layer.name for layer in model.layers}
+    numbered = (f"{name}_{number}" for number in itertools.count(1))
+    return next(n for n in itertools.chain([name], numbered) if n not in taken)
 
 
 def check_model(model: keras.Model) -> None:
