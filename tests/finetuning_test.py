@@ -482,7 +482,10 @@ def _pooling_net(*shape, data_format="channels_last"):
 @pytest.mark.parametrize(
     "model, message",
     [
-        (_pooling_net(32, 48, 3), r"take square images.*\(None, 32, 48, 3\)"),
+        (
+            _pooling_net(32, 48, 3),
+            r"take square images.*\(None, 32, 48, 3\)",
+        ),
         (
             _pooling_net(3, 32, 32, data_format="channels_first"),
             r".*channels last.*Received: .*\(None, 3, 32, 32\)",
@@ -776,6 +779,15 @@ def test_sources_are_told_apart_by_the_names_of_their_files(tmp_path):
     renamed = data.from_directory(tmp_path / "validation")
     [changed] = differences(plain, _fingerprint(train, renamed))
     assert changed.startswith("validation.files.noise: 2 files, names ")
+
+
+def test_a_run_gets_more_epochs_if_the_head_stage_keeps_its_own(tmp_path):
+    _tune(directory=tmp_path, head_epochs="auto", epochs=2)
+    again = {"directory": tmp_path, "epochs": 5}
+    with pytest.raises(CheckpointError, match="settings.head_epochs: 1 before, 2 now"):
+        _tune(head_epochs="auto", **again)
+    tuned = _tune(head_epochs=1, learning_rate=0.01, **again)
+    assert tuned.history["stage"] == ["head", *["all"] * 4]
 
 
 def _fingerprint(train, validation):
