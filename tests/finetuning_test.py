@@ -1,6 +1,9 @@
 """Tests of fine-tuning: the head, the stages, the data, the defaults, the resume."""
 
 import itertools
+import json
+import os
+import signal
 import time
 
 import keras
@@ -11,7 +14,8 @@ from PIL import Image
 
 import keras_prelu
 from keras_prelu import applications, data
-from keras_prelu.callbacks import CheckpointError
+from keras_prelu.callbacks import CheckpointError, NotFiniteError
+from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
 from keras_prelu.finetuning.best_weights import BestWeights
@@ -101,6 +105,22 @@ class _Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class _Terminate(keras.callbacks.Callback):
+    """Asks the process to end after a step, as a scheduler does."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.when = epoch, batch
+        self.epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.when:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 # The head ----------------------------------------------------------------------
 
 
@@ -151,11 +171,34 @@ def test_a_model_of_keras_gets_a_new_head_too():
     assert [layer.name for layer in copy.layers][1:] == head == ["a", "a_softmax"]
 
 
+@pytest.mark.tensorflow_only
+def test_a_model_of_keras_with_another_top_keeps_it():
+    model = keras.applications.MobileNet(
+        alpha=0.25, weights=None, input_shape=(32, 32, 3), classes=10
+    )
+    assert "predictions" in [layer.name for layer in model.layers]
+    copy, head = with_new_head(model, 3)
+    assert head == ["head", "predictions_1"]
+    assert [layer.name for layer in copy.layers[-2:]] == head
+
+
+def test_all_layers_of_the_head_have_names_of_their_own():
+    taken = ["head", "head_1", "predictions", "head_pool"]
+    layers = [keras.layers.ReLU(name=name) for name in taken]
+    copy, head = with_new_head(keras.Sequential([keras.Input((4, 4, 3)), *layers]), 3)
+    assert head == ["head_2", "predictions_1"]
+    names = [layer.name for layer in copy.layers][1:]
+    assert names == [*taken, "head_pool_1", *head]
+    layers = [keras.layers.ReLU(name="a_softmax"), keras.layers.Dense(5, name="a")]
+    copy, head = with_new_head(keras.Sequential([keras.Input((4,)), *layers]), 3)
+    assert head == ["a", "a_softmax_1"]
+
+
 def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         pass
 
-    with pytest.raises(ValueError, match="Argument `model` must be a functional"):
+    with pytest.raises(ValueError, match="`model` must be a functional or built"):
         with_new_head(Own(), 3)
     maps = keras.Sequential([keras.Input((4, 3)), keras.layers.ReLU()])
     with pytest.raises(
@@ -196,7 +239,9 @@ def test_layers_before_the_named_one_are_not_trained():
 
 
 def test_one_history_over_both_stages():
-    tuned = _tune(head_learning_rate=0.5, learning_rate=0.25, patience=None)
+    tuned = _tune(
+        head_learning_rate=0.5, learning_rate=0.25, patience=None, callbacks=None
+    )
     assert tuned.history["epoch"] == [1, 2, 3, 4]
     assert tuned.history["stage"] == ["head", "head", "all", "all"]
     assert tuned.history["learning_rate"] == [0.5, 0.5, 0.25, 0.25]
@@ -219,6 +264,10 @@ def test_it_learns_and_the_model_has_the_weights_of_the_best_epoch():
             np.testing.assert_array_equal(weight, seen.epochs[best][weight.path])
 
 
+def _logs(val_error, val_loss, loss=1.0):
+    return {"loss": loss, "val_top1_error": val_error, "val_loss": val_loss}
+
+
 def test_best_epoch_and_patience():
     best = BestWeights(patience=2)
     best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
@@ -226,7 +275,7 @@ def test_best_epoch_and_patience():
 
     def epoch(number, error, loss):
         best.model.set_weights([np.full((1, 1), number), np.zeros(1)])
-        best.on_epoch_end(number - 1, {"val_top1_error": error, "val_loss": loss})
+        best.on_epoch_end(number - 1, _logs(error, loss))
         return best.model.stop_training
 
     assert not epoch(1, 0.5, 1.0)
@@ -243,6 +292,26 @@ def test_best_epoch_and_patience():
     assert best.model.get_weights()[0] == 2
 
 
+@pytest.mark.parametrize("name", ["loss", "val_loss"])
+def test_a_loss_that_is_not_finite_ends_the_run(name):
+    best = BestWeights()
+    best.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    logs = _logs(0.5, 1.0)
+    best.on_epoch_end(0, logs)
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(NotFiniteError, match=f"`{name}` is {value} in epoch 2"):
+            best.on_epoch_end(1, {**logs, name: value})
+    assert best.epoch == 1
+
+
+@pytest.mark.parametrize("argument", ["train", "validation"])
+def test_images_that_are_not_finite_end_a_run_without_a_directory(argument):
+    images, labels = _arrays(8)
+    images[0] = np.nan
+    with pytest.raises(NotFiniteError, match="is nan in epoch 1"):
+        _tune(**{argument: (images, labels)})
+
+
 def test_patience_continues_after_a_resume():
     best, resumed = BestWeights(patience=2), BestWeights(patience=2)
     for callback in (best, resumed):
@@ -250,9 +319,9 @@ def test_patience_continues_after_a_resume():
         callback.model.stop_training = False
         callback.begin_stage()
     for number, error in enumerate((0.5, 0.6)):
-        best.on_epoch_end(number, {"val_top1_error": error, "val_loss": 1.0})
+        best.on_epoch_end(number, _logs(error, 1.0))
     resumed.set_state(best.get_state())
-    resumed.on_epoch_end(2, {"val_top1_error": 0.6, "val_loss": 1.0})
+    resumed.on_epoch_end(2, _logs(0.6, 1.0))
     assert resumed.model.stop_training
 
 
@@ -333,6 +402,21 @@ def test_given_options_are_not_changed():
     assert Options(epochs=3).plan(8, 8).head_epochs == 1
 
 
+def test_integers_of_numpy_are_integers():
+    given = {
+        "head_epochs": np.int64(2),
+        "epochs": np.int32(4),
+        "batch_size": np.int8(7),
+    }
+    options = Options(**given)
+    plan = options.plan(9, options.batch_size_for(60))
+    numbers = [getattr(plan, name) for name in given]
+    # As `json` can write them, for the checkpoints.
+    assert json.dumps(numbers) == "[2, 4, 7]"
+    with pytest.raises(ValueError, match="`epochs` must be an integer"):
+        Options(epochs=np.float64(2))
+
+
 def test_the_plan_is_shown_before_training(capsys):
     with pytest.raises(KeyboardInterrupt):
         _tune(
@@ -390,6 +474,49 @@ def test_the_defaults_learn_a_small_set_of_easy_classes(tmp_path):
 # Data --------------------------------------------------------------------------
 
 
+def _pooling_net(*shape, data_format="channels_last"):
+    pooling = keras.layers.GlobalAveragePooling2D(data_format)
+    return keras.Sequential([keras.Input(shape), pooling, keras.layers.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (
+            _pooling_net(32, 48, 3),
+            r"take square images.*\(None, 32, 48, 3\)",
+        ),
+        (
+            _pooling_net(3, 32, 32, data_format="channels_first"),
+            r".*channels last.*Received: .*\(None, 3, 32, 32\)",
+        ),
+    ],
+)
+def test_sources_need_a_model_of_square_images_with_the_channels_last(
+    tmp_path, model, message
+):
+    source = _write_textures(tmp_path, 2, seed=0)
+    with pytest.raises(ValueError, match=f"Argument `model` must {message}"):
+        _tune(model, train=source, validation=source, class_names=None)
+
+
+@pytest.mark.parametrize(
+    "shape, expected", [((None, 40, 3), 40), ((40, 40, 3), 40), ((None, None, 3), 224)]
+)
+def test_crops_have_the_size_of_the_models_images(tmp_path, shape, expected):
+    source = _write_textures(tmp_path, 2, seed=0)
+    prepared = datasets.prepare(source, source, Options(), _pooling_net(*shape))
+    images, _ = next(iter(prepared.validation))
+    assert images.shape[1:3] == (expected, expected)
+
+
+def test_arrays_need_not_be_square():
+    images, labels = _arrays()
+    pair = images[:, :20], labels
+    tuned = _tune(_pooling_net(20, 32, 3), train=pair, validation=pair)
+    assert tuned.model.input_shape == (None, 20, 32, 3)
+
+
 @pytest.mark.tensorflow_only
 def test_a_data_set_of_batches_is_not_changed():
     images, labels = _arrays()
@@ -400,11 +527,62 @@ def test_a_data_set_of_batches_is_not_changed():
     assert tuned.history["val_top1_error"][tuned.best_epoch - 1] == 0.0
 
 
+def _batches(count=24, seed=0):
+    return tf.data.Dataset.from_tensor_slices(_arrays(count, seed)).batch(8)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("argument", ["train", "validation"])
+def test_a_data_set_without_an_end_is_refused(argument):
+    given = {"train": _batches(), "validation": _batches(8)}
+    given[argument] = given[argument].repeat()
+    with pytest.raises(ValueError, match=f"Argument `{argument}` must end.*repeats"):
+        _tune(**given)
+
+
+def _labels_plus_5(images, labels):
+    return images, labels + 5
+
+
+def _with_weights(images, labels):
+    return images, labels, tf.ones_like(labels)
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("argument", ["train", "validation"])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda d: d.map(_with_weights), r"of batches \(images, labels\). Received: "),
+        (lambda d: d.unbatch(), r"of batches \(images, labels\). Received: "),
+        (lambda d: d.take(0), "must hold a batch. Received: an empty set"),
+        (lambda d: d.map(_labels_plus_5), r"labels in 0 \.\.\. 1.*labels=5 \.\.\. 6"),
+    ],
+)
+def test_a_data_set_of_another_form_is_refused(argument, change, message):
+    given = {"train": _batches(), "validation": _batches(8)}
+    given[argument] = change(given[argument])
+    with pytest.raises(ValueError, match=f"Argument `{argument}` .*{message}"):
+        _tune(**given)
+
+
+@pytest.mark.tensorflow_only
+def test_a_data_set_of_unknown_length_is_counted():
+    spec = _batches().element_spec
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter(_batches()), output_signature=spec
+    )
+    assert unknown.cardinality() == tf.data.UNKNOWN_CARDINALITY
+    options = Options(class_names=["dark", "bright"])
+    prepared = datasets.prepare(unknown, unknown, options, _small_net())
+    assert (prepared.steps, prepared.examples) == (3, 24)
+
+
 def test_arrays_are_shuffled_each_image_once_an_epoch():
     images = np.arange(6, dtype="float32").reshape(6, 1)
     pair = images, np.arange(6) % 2
     options = Options(class_names=["a", "b"], batch_size=2)
-    prepared = datasets.prepare(pair, pair, options, image_size=32)
+    prepared = datasets.prepare(pair, pair, options, _small_net())
     assert prepared.steps == 3
 
     def first_batches(count, start=0):
@@ -464,6 +642,10 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
             "`train` must have integer labels",
         ),
         ({"train": (_arrays()[0], [0])}, "Received: 24 images, 1 labels"),
+        (
+            {"model": keras.Sequential([keras.layers.Dense(2)])},
+            "Argument `model` must be a functional or built sequential Keras model",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(wrong, message):
@@ -515,6 +697,27 @@ def _often():
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
 
 
+def test_an_epoch_without_a_speed_leaves_a_gap_in_the_history(tmp_path):
+    def tune(*more):
+        progress = keras_prelu.callbacks.Progress(None, None, show=False)
+        return _tune(
+            directory=tmp_path,
+            head_epochs=1,
+            epochs=3,
+            patience=None,
+            callbacks=[progress, *more],
+        )
+
+    # One step of the second epoch is left, and the speed leaves out the first step.
+    with pytest.raises(SystemExit):
+        tune(_Terminate(epoch=1, batch=1))
+    history = tune().history
+    speeds = history["images_per_second"]
+    assert [speed is None for speed in speeds] == [False, True, False]
+    assert history["epoch"] == [1, 2, 3]
+    assert None not in history["loss"]
+
+
 @pytest.mark.tensorflow_only
 def test_several_workers_are_refused(monkeypatch):
     monkeypatch.setattr("keras_prelu.distribution.worker", lambda strategy: (1, 2))
@@ -536,18 +739,83 @@ def test_other_data_or_settings_are_not_resumed(tmp_path):
     _tune(directory=tmp_path, head_epochs=1, epochs=1)
     images, labels = _arrays()
     again = {"directory": tmp_path, "head_epochs": 1, "epochs": 2}
-    with pytest.raises(CheckpointError, match="data.labels: .* before, .* now"):
+    with pytest.raises(CheckpointError, match=r"data\.train\.labels: .* before"):
         _tune(train=(images, 1 - labels), **again)
+    with pytest.raises(CheckpointError, match=r"data\.validation\.shape: .*8.*, .*7"):
+        _tune(validation=_arrays(7, seed=1), **again)
     with pytest.raises(CheckpointError, match="settings.seed: 0 before, 1 now"):
         _tune(seed=1, **again)
     assert _tune(**again).history["epoch"] == [1, 2]
+
+
+@pytest.mark.parametrize("argument", ["train", "validation"])
+@pytest.mark.parametrize("name", ["images", "labels", "dtype", "shape"])
+def test_arrays_are_told_apart_by_their_values(argument, name):
+    given = {"train": _arrays(), "validation": _arrays(8, seed=1)}
+    plain = _fingerprint(**given)
+    assert _fingerprint(**given) == plain
+    images, labels = given[argument]
+    one_pixel = images.copy()
+    one_pixel[-1, -1, -1, -1] += 1
+    given[argument] = {
+        "images": (one_pixel, labels),
+        "labels": (images, 1 - labels),
+        "dtype": (images.astype("float64"), labels),
+        "shape": (images[:, :16], labels),
+    }[name]
+    changed = differences(plain, _fingerprint(**given))
+    assert f"{argument}.{name}" in [line.split(":")[0] for line in changed]
+    assert all(line.startswith(f"{argument}.") for line in changed)
+
+
+def test_sources_are_told_apart_by_the_names_of_their_files(tmp_path):
+    _write_textures(tmp_path / "train", 2, seed=0)
+    _write_textures(tmp_path / "validation", 2, seed=1)
+    train, validation = (
+        data.from_directory(tmp_path / name) for name in ("train", "validation")
+    )
+    plain = _fingerprint(train, validation)
+    (tmp_path / "validation/noise/1.png").rename(tmp_path / "validation/noise/2.png")
+    renamed = data.from_directory(tmp_path / "validation")
+    [changed] = differences(plain, _fingerprint(train, renamed))
+    assert changed.startswith("validation.files.noise: 2 files, names ")
+
+
+def test_a_run_gets_more_epochs_if_the_head_stage_keeps_its_own(tmp_path):
+    _tune(directory=tmp_path, head_epochs="auto", epochs=2)
+    again = {"directory": tmp_path, "epochs": 5}
+    with pytest.raises(CheckpointError, match="settings.head_epochs: 1 before, 2 now"):
+        _tune(head_epochs="auto", **again)
+    tuned = _tune(head_epochs=1, learning_rate=0.01, **again)
+    assert tuned.history["stage"] == ["head", *["all"] * 4]
+
+
+def _fingerprint(train, validation):
+    names = None if isinstance(train, data.Source) else ["dark", "bright"]
+    options = Options(class_names=names)
+    return datasets.prepare(train, validation, options, _small_net()).fingerprint()
+
+
+@pytest.mark.tensorflow_only
+def test_data_sets_are_told_apart_by_their_sizes():
+    plain = _fingerprint(_batches(), _batches(8))
+    assert _fingerprint(_batches(), _batches(8)) == plain
+    # A data set may shuffle its images, and alter them, in each epoch.
+    assert _fingerprint(_batches(seed=1).shuffle(3), _batches(8)) == plain
+    for others in (
+        (_batches(23), _batches(8)),
+        (_batches(), _batches(7)),
+        (_batches(), _batches(8).unbatch().batch(4)),
+        (_batches(), _batches(8).map(lambda x, y: (x[:, :9], y))),
+    ):
+        assert _fingerprint(*others) != plain
 
 
 @pytest.mark.parametrize("class_weight", [None, {0: 1, 1: 3}])
 def test_batches_of_arrays_are_the_same_on_all_backends(monkeypatch, class_weight):
     def batches():
         options = Options(class_names=["a", "b"], batch_size=4, seed=3)
-        prepared = datasets.prepare(_arrays(10), _arrays(7), options, image_size=32)
+        prepared = datasets.prepare(_arrays(10), _arrays(7), options, _small_net())
         if class_weight:
             prepared = weighted(prepared, class_weight)
         endless = iter(prepared.train(2))

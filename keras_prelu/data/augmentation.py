@@ -15,7 +15,7 @@ from keras_prelu.data.batch_format import DrawnImage
 from keras_prelu.resampling import resampling_matrix
 from keras_prelu.types import Tensor
 
-__all__ = ["Augmentation", "AugmentedModel", "augmented"]
+__all__ = ["Augmentation", "AugmentedModel", "augmented", "check_channels_last"]
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
@@ -173,10 +173,20 @@ def augmented(model: keras.Model, image_size: int = 224) -> AugmentedModel:
 def _check_image_size(model, image_size):
     if not model_surgery.is_functional(model):
         return
+    check_channels_last(model)
     shape = tuple(model.inputs[0].shape)
-    fixed = [side for side in shape[1:3] if side]
-    if fixed and image_size not in fixed:
+    if any(side not in (None, image_size) for side in shape[1:3]):
         raise ValueError(
             "Argument `image_size` must be the size of the model's input. "
             f"Received: image_size={image_size}, for an input of shape {shape}"
+        )
+
+
+def check_channels_last(model: keras.Model) -> None:
+    """Refuse a functional model that does not take images with the channels last."""
+    if model_surgery.is_channels_first(model):
+        raise ValueError(
+            "Argument `model` must take images with the channels last, as they are "
+            "read and augmented. Received: a model with an input of shape "
+            f"{tuple(model.inputs[0].shape)}"
         )

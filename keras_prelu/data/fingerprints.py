@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["differences", "digest", "digest_of_integers"]
+import numpy as np
+
+__all__ = ["differences", "digest", "digest_of_array", "digest_of_integers"]
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -27,6 +29,17 @@ def digest_of_integers(integers: Iterable[int]) -> str:
         integers: The integers.
     """
     return digest(str(integer).encode() for integer in integers)
+
+
+def digest_of_array(array: np.ndarray) -> str:
+    """Return 16 hexadecimal digits that depend on the values of an array.
+
+    Args:
+        array: The array.
+    """
+    # A view: a copy of all images of a set may not fit in memory.
+    values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return hashlib.sha256(values.data).hexdigest()[:16]
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_prelu.callbacks import NotFiniteError
+
 __all__ = ["BestWeights"]
 
 
@@ -43,6 +45,7 @@ class BestWeights(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the epoch with the best one: its error first, then its loss."""
         logs = logs or {}
+        _check_finite(epoch, logs)
         result = [logs["val_top1_error"], logs["val_loss"]]
         if result < self._best:
             self.epoch, self._best = epoch + 1, result
@@ -81,3 +84,13 @@ class BestWeights(keras.callbacks.Callback):
     def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
         """Restore what `get_arrays` returned."""
         self._weights = [arrays[str(i)] for i in range(len(arrays))]
+
+
+def _check_finite(epoch, logs):
+    for name in ("loss", "val_loss"):
+        if not np.isfinite(logs[name]):
+            raise NotFiniteError(
+                f"The `{name}` is {logs[name]} in epoch {epoch + 1}: lower the "
+                "learning rate, use bfloat16 or float32 instead of float16, or look "
+                "for images with values that are not finite"
+            )

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_prelu import data
+from keras_prelu import data, model_surgery
 from keras_prelu.data import random_draws
-from keras_prelu.data.fingerprints import digest
+from keras_prelu.data.augmentation import check_channels_last
+from keras_prelu.data.fingerprints import digest_of_array
 from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
 
 __all__ = ["Prepared", "prepare", "watched"]
+
+_ENDLESS = -1  # `tf.data.INFINITE_CARDINALITY`, without importing TensorFlow
 
 
 class Prepared(NamedTuple):
@@ -29,7 +32,7 @@ class Prepared(NamedTuple):
         validation: The batches to validate on, each example once.
         class_names: List of strings, in the order of the labels.
         wrap: Function from a model to the model that takes the training batches.
-        fingerprint: Dict that identifies the data.
+        fingerprint: Function that returns a dict that identifies the data.
         samples: A few training images that nothing will preprocess, or None.
     """
 
@@ -41,18 +44,20 @@ class Prepared(NamedTuple):
     validation: Iterable[Any]
     class_names: list[str]
     wrap: Callable[[keras.Model], keras.Model]
-    fingerprint: dict[str, Any]
+    fingerprint: Callable[[], dict[str, Any]]
     samples: np.ndarray | None
 
 
-def prepare(train: Any, validation: Any, options: Options, image_size: int) -> Prepared:
+def prepare(
+    train: Any, validation: Any, options: Options, model: keras.Model
+) -> Prepared:
     """Return training and validation data in one form.
 
     Args:
         train: Training data, as `fine_tune` takes them.
         validation: Validation data of the same kind.
         options: The options of the run.
-        image_size: Integer. Side of the images that the model is trained on.
+        model: The functional `keras.Model` that takes the images.
     """
     kind = _kind("train", train)
     if _kind("validation", validation) != kind:
@@ -61,7 +66,7 @@ def prepare(train: Any, validation: Any, options: Options, image_size: int) -> P
             f"train={type(train).__name__}, validation={type(validation).__name__}"
         )
     if kind is data.Source:
-        return _sources(train, validation, options, image_size)
+        return _sources(train, validation, options, _crop_side(model))
     if options.class_names is None:
         raise ValueError(
             "Argument `class_names` must name the classes, unless `train` is a source, "
@@ -105,6 +110,19 @@ def _check_labels(argument, labels, class_names):
     return labels
 
 
+def _crop_side(model):
+    """Return the side of the crops that a model takes: its own, or the paper's."""
+    check_channels_last(model)
+    shape = tuple(model.inputs[0].shape)
+    sides = {side for side in shape[1:3] if side}
+    if len(sides) > 1:
+        raise ValueError(
+            "Argument `model` must take square images if `train` is a source, whose "
+            f"crops are square. Received: a model with an input of shape {shape}"
+        )
+    return sides.pop() if sides else model_surgery.ANY_SIZE_SIDE
+
+
 def _sources(train, validation, options, image_size):
     if train.class_names != validation.class_names:
         raise ValueError(
@@ -146,7 +164,7 @@ def _sources(train, validation, options, image_size):
         validation=validation_batches,
         class_names=train.class_names,
         wrap=lambda model: data.augmented(model, image_size),
-        fingerprint={
+        fingerprint=lambda: {
             "train": train.fingerprint(),
             "validation": validation.fingerprint(),
         },
@@ -157,7 +175,7 @@ def _sources(train, validation, options, image_size):
 def _arrays(train, validation, options):
     """Return the data of arrays, which are shuffled in each epoch and not altered."""
     class_names = list(options.class_names)
-    images, labels = _images_and_labels("train", train, class_names)
+    images, labels = train = _images_and_labels("train", train, class_names)
     validation = _images_and_labels("validation", validation, class_names)
     batch_size = options.batch_size_for(len(images))
 
@@ -177,10 +195,11 @@ def _arrays(train, validation, options):
         validation=once(*validation),
         class_names=class_names,
         wrap=lambda model: model,
-        fingerprint={
+        # Only on demand: it reads all images, which may be mapped from a file.
+        fingerprint=lambda: {
             "class_names": class_names,
-            "shape": list(images.shape),
-            "labels": digest([labels.tobytes()]),
+            "train": _fingerprint_of_arrays(*train),
+            "validation": _fingerprint_of_arrays(*validation),
         },
         samples=images,
     )
@@ -196,15 +215,21 @@ def _images_and_labels(argument, pair, class_names):
     return images, _check_labels(argument, labels, class_names).astype("int32")
 
 
+def _fingerprint_of_arrays(images, labels):
+    return {
+        "shape": str(images.shape),
+        "dtype": str(images.dtype),
+        "images": digest_of_array(images),
+        "labels": digest_of_array(labels),
+    }
+
+
 def _dataset(train, validation, options):
     """Take data sets as they are: batched, shuffled and augmented by their author."""
     class_names = list(options.class_names)
-    batches = train.as_numpy_iterator()
-    first = next(batches, None)
-    if first is None:
-        raise ValueError("Argument `train` must hold a batch. Received: an empty set")
-    labels = [np.atleast_1d(y) for _, y in itertools.chain([first], batches)]
-    all_labels = _check_labels("train", np.concatenate(labels), class_names)
+    samples, labels = _images_and_all_labels("train", train, class_names)
+    _, validation_labels = _images_and_all_labels("validation", validation, class_names)
+    all_labels = np.concatenate(labels)
     return Prepared(
         train=lambda step: train.repeat().skip(step),
         steps=len(labels),
@@ -214,9 +239,47 @@ def _dataset(train, validation, options):
         validation=validation,
         class_names=class_names,
         wrap=lambda model: model,
-        fingerprint={"class_names": class_names, "batches": len(labels)},
-        samples=first[0],
+        fingerprint=lambda: {
+            "class_names": class_names,
+            "train": _fingerprint_of_dataset(train, labels),
+            "validation": _fingerprint_of_dataset(validation, validation_labels),
+        },
+        samples=samples,
     )
+
+
+def _fingerprint_of_dataset(dataset, labels):
+    # Not the values: a data set may shuffle and alter its images in each epoch.
+    return {
+        "element_spec": str(dataset.element_spec),
+        "batches": len(labels),
+        "images": sum(map(len, labels)),
+    }
+
+
+def _images_and_all_labels(argument, dataset, class_names):
+    """Return the images of the first batch, and the labels of each batch."""
+    if dataset.cardinality() == _ENDLESS:
+        raise ValueError(
+            f"Argument `{argument}` must end: `fine_tune` itself repeats the training "
+            "data. Received: a tf.data.Dataset without an end"
+        )
+    spec = dataset.element_spec
+    is_pair = isinstance(spec, tuple) and len(spec) == 2
+    if not is_pair or getattr(spec[1], "shape", ()) == ():
+        raise ValueError(
+            f"Argument `{argument}` must be a tf.data.Dataset of batches (images, "
+            f"labels). Received: {argument}.element_spec={spec}"
+        )
+    batches = dataset.as_numpy_iterator()
+    first = next(batches, None)
+    if first is None:
+        raise ValueError(
+            f"Argument `{argument}` must hold a batch. Received: an empty set"
+        )
+    labels = [y for _, y in itertools.chain([first], batches)]
+    _check_labels(argument, np.concatenate(labels), class_names)
+    return first[0], labels
 
 
 def watched(prepared: Prepared, progress: Any) -> Prepared:

@@ -1,10 +1,12 @@
 """A copy of a trained network with a new head."""
 
+import itertools
+
 import keras
 
 from keras_prelu import model_surgery
 
-__all__ = ["with_new_head"]
+__all__ = ["check_model", "with_new_head"]
 
 
 def with_new_head(
@@ -14,9 +16,10 @@ def with_new_head(
 
     The new layer replaces the `Dense` layer at the end of the model, with or without an
     activation after it. A model that ends otherwise gets one more layer, after global
-    average pooling if its output is a feature map. The new layer is initialized like
-    the classifiers of the paper's networks: Gaussian with standard deviation 0.01,
-    bias 0.
+    average pooling if its output is a feature map. If it has a top of another kind,
+    as MobileNet does, build it without the top, so that the new layer takes features
+    and not scores. The new layer is initialized like the classifiers of the paper's
+    networks: Gaussian with standard deviation 0.01, bias 0.
 
     Args:
         model: A functional or sequential `keras.Model` with one output. It is not
@@ -35,27 +38,41 @@ def with_new_head(
         >>> copy.output_shape, head
         ((None, 3), ['fc3', 'predictions'])
     """
-    features, dense_name, scores_name = _features(model)
+    check_model(model)
+    features, *names = _features(model)
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)
     copy.set_weights(body.get_weights())
+    pool_name, *head = (_unused(name, copy) for name in ("head_pool", *names))
+    dense_name, scores_name = head
     pooled = copy.output
     if len(pooled.shape) == 4:
-        pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(pooled)
+        pooled = keras.layers.GlobalAveragePooling2D(name=pool_name)(pooled)
     kernel = keras.initializers.RandomNormal(stddev=0.01, seed=seed)
     logits = keras.layers.Dense(classes, kernel_initializer=kernel, name=dense_name)
     softmax = keras.layers.Activation("softmax", dtype="float32", name=scores_name)
     outputs = softmax(logits(pooled))
-    return keras.Model(copy.inputs, outputs, name=model.name), [dense_name, scores_name]
+    return keras.Model(copy.inputs, outputs, name=model.name), head
+
+
+def _unused(name, model):
+    """Return a name, with a number after it if a layer of the model has that name."""
+    taken = {layer.name for layer in model.layers}
+    numbered = (f"{name}_{number}" for number in itertools.count(1))
+    return next(n for n in itertools.chain([name], numbered) if n not in taken)
+
+
+def check_model(model: keras.Model) -> None:
+    """Refuse a model whose graph of layers is not known, or with several outputs."""
+    if not model_surgery.is_functional(model) or len(model.outputs) != 1:
+        raise ValueError(
+            "Argument `model` must be a functional or built sequential Keras model "
+            f"with one output. Received: model={model}"
+        )
 
 
 def _features(model):
     """Return the input of the head, and the names of its two layers."""
-    if not model_surgery.is_functional(model) or len(model.outputs) != 1:
-        raise ValueError(
-            "Argument `model` must be a functional or sequential Keras model with one "
-            f"output. Received: model={model}"
-        )
     before, last = [None, *list(model.layers)][-2:]
     if isinstance(last, keras.layers.Dense):
         return last.input, last.name, f"{last.name}_softmax"

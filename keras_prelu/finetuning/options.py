@@ -55,11 +55,13 @@ class Options:
             value = getattr(self, name)
             if value == AUTO or (name == "patience" and value is None):
                 continue
-            if not isinstance(value, int) or value < least:
+            if not isinstance(value, numbers.Integral) or value < least:
                 raise ValueError(
                     f"Argument `{name}` must be an integer of at least {least}, or "
                     f'"auto". Received: {name}={value!r}'
                 )
+            # A checkpoint's JSON cannot hold NumPy's integers.
+            object.__setattr__(self, name, int(value))
         for name in ("head_learning_rate", "learning_rate"):
             value = getattr(self, name)
             if value != AUTO and (not isinstance(value, numbers.Real) or value <= 0):

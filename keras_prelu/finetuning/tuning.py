@@ -14,7 +14,7 @@ from keras_prelu.data.errors import original_errors
 from keras_prelu.finetuning import datasets
 from keras_prelu.finetuning.best_weights import BestWeights
 from keras_prelu.finetuning.class_weights import weighted
-from keras_prelu.finetuning.head import with_new_head
+from keras_prelu.finetuning.head import check_model, with_new_head
 from keras_prelu.finetuning.options import Auto, Options
 from keras_prelu.metrics import TopKError
 from keras_prelu.optimizers import SGD
@@ -35,7 +35,9 @@ class FineTuned(NamedTuple):
         class_names: List of strings, in the order of the model's scores.
         history: Dict of lists with one item per epoch of both stages: `epoch`, counted
             from 1, `stage` (`"head"` or `"all"`), `learning_rate`, `loss`,
-            `top1_error`, `val_loss`, `val_top1_error` and so on.
+            `top1_error`, `val_loss`, `val_top1_error` and so on. The speed that a
+            `keras_prelu.callbacks.Progress` adds is `None` for an epoch that was
+            resumed too late to measure it.
         best_epoch: Integer. The epoch with the least validation error.
     """
 
@@ -62,7 +64,7 @@ def fine_tune(
     scale: tuple[int, int] | None = None,
     eval_scale: int | None = None,
     directory: PathLike | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | None = None,
     seed: int = 0,
     verbose: bool = True,
 ) -> FineTuned:
@@ -80,12 +82,13 @@ def fine_tune(
 
     Args:
         model: A functional or sequential `keras.Model` of images: a network of
-            `keras_prelu.applications`, with its top or without, or another one. It is
-            not changed.
+            `keras_prelu.applications`, with its top or without, or another one. For
+            sources, its images must be square, with the channels last. It is not
+            changed.
         train: A source (see `keras_prelu.data`), which is augmented as in training;
             or a tuple of arrays, images of shape `(n, height, width, channels)` and
             integer labels, which are shuffled only; or a `tf.data.Dataset` of batches
-            of these, which is repeated without any change.
+            of these, which ends, and is repeated without any change.
         validation: Data of the same kind.
         class_names: List of strings. Not needed for sources, which have names.
         head_epochs: Integer. Epochs of the first stage. By default a quarter of
@@ -111,14 +114,23 @@ def fine_tune(
             the middle of `scale`.
         directory: A folder for checkpoints. The same call then resumes exactly where an
             earlier one was stopped. Other data, another seed or another option than
-            `epochs` and `patience` is refused.
-        callbacks: List of Keras callbacks, which follow both stages. A
+            `epochs` and `patience` is refused. Arrays are compared by their values,
+            sources by the names of their images, and a `tf.data.Dataset` only by its
+            shapes and its number of batches and images. To change `epochs`, pass the
+            `head_epochs` and `learning_rate` that the earlier call printed, because
+            their defaults depend on `epochs`. A run that `patience` has ended does not
+            go on.
+        callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
         seed: Integer. Seed of the order, the augmentation and the new head.
         verbose: Boolean. Whether to print the plan and the progress.
 
     Returns:
         A `FineTuned`.
+
+    Raises:
+        keras_prelu.callbacks.NotFiniteError: If the loss of training or validation is
+            no longer finite.
 
     Examples:
         >>> train = validation = keras_prelu.data.from_directory("photos")
@@ -149,9 +161,11 @@ def fine_tune(
         eval_scale=eval_scale,
         seed=seed,
     )
+    callbacks = callbacks or ()
+    check_model(model)
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
-    prepared = datasets.prepare(train, validation, options, _side(model))
+    prepared = datasets.prepare(train, validation, options, model)
     if prepared.samples is not None:
         warn_if_scaled(prepared.samples, model)
     plan = options.plan(prepared.steps, prepared.batch_size)
@@ -173,8 +187,10 @@ def fine_tune(
         one.batch_size = one.batch_size or plan.batch_size
         one.epochs = one.epochs or plan.epochs
         prepared = datasets.watched(prepared, one)
-    run = {"data": prepared.fingerprint, "settings": _settings(options, plan)}
-    all_callbacks = [followers.SameRun(run), *callbacks, log, progress, best]
+    all_callbacks = [*callbacks, log, progress, best]
+    if directory is not None:
+        run = {"data": prepared.fingerprint(), "settings": _settings(options, plan)}
+        all_callbacks.insert(0, followers.SameRun(run))
     best.set_model(trained)  # for a resume that has nothing left to train
 
     for layer in tuned.layers:
@@ -204,7 +220,7 @@ def _settings(options, plan):
 
 
 def _check_layer_name(model, unfreeze_from):
-    names = [layer.name for layer in getattr(model, "layers", ())]
+    names = [layer.name for layer in model.layers]
     if unfreeze_from is not None and unfreeze_from not in names:
         raise ValueError(
             "Argument `unfreeze_from` must be None or the name of a layer of the "
@@ -225,13 +241,6 @@ def _refuse_several_workers(model):
             "Argument `model` must be built for one machine: fine-tuning does not "
             f"divide the data among workers. Received: a model of {workers} workers"
         )
-
-
-def _side(model):
-    """Return the side of the images to train on: the model's own, or the paper's."""
-    first = keras.config.image_data_format() == "channels_first"
-    sides = model.input_shape[2:] if first else model.input_shape[1:-1]
-    return sides[0] or 224
 
 
 def _scope(model):
@@ -278,6 +287,8 @@ def _fit(model, prepared, learning_rate, between, callbacks, directory):
 
 
 def _history(rows, head_epochs):
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    # An epoch that was resumed just before its end has no speed in its row.
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
     stages = ["head" if n <= head_epochs else "all" for n in columns["epoch"]]
     return {"epoch": columns.pop("epoch"), "stage": stages, **columns}

@@ -151,3 +151,14 @@ def test_crops_must_have_the_size_of_the_input():
     for sides in ((None, None), (16, None)):
         model = keras.Sequential([keras.Input((*sides, 3)), keras.layers.ReLU()])
         assert augmented(model, 16).model is model
+    model = keras.Sequential([keras.Input((16, 32, 3)), keras.layers.ReLU()])
+    for size in (16, 32):
+        with pytest.raises(ValueError, match=rf"image_size={size}, for .*16, 32, 3"):
+            augmented(model, size)
+
+
+def test_the_channels_must_be_last():
+    pooling = keras.layers.GlobalAveragePooling2D("channels_first")
+    model = keras.Sequential([keras.Input((3, 16, 16)), pooling])
+    with pytest.raises(ValueError, match=r"`model` must .*channels last.*3, 16, 16"):
+        augmented(model, 16)

@@ -1,8 +1,12 @@
+import hashlib
 import json
 
+import ml_dtypes
+import numpy as np
 import pytest
 
 from keras_prelu import data
+from keras_prelu.data.fingerprints import digest_of_array
 
 
 def _folder(root, *names):
@@ -92,3 +96,11 @@ def test_a_split_depends_on_seed_fraction_and_source(tmp_path):
     renamed = _folder(tmp_path / "b", *files[:-1], "bee/new.jpg")
     [line] = data.differences(first, fingerprint(renamed))
     assert line.startswith("source.files.bee: 8 files, names ")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", ml_dtypes.bfloat16])
+def test_the_digest_of_an_array_depends_on_its_bytes(dtype):
+    array = np.arange(60).reshape(3, 4, 5).astype(dtype)
+    for part in (array, array[::2, 1:], array.T):
+        expected = hashlib.sha256(part.tobytes()).hexdigest()[:16]
+        assert digest_of_array(part) == expected
