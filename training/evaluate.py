@@ -26,9 +26,14 @@ with console.quiet_import():
 from keras_prelu import data
 from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.evaluation import evaluate, table
-from training.from_recipe import open_source
+from training.from_recipe import is_divided, open_source
 from training.report import write_evaluations
-from training.workdir import load_model, read_config
+from training.workdir import (
+    kept_class_names,
+    load_model,
+    read_classifier_config,
+    refuse_empty,
+)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
 _ENSEMBLE = flags.DEFINE_list("ensemble", None, "Folders of runs to average.")
@@ -38,9 +43,13 @@ _ACTIVATION = flags.DEFINE_string("activation", "prelu", "Its activation.")
 _WIDTH = flags.DEFINE_float("width", 1.0, "Its width.")
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Its input size.")
 _DATA = flags.DEFINE_string(
-    "data", None, "A TFDS data set or a folder of splits; the run's by default."
+    "data",
+    None,
+    "A TFDS data set, or a folder of splits or of classes; the run's by default.",
 )
-_SPLIT = flags.DEFINE_string("split", None, "The split; the run's by default.")
+_SPLIT = flags.DEFINE_string(
+    "split", None, "The split; by default the run's, or a whole folder of classes."
+)
 _PROTOCOL = flags.DEFINE_list("protocol", ["center"], "center, ten_view, dense.")
 _SCALES = flags.DEFINE_list("scales", None, "Shorter sides; the run's by default.")
 _FLIP = flags.DEFINE_bool(
@@ -72,6 +81,7 @@ def check_flags():
         raise ValueError(
             "Argument `--output` must be given with `--ensemble`. Received: no --output"
         )
+    refuse_empty("--output", _OUTPUT.value)
 
 
 def read_scales():
@@ -91,13 +101,32 @@ def open_images(run):
     Args:
         run: The part `data` of a run's configuration, or `None`.
     """
-    config = dict(run or {"path": "", "data_dir": "", "validation": "validation"})
-    if _DATA.value:
-        is_folder = pathlib.Path(_DATA.value).is_dir()
-        config["path" if is_folder else "name"] = _DATA.value
-        if not is_folder:
-            config["path"] = ""
-    return open_source(config, _SPLIT.value or config["validation"])
+    config = run or {"data_dir": "", "validation": "validation"}
+    split = _SPLIT.value or config["validation"]
+    if not _DATA.value:
+        return open_source(config, split)
+    folder = pathlib.Path(_DATA.value)
+    if not folder.is_dir():
+        return open_source({**config, "name": _DATA.value, "path": ""}, split)
+    if _SPLIT.value or is_divided(folder, config):
+        return open_source({**config, "path": folder}, split)
+    return data.from_directory(folder)
+
+
+def refuse_other_classes(workdir, source):
+    """Raise an error if the images have other classes than a run."""
+    trained = kept_class_names(workdir) or source.class_names
+    changes = data.differences(
+        {"class_names": trained}, {"class_names": source.class_names}
+    )
+    if changes:
+        received = "no --data, and the run's own data have"
+        if _DATA.value:
+            received = f"--data={_DATA.value}, which has"
+        raise ValueError(
+            f"Argument `--data` must have the classes of the run {workdir}. "
+            f"Received: {received} other {changes[0]}"
+        )
 
 
 def build_model(classes):
@@ -118,14 +147,18 @@ def main(_):
     with errors.in_one_line():
         check_flags()
         workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
-        run = read_config(workdirs[0])["data"] if workdirs else None
+        runs = [read_classifier_config(workdir)["data"] for workdir in workdirs]
+        run = runs[0] if runs else None
         source = open_images(run)
+        for workdir in workdirs:
+            refuse_other_classes(workdir, source)
         models = [load_model(workdir) for workdir in workdirs]
         models = models or [build_model(len(source.class_names))]
         scales = read_scales() or (run["eval_scale"] if run else 256,)
         beside = _WORKDIR.value or pathlib.Path(_WEIGHTS.value or "").parent
         output = pathlib.Path(_OUTPUT.value or beside)
         output.mkdir(parents=True, exist_ok=True)
+        is_terminal = sys.stdout.isatty()
         evaluations = [
             evaluate(
                 models,
@@ -134,12 +167,14 @@ def main(_):
                 scales,
                 flip=_FLIP.value,
                 batch_size=_BATCH_SIZE.value,
-                verbose=int(sys.stdout.isatty()),
+                verbose=int(is_terminal),  # progress and result
             )
             for protocol in _PROTOCOL.value
         ]
         with errors.when_not_written("make room, and give the same command again"):
             write_evaluations(evaluations, output, models[0].input_shape[1])
+    if not is_terminal:
+        print(*evaluations, sep="\n")
     print(
         f"\n{table(evaluations)}\n\nTop-1 / top-5 error in percent. Written to {output}"
     )

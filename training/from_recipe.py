@@ -58,10 +58,39 @@ def open_source(config, split):
     return data.from_tfds(config["name"], split, data_dir)
 
 
+def is_divided(path, config):
+    """Return whether the subfolders of a folder are splits, not classes.
+
+    A class may have the name of a split. The folder of a split contains folders.
+
+    Args:
+        path: `pathlib.Path` of the folder.
+        config: The part `data` of a recipe.
+    """
+    names, folders = _split_names(config), _folders(path)
+    # Two splits without class folders are a mistake, and not two classes.
+    has_only_splits = bool(folders) and folders <= {*names}
+    return has_only_splits or any(_folders(path / name) for name in names)
+
+
+def _split_names(config):
+    return [config.get(key, key) for key in ("train", "validation")]
+
+
+def _folders(path):
+    """Return the names of the visible folders in a folder, a set."""
+    entries = path.iterdir() if path.is_dir() else ()
+    return {
+        entry.name
+        for entry in entries
+        if entry.is_dir() and not entry.name.startswith(".")
+    }
+
+
 def _open_folder(path, config, split):
     """Return a split's subfolder, or a part of a folder without such subfolders."""
-    names = [config.get(key, key) for key in ("train", "validation")]
-    if split not in names or any((path / name).is_dir() for name in names):
+    names = _split_names(config)
+    if split not in names or is_divided(path, config):
         return data.from_directory(path / split)
     parts = data.split(data.from_directory(path))
     return parts[names.index(split)]

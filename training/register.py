@@ -20,7 +20,7 @@ with console.quiet_import():
 
 from keras_prelu.files import replacing
 from training.from_recipe import open_source
-from training.workdir import load_model, read_config
+from training.workdir import kept_class_names, load_model, read_classifier_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a finished run.")
 _NAME = flags.DEFINE_string("name", None, "The name of the weights, for `weights=`.")
@@ -29,26 +29,41 @@ flags.mark_flags_as_required(["workdir", "name"])
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_prelu" / "applications"
 
 
-def entry(workdir, file):
+def center_evaluation(workdir):
+    """Return the errors of a run on center crops, from its evaluation.json."""
+    evaluations = json.loads((workdir / "evaluation.json").read_text())
+    if "center" not in evaluations:
+        raise ValueError(
+            "Argument `--workdir` must be the folder of a run whose evaluation.json "
+            "has the protocol `center`: run training.evaluate with --protocol=center. "
+            f"Received: --workdir={workdir}, with {', '.join(evaluations) or 'none'}"
+        )
+    return evaluations["center"]
+
+
+def entry(workdir, model, file, sha256):
     """Return the registry's entry for the weights of a run.
 
     Args:
         workdir: `pathlib.Path` of the run.
-        file: `pathlib.Path` of the weights.
+        model: The model of the run.
+        file: The name of the file of the weights.
+        sha256: The hash of this file.
     """
-    config = read_config(workdir)
-    evaluation = json.loads((workdir / "evaluation.json").read_text())["center"]
+    config = read_classifier_config(workdir)
+    evaluation = center_evaluation(workdir)
     net, data = config["model"], config["data"]
     return {
         "net": net["name"],
         "arguments": {key: net[key] for key in ("activation", "width")},
         "input_size": data["image_size"],
-        "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "class_names": open_source(data, data["validation"]).class_names,
-        "mean": load_model(workdir).get_layer("mean").get_weights()[0].tolist(),
+        "file": file,
+        "sha256": sha256,
+        "class_names": kept_class_names(workdir)
+        or open_source(data, data["validation"]).class_names,
+        "mean": model.get_layer("mean").get_weights()[0].tolist(),
         "protocol": {
-            "data": f"{data['name']} {data['validation']}",
+            "data": f"{data['path'] or data['name']} {data['validation']}",
             **{k: evaluation[k] for k in ("protocol", "scales", "flip", "examples")},
         },
         "scores": {k: evaluation[k] for k in ("top1_error", "top5_error")},
@@ -60,15 +75,16 @@ def main(_):
     """Write the file and its entry."""
     with errors.in_one_line():
         workdir = pathlib.Path(_WORKDIR.value)
-        read_config(workdir)
+        model = load_model(workdir)
         file = PACKAGE / f"{_NAME.value}.weights.h5"
-        with replacing(file) as aside:
-            load_model(workdir).save_weights(aside)
         path = PACKAGE / "weights.json"
         registry = json.loads(path.read_text())
-        registry[_NAME.value] = entry(workdir, file)
-        with replacing(path) as aside:
-            aside.write_text(json.dumps(registry, indent=2) + "\n")
+        # Both files are published at the end, when there is nothing left to fail.
+        with replacing(path) as table, replacing(file) as weights:
+            model.save_weights(weights)
+            sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+            registry[_NAME.value] = entry(workdir, model, file.name, sha256)
+            table.write_text(json.dumps(registry, indent=2) + "\n")
     print(f"Wrote {file} and its entry in {path}")
 
 

@@ -25,6 +25,7 @@ class Workdir:
     """
 
     def __init__(self, path, worker=0):
+        refuse_empty("workdir", path)
         self.path = pathlib.Path(path)
         self.worker = worker
         self.is_chief = worker == 0
@@ -88,14 +89,45 @@ class Workdir:
                     aside.write_text(text + "\n")
 
 
+def refuse_empty(name, path):
+    """Raise an error if a path is empty: often a shell variable that is not set.
+
+    Args:
+        name: The name of the argument.
+        path: Its value, a string, a `pathlib.Path` or `None`.
+    """
+    if path == "":
+        raise ValueError(f"Argument `{name}` must be a path. Received: {name}=")
+
+
 def read_config(workdir):
     """Return the configuration of a run, as a dict."""
     return _read_json(_file_of("a run", workdir, "config.json"))
 
 
+def read_classifier_config(workdir):
+    """Return the configuration of a run that trained a classifier, as a dict."""
+    config = read_config(workdir)
+    if "detection" in config:
+        raise ValueError(
+            "Argument `workdir` must be the folder of a run that trained a classifier. "
+            f"Received: workdir={workdir}, which trained a detector"
+        )
+    return config
+
+
 def read_class_names(workdir):
-    """Return the names of the classes of a run."""
+    """Return the names of the classes of a run, in the order of its labels."""
     return _read_json(_file_of("a run", workdir, "data.json"))["train"]["class_names"]
+
+
+def kept_class_names(workdir):
+    """Return the names of the classes of a run, or `None` if it has no data.json.
+
+    The runs of the experiments have none.
+    """
+    is_kept = pathlib.Path(workdir, "data.json").is_file()
+    return read_class_names(workdir) if is_kept else None
 
 
 def load_model(workdir):

@@ -18,7 +18,7 @@ from keras_prelu.applications.weights import registry
 from keras_prelu.data.decoding import decode_rgb
 from keras_prelu.data.shapes_renderer import SHAPES, render
 from training.from_recipe import open_source
-from training.workdir import load_model, read_class_names, read_config
+from training.workdir import load_model, read_class_names, read_classifier_config
 
 __all__ = ["Shown", "build", "of_run", "quickstart"]
 
@@ -77,7 +77,7 @@ def of_run(workdir: pathlib.Path) -> Shown:
 
     There are no images if the run's data cannot be read any more.
     """
-    config = read_config(workdir)["data"]
+    config = read_classifier_config(workdir)["data"]
     try:
         source = open_source(config, config["validation"])
         count = min(len(source), _TILES**2)

@@ -56,6 +56,11 @@ def ask(server, model, contents):
     Returns:
         A list of `(class, score)` for each image, best first.
     """
+    if not server.startswith(("http://", "https://")):
+        raise ValueError(
+            "Argument `--server` must be an address that begins with http:// or "
+            f"https://. Received: --server={server}"
+        )
     encoded = [{"b64": base64.b64encode(content).decode()} for content in contents]
     request = urllib.request.Request(
         f"{server}/v1/models/{model}:predict",

@@ -24,14 +24,19 @@ with console.quiet_import():
 
 from keras_prelu.export import saved_model
 from training.from_recipe import open_source
-from training.workdir import load_model, read_config
+from training.workdir import (
+    kept_class_names,
+    load_model,
+    read_classifier_config,
+    refuse_empty,
+)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the versions.", required=True)
 _LABELS = flags.DEFINE_string(
     "labels",
     None,
-    "File of class names, one per line; by default those of the run's data.",
+    "File of class names, one per line; by default those of the run.",
 )
 _TOP_K = flags.DEFINE_integer("top_k", 5, "Number of classes to name.", lower_bound=1)
 _DENSE_SCALES = flags.DEFINE_list(
@@ -86,11 +91,17 @@ def _columns(summaries, keys):
     }
 
 
-def class_names(config):
-    """Return the names of the classes."""
+def class_names(workdir, config):
+    """Return the names of the classes.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        config: The part `data` of its configuration.
+    """
     if _LABELS.value:
         return pathlib.Path(_LABELS.value).read_text(encoding="utf-8").splitlines()
-    return open_source(config, config["validation"]).class_names
+    trained = kept_class_names(workdir)
+    return trained or open_source(config, config["validation"]).class_names
 
 
 def dense_scales():
@@ -107,14 +118,16 @@ def dense_scales():
 def main(_):
     """Export the model, and print the paths."""
     with errors.in_one_line():
+        refuse_empty("--workdir", _WORKDIR.value)
+        refuse_empty("--output", _OUTPUT.value)
         workdir = pathlib.Path(_WORKDIR.value)
-        config = read_config(workdir)
+        config = read_classifier_config(workdir)
         model = load_model(workdir)
         stated = {name: flag.value for name, flag in _STATED.items() if flag.value}
         version = saved_model(
             model,
             _OUTPUT.value,
-            class_names=class_names(config["data"]),
+            class_names=class_names(workdir, config["data"]),
             top_k=_TOP_K.value,
             scale=config["data"]["eval_scale"],
             dense_scales=dense_scales(),

@@ -69,9 +69,6 @@ def test_the_page_of_a_run(runtime, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     make_run(run)
-    (run / "data.json").write_text(
-        json.dumps({"train": {"class_names": ["ant", "bee"]}})
-    )
     shown = build.of_run(run)
     assert (shown.class_names, shown.scale) == (["ant", "bee"], 36)
     assert [image.shape for image in shown.images] == [(50, 40, 3)] * 2
@@ -83,6 +80,14 @@ def test_the_page_of_a_run(runtime, tmp_path):
     # Without its data the page has no first image.
     (run / "set").rename(tmp_path / "elsewhere")
     assert len(build.of_run(run).images) == 0
+
+
+def test_the_run_of_a_detector_is_refused(tmp_path):
+    make_run(tmp_path)
+    config = {"data": {"path": "", "validation": "test"}, "detection": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=f"workdir={tmp_path}, which trained a det"):
+        build.of_run(tmp_path)
 
 
 def test_a_missing_runtime_is_named_before_anything_is_written(tmp_path, monkeypatch):

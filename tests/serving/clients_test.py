@@ -201,6 +201,13 @@ def test_without_a_server_the_error_names_address_and_command(client, monkeypatc
         imported(client).ask(server, "prelu", [b"one"])
 
 
+@pytest.mark.parametrize("server", ["myhost", "localhost:8501", "ftp://myhost", ""])
+def test_an_address_without_http_is_refused(server):
+    message = rf"`--server` must be an address .* Received: --server={server}$"
+    with pytest.raises(ValueError, match=message):
+        imported("client_rest").ask(server, "prelu", [b"one"])
+
+
 def test_the_readme_has_the_command_that_starts_a_server():
     answers = imported("answers")
     assert answers.START in (FOLDER / "README.md").read_text()

@@ -43,6 +43,9 @@ def make_run(folder):
         "eval_scale": 36,
     }
     (folder / "config.json").write_text(json.dumps({"data": config}))
+    (folder / "data.json").write_text(
+        json.dumps({"train": {"class_names": ["ant", "bee"]}})
+    )
     (folder / "command.txt").write_text("python train.py\n")
     model = build(32, 32, classes=2)
     model.save(folder / "model.keras")
@@ -88,3 +91,56 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     assert card["command"] == "python train.py"
     assert card["intended_use"] == "not stated"
     assert card["export"]["scale"] == 36
+
+
+def labels(version):
+    return (version / "assets" / "labels.txt").read_text().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data_are", ["moved", "changed", "those of an experiment"])
+def test_the_labels_are_those_that_were_trained(data_are, tmp_path):
+    make_run(tmp_path)
+    folder = tmp_path / "set"
+    if data_are == "moved":
+        folder.rename(tmp_path / "elsewhere")
+    if data_are == "changed":
+        for old, new in (("ant", "zebra"), ("bee", "aardvark")):
+            (folder / "validation" / old).rename(folder / "validation" / new)
+    if data_are == "those of an experiment":  # which keeps no names
+        (tmp_path / "data.json").unlink()
+    done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}")
+    assert done.returncode == 0, done.stderr
+    assert labels(tmp_path / "out" / "1") == ["ant", "bee"]
+
+
+def refusal(*arguments):
+    """Return the one line in which a refused export ends."""
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    return line
+
+
+def test_an_empty_output_is_refused(tmp_path):
+    line = refusal(f"--workdir={tmp_path}", "--output=")
+    assert "Argument `--output` must be a path. Received: --output= " in line
+
+
+def test_an_empty_workdir_is_refused(tmp_path):
+    line = refusal("--workdir=", f"--output={tmp_path}")
+    assert "Argument `--workdir` must be a path. Received: --workdir= " in line
+
+
+def test_the_run_of_a_detector_is_refused(tmp_path):
+    make_run(tmp_path)
+    config = {"data": {"path": ""}, "detection": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "labels.txt").write_text("ant\nbee\n")
+    line = refusal(
+        f"--workdir={tmp_path}",
+        f"--output={tmp_path / 'out'}",
+        f"--labels={tmp_path / 'labels.txt'}",
+    )
+    assert f"Received: workdir={tmp_path}, which trained a detector" in line
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,7 @@
 """training.evaluate, started by its users."""
 
 import json
+import shutil
 
 import keras
 import pytest
@@ -27,11 +28,17 @@ def workdir(tmp_path_factory, images):
     model.save(folder / "model.keras")
     config = {"path": str(images), "validation": "validation", "eval_scale": 36}
     (folder / "config.json").write_text(json.dumps({"data": config}))
+    write_class_names(folder, ["dark", "light"])
     return folder
 
 
-def expected(workdir, images, protocol, scales):
-    source = data.from_directory(images / "validation")
+def write_class_names(workdir, names):
+    text = json.dumps({"train": {"class_names": names}})
+    (workdir / "data.json").write_text(text)
+
+
+def expected(workdir, images, protocol, scales, source=None):
+    source = source or data.from_directory(images / "validation")
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
     evaluation = evaluate(model, source, protocol, scales, flip=False, verbose=0)
     return json.loads(json.dumps(evaluation.summary()))
@@ -97,11 +104,89 @@ def test_weights_of_a_run_are_evaluated_alike(workdir, images, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "names, is_ensemble", [(["ant", "bee"], False), (["light", "dark"], True)]
+)
+def test_images_of_other_classes_are_refused(
+    names, is_ensemble, workdir, images, tmp_path
+):
+    other = tmp_path / "other"
+    shutil.copytree(workdir, other)
+    write_class_names(other, names)
+    (other / "evaluation.json").unlink(missing_ok=True)
+    flags = [f"--workdir={other}"]
+    if is_ensemble:
+        flags = [f"--ensemble={workdir},{other}", f"--output={other}"]
+    code, printed = finish(start(*EVALUATE, *flags, f"--data={images}"))
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert f"the classes of the run {other}" in line
+    changes = "without 'ant', 'bee', with 'dark', 'light'"
+    if is_ensemble:
+        changes = "in another order"
+    received = f"Received: --data={images}, which has other class_names"
+    assert f"{received}: {changes}" in line
+    assert not (other / "evaluation.json").exists()
+
+
+def test_images_of_the_run_that_have_other_classes_now_are_refused(workdir, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(workdir, other)
+    write_class_names(other, ["ant", "bee"])
+    code, printed = finish(start(*EVALUATE, f"--workdir={other}"))
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert "Received: no --data, and the run's own data have" in line
+
+
+def test_a_run_that_names_no_classes_is_evaluated(workdir, images, tmp_path):
+    """Such as a run of an experiment."""
+    other = tmp_path / "other"
+    shutil.copytree(workdir, other)
+    (other / "data.json").unlink()
+    code, printed = finish(start(*EVALUATE, f"--workdir={other}"))
+    assert code == 0, printed
+    written = json.loads((other / "evaluation.json").read_text())["center"]
+    assert written == expected(workdir, images, "center", (36,))
+
+
+@pytest.mark.parametrize("split, count", [(None, 10), ("validation", 2)])
+def test_a_folder_without_splits_is_evaluated_whole(
+    split, count, workdir, images, tmp_path
+):
+    """Unless a split is asked for: then it is divided as for training."""
+    folder = images / "validation"
+    more = [f"--split={split}"] if split else []
+    flags = [f"--workdir={workdir}", f"--data={folder}", f"--output={tmp_path}", *more]
+    code, printed = finish(start(*EVALUATE, *flags))
+    assert code == 0, printed
+    source = data.from_directory(folder)
+    if split:
+        _, source = data.split(source)
+    written = json.loads((tmp_path / "evaluation.json").read_text())["center"]
+    assert written == expected(workdir, images, "center", (36,), source)
+    assert written["examples"] == count
+    assert f"on {count} images" in printed
+
+
+def test_the_run_of_a_detector_is_refused(images, tmp_path):
+    config = {"data": {"path": "", "validation": "test"}, "detection": {}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    flags = [f"--workdir={tmp_path}", f"--data={images}"]
+    code, printed = finish(start(*EVALUATE, *flags))
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert "`workdir` must be the folder of a run that trained a classifier" in line
+    assert f"Received: workdir={tmp_path}, which trained a detector" in line
+
+
+@pytest.mark.parametrize(
     "flags, message",
     [
         (["--workdir=a", "--ensemble=a,b"], "Received: workdir, ensemble"),
         (["--weights=a.h5", "--model=model_a"], "Received: --model=model_a, --data="),
         (["--workdir=nowhere"], "config.json in it. Received: workdir=nowhere"),
+        (["--workdir="], "Received: none"),
+        (["--ensemble=", "--output=a"], "Received: none"),
     ],
 )
 def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
@@ -132,3 +217,17 @@ def test_a_broken_configuration_and_wrong_scales_end_in_one_line(workdir, tmp_pa
     code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--scales=a"))
     assert code == 2
     assert "Received: --scales=['a']" in printed
+
+
+def test_an_empty_output_is_refused(workdir):
+    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--output="))
+    assert code == 2, printed
+    assert "Argument `--output` must be a path. Received: --output= (" in printed
+
+
+def test_a_run_without_a_model_ends_in_one_line(workdir, tmp_path):
+    shutil.copy(workdir / "config.json", tmp_path)
+    code, printed = finish(start(*EVALUATE, f"--workdir={tmp_path}"))
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert f"with its model.keras in it. Received: workdir={tmp_path}" in line

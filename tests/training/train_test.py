@@ -296,6 +296,14 @@ def test_a_second_process_in_the_folder_is_refused(tmp_path, images, refused):
     assert first.is_chief
 
 
+def test_an_empty_workdir_is_refused(tmp_path, images, refused, monkeypatch):
+    """It is often a shell variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    line = refused(arguments(images, "", NOT_DETERMINISTIC))
+    assert "Argument `workdir` must be a path. Received: workdir= " in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_images_is_divided_and_fine_tuned(tmp_path, images, command_line):
     workdir = tmp_path / "run"
     more = (
