@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from keras_prelu import evaluation, model_surgery
@@ -213,6 +214,41 @@ def test_a_net_with_a_mean_image_takes_whole_images():
 def test_images_that_are_too_small_are_refused():
     with pytest.raises(ValueError, match="3x3 cells.*Received: maps of 2x5"):
         evaluation.dense_model(net())(random_images(1, 32, 80))
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("average", [True, False])
+def test_images_that_are_too_small_are_refused_by_a_graph_for_all_sizes(average):
+    """TensorFlow traces a model once more for a second size, then for any size."""
+    dense = evaluation.dense_model(net(), average=average)
+    for size in ((48, 48), (80, 48), (64, 80)):
+        assert np.isfinite(dense.predict(random_images(1, *size), verbose=0)).all()
+    for size, cells in (((32, 64), "2 4"), ((64, 32), "4 2"), ((16, 16), "1 1")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=too_small(cells)):
+            dense.predict(random_images(1, *size), verbose=0)
+
+
+def too_small(cells):
+    return rf"3x3 cells; enlarge the images. Received: maps of .*\[{cells}\]"
+
+
+@pytest.mark.tensorflow_only
+def test_images_that_are_too_small_are_refused_by_an_exported_model(tmp_path):
+    dense = evaluation.dense_model(net())
+    dense.export(tmp_path / "dense", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "dense")
+    images = random_images(1, 64, 80)
+    np.testing.assert_allclose(loaded.serve(images), run(dense, images), atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=too_small("2 4")):
+        loaded.serve(random_images(1, 32, 64))
+
+
+@pytest.mark.tensorflow_only
+def test_keras_does_not_compile_dense_models_with_xla():
+    """XLA ignores the check of the size, and Keras uses XLA on GPUs by default."""
+    dense = evaluation.dense_model(net())
+    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
+        dense.compile(jit_compile=True)
 
 
 @pytest.mark.parametrize(
