@@ -10,7 +10,7 @@ from keras_prelu import evaluation, model_surgery
 from keras_prelu.applications import Model14, ModelA
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
-from keras_prelu.layers import SubtractMean
+from keras_prelu.layers import SpatialPyramidPooling, SubtractMean
 
 
 def net(constructor=ModelA, side=48, channels_first=False, **options):
@@ -114,6 +114,22 @@ def test_logits_become_scores_before_they_are_averaged():
     assert_exact(model, random_images(1, 80, 70), (3, 3))
 
 
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_sequential_models(activation):
+    """Keras knows the input and output of their layers only from the first call."""
+    model = keras.Sequential([keras.Input((48, 48, 3))])
+    model.add(keras.layers.Conv2D(4, 3, strides=12, padding="same"))
+    model.add(SpatialPyramidPooling((2, 1), name="spp"))
+    model.add(keras.layers.Dense(7, activation=activation))
+    model(random_images(1, 48, 48))
+    functional = keras.Model(model.inputs[0], model.outputs[0])
+    images = random_images(2, 80, 70) / 100
+    expected = run(evaluation.dense_model(functional), images)
+    assert expected.std() > 1e-2
+    scores = run(evaluation.dense_model(model), images)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
 def test_windows_can_be_rectangular():
     model = ModelA(input_shape=(48, 80, 3), classes=7, width=1 / 64)
     moderate(model)
@@ -121,8 +137,6 @@ def test_windows_can_be_rectangular():
 
 
 def test_channels_first():
-    if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow convolves channels_first on GPUs only")
     keras.config.set_image_data_format("channels_first")
     model = net(channels_first=True)
     assert_exact(model, random_images(2, 80, 75, channels_first=True), (3, 3))
@@ -209,6 +223,26 @@ def test_a_net_with_a_mean_image_takes_whole_images():
     image = random_images(1, 48, 700)
     whole = run(evaluation.dense_model(model), image)
     np.testing.assert_allclose(DenseScores(model, 48 * 400)(image), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("padding", "margins"), [("same", (1, 4, 4)), ("valid", (1, 0, 8))]
+)
+def test_strips_of_a_net_with_dilated_windows(padding, margins):
+    images = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, dilation_rate=4, padding=padding)(images)
+    x = SpatialPyramidPooling((2, 1))(x)
+    model = keras.Model(images, keras.layers.Dense(7, activation="softmax")(x))
+    image = random_images(1, 32, 200) / 100
+    dense = evaluation.dense_model(model)
+    trunk = keras.Model(dense.inputs, dense.layers[-1].input)
+    assert model_surgery.margins(trunk) == (
+        1,
+        *((4, 4) if padding == "same" else (0, 8)),
+    )
+    whole = run(dense, image)
+    assert whole.std() > 1e-2
+    np.testing.assert_allclose(DenseScores(model, 32 * 100)(image), whole, atol=1e-6)
 
 
 def test_images_that_are_too_small_are_refused():
