@@ -9,13 +9,15 @@ change their results unnoticed.
 import contextlib
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 __all__ = [
     "KERAS_REQUIREMENT",
+    "Call",
     "build_from_batch",
+    "calls",
     "infers_shapes",
     "internal",
     "layer_being_built",
@@ -136,3 +138,33 @@ def run_graph(model: keras.Model, inputs: Any, operation_fn: Any) -> Any:
     """
     run = internal(model, "_run_through_graph", "keras_prelu.analysis")
     return run([inputs], operation_fn)
+
+
+class Call(NamedTuple):
+    """One call of a layer, or other operation, in the graph of a model."""
+
+    operation: Any
+    inputs: list[keras.KerasTensor]
+    outputs: list[keras.KerasTensor]
+
+
+def calls(model: keras.Model) -> list[Call]:
+    """Return the calls of all operations of a model, from its inputs to its outputs.
+
+    Calls of the same depth have the order of `model.layers`.
+
+    `layer.input` and `layer.output` belong to the first call of a layer anywhere. If a
+    layer is used more than once, or a sequential model has grown by `add`, that is
+    another tensor than the one that the model's output depends on.
+
+    Args:
+        model: A functional or built sequential `keras.Model`.
+    """
+    graph = keras.Model(model.inputs, model.outputs)  # sequential models have none
+    by_depth = internal(graph, "_nodes_by_depth", "keras_prelu.model_surgery")
+    position = {operation: i for i, operation in enumerate(graph.operations)}
+    return [
+        Call(node.operation, node.input_tensors, node.outputs)
+        for depth in sorted(by_depth, reverse=True)
+        for node in sorted(by_depth[depth], key=lambda x: position[x.operation])
+    ]

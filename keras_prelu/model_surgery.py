@@ -1,9 +1,11 @@
 """Classifiers taken apart: new models from the layers of a model, without copies."""
 
+import itertools
 import math
 
 import keras
 
+from keras_prelu.keras_internals import Call, calls, internal
 from keras_prelu.layers import PReLU, SpatialPyramidPooling, SubtractMean
 
 __all__ = [
@@ -11,9 +13,11 @@ __all__ = [
     "any_size",
     "cell_centers",
     "ends_in_softmax",
+    "free_name",
     "input_size",
     "is_channels_first",
     "is_functional",
+    "last_call",
     "margins",
     "softmax_scores",
     "split",
@@ -80,18 +84,27 @@ def input_size(model: keras.Model) -> tuple[int, int]:
     return height or ANY_SIZE_SIDE, width or ANY_SIZE_SIDE
 
 
+def last_call(model: keras.Model) -> Call:
+    """Return the call of the layer, or other operation, that returns the output."""
+    output = model.outputs[0]
+    return next(x for x in calls(model) if any(y is output for y in x.outputs))
+
+
 def ends_in_softmax(model: keras.Model) -> bool:
-    """Return whether the last layer of a model is, or applies, a softmax.
+    """Return whether the output of a model comes from a softmax.
+
+    This is a layer that is, or applies, a softmax, or `keras.ops.softmax`.
 
     Examples:
         >>> model = keras_prelu.applications.ModelA(width=1 / 64, classes=2)
         >>> ends_in_softmax(model)
         True
     """
-    last = model.layers[-1]
+    last = last_call(model).operation
+    operation = internal("keras.src.ops.nn", "Softmax", "keras_prelu.model_surgery")
     activation = getattr(last, "activation", None)
     return (
-        isinstance(last, keras.layers.Softmax)
+        isinstance(last, (keras.layers.Softmax, operation))
         or activation is keras.activations.softmax
     )
 
@@ -115,29 +128,41 @@ def softmax_scores(model: keras.Model) -> keras.Model:
         )
     if ends_in_softmax(model):
         return model
-    last = model.layers[-1]
+    last = last_call(model).operation
     if getattr(last, "activation", None) is not keras.activations.linear:
         raise ValueError(
             "Argument `model` must end in a softmax or in logits, because other scores "
-            f"cannot be averaged. Received: a model whose last layer is {last!r}"
+            f"cannot be averaged. Received: a model whose output comes from {last!r}"
         )
-    scores = keras.layers.Softmax(dtype="float32", name="softmax")(model.outputs[0])
-    return keras.Model(model.inputs[0], scores, name=model.name)
+    softmax = keras.layers.Softmax(dtype="float32", name=free_name(model, "softmax"))
+    return keras.Model(model.inputs[0], softmax(model.outputs[0]), name=model.name)
+
+
+def free_name(model: keras.Model, name: str) -> str:
+    """Return a name, with a number if an operation of the model has it already.
+
+    Args:
+        model: A functional or sequential `keras.Model`.
+        name: The wanted name.
+    """
+    taken = {call.operation.name for call in calls(model)}
+    numbered = (f"{name}_{i}" for i in itertools.count(1))
+    return next(x for x in itertools.chain([name], numbered) if x not in taken)
 
 
 def any_size(model: keras.Model) -> keras.Model:
     """Return a model with the same layers that takes images of any size.
 
     Args:
-        model: A functional or sequential model of images whose layers accept any height
-            and width.
+        model: A functional model of images whose layers accept any height and width.
     """
     first = is_channels_first(model)
     channels = model.inputs[0].shape[1 if first else -1]
     shape = (channels, None, None) if first else (None, None, channels)
     images = keras.Input(shape, dtype=model.inputs[0].dtype, name="images")
-    # A sequential model has one output, and no attribute `output` before it is called.
-    outputs = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    # A sequential model has no `output` before another model calls it.
+    is_sequential = isinstance(model, keras.Sequential)
+    outputs = model.outputs[0] if is_sequential else model.output
     return keras.models.clone_model(
         keras.Model(model.inputs[0], outputs, name=model.name),
         input_tensors=images,
@@ -163,21 +188,25 @@ def split(
           own input size.
     """
     _check_model(model)
-    pooling = [x for x in model.layers if isinstance(x, SpatialPyramidPooling)]
-    if len(pooling) != 1:
+    poolings = [
+        call
+        for call in calls(model)
+        if isinstance(call.operation, SpatialPyramidPooling)
+    ]
+    if len(poolings) != 1:
         raise ValueError(
             "Argument `model` must have one SpatialPyramidPooling layer between its "
-            f"convolutions and its top. Received: a model that has {len(pooling)}"
+            f"convolutions and its top. Received: a model that has {len(poolings)}"
         )
-    (pooling,) = pooling
+    pooling, (maps,), (vector,) = poolings[0]
     first = is_channels_first(model)
-    trunk = any_size(keras.Model(model.inputs, pooling.input))
+    trunk = any_size(keras.Model(model.inputs, maps))
     channels = model.inputs[0].shape[1 if first else -1]
-    top = keras.Model(pooling.output, softmax_scores(model).outputs[0], name="top")
+    top = keras.Model(vector, softmax_scores(model).outputs[0], name="top")
     size = input_size(model)
     shape = (1, channels, *size) if first else (1, *size, channels)
-    maps = trunk.compute_output_shape(shape)
-    return trunk, pooling, top, tuple(maps[2:] if first else maps[1:3])
+    map_shape = trunk.compute_output_shape(shape)
+    return trunk, pooling, top, tuple(map_shape[2:] if first else map_shape[1:3])
 
 
 def _is_pointwise(layer):
@@ -198,7 +227,7 @@ def margins(trunk: keras.Model) -> tuple[int, int, int] | None:
         `None` if a layer's output may depend on the whole image.
     """
     stride, before, after = 1, 0, 0
-    for layer in trunk.layers:
+    for layer, *_ in calls(trunk):
         if isinstance(layer, keras.layers.ZeroPadding2D):
             # Padding moves the window of the next layer.
             (top, _), (left, _) = layer.padding
@@ -229,8 +258,11 @@ def _window(layer):
     is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
     (kernel, other) = layer.pool_size if is_pooling else layer.kernel_size
     (step, other_step) = layer.strides
-    if kernel != other or step != other_step or layer.padding == "causal":
+    (dilation, other_dilation) = (1, 1) if is_pooling else layer.dilation_rate
+    is_square = (kernel, step, dilation) == (other, other_step, other_dilation)
+    if not is_square or layer.padding == "causal":
         return None
+    kernel = (kernel - 1) * dilation + 1
     padding = max(kernel - step, 0) // 2 if layer.padding == "same" else 0
     return kernel, step, padding
 
@@ -257,7 +289,7 @@ def cell_centers(trunk: keras.Model) -> tuple[int, float]:
         (16, 8.5)
     """
     stride, offset = 1, 0.5
-    for layer in trunk.layers:
+    for layer, *_ in calls(trunk):
         if isinstance(layer, keras.layers.ZeroPadding2D):
             (top, _), (left, _) = layer.padding
             if top != left:

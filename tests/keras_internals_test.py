@@ -107,3 +107,27 @@ def test_run_graph_calls_the_wrapper_for_every_use_of_a_layer():
     np.testing.assert_array_equal(
         keras.ops.convert_to_numpy(output), model.predict(x, verbose=0)
     )
+
+
+def test_calls_are_those_of_the_models_own_graph_from_the_inputs_to_the_outputs():
+    layer = keras.layers.Dense(3, name="shared")
+    model = keras.Sequential([keras.Input((3,), name="x"), layer])
+    model.add(keras.layers.ReLU(name="relu"))  # Keras calls all layers again
+    inputs, shared, relu = keras_internals.calls(model)
+    names = [call.operation.name for call in (inputs, shared, relu)]
+    assert names == ["x", "shared", "relu"]
+    assert shared.inputs[0] is inputs.outputs[0] is model.inputs[0]
+    assert relu.inputs[0] is shared.outputs[0]
+    assert relu.outputs[0] is model.outputs[0]
+    twice = keras.Model(model.inputs, keras.ops.tanh(layer(layer(model.inputs[0]))))
+    names = [call.operation.name for call in keras_internals.calls(twice)]
+    assert names[:3] == ["x", "shared", "shared"] and len(names) == 4
+
+
+def test_calls_of_one_depth_have_the_order_of_the_layers():
+    inputs = keras.Input((3,))
+    branches = [keras.layers.Dense(3)(inputs) for _ in range(4)]
+    deeper = [keras.layers.ReLU()(branches[i]) for i in (3, 1, 2, 0)]
+    model = keras.Model(inputs, keras.layers.Add()([*deeper, *branches[:2]]))
+    calls = [call.operation for call in keras_internals.calls(model)]
+    assert calls == model.layers

@@ -74,6 +74,47 @@ def test_sequential_models_are_taken_apart(activation):
         np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+def images_to_scores(last):
+    """Return a classifier of images that ends in a function of its logits."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(images)
+    return keras.Model(images, last(keras.layers.Dense(4)(x)))
+
+
+@pytest.mark.parametrize("last", [ops.sigmoid, ops.abs, keras.activations.relu])
+def test_other_operations_are_no_logits(last):
+    model = images_to_scores(last)
+    with pytest.raises(ValueError, match="end in a softmax or in logits.*Operation"):
+        model_surgery.softmax_scores(model)
+
+
+@pytest.mark.parametrize("softmax", [ops.softmax, keras.activations.softmax])
+def test_scores_of_a_softmax_operation_stay_as_they_are(softmax):
+    model = images_to_scores(softmax)
+    assert model_surgery.ends_in_softmax(model)
+    assert model_surgery.softmax_scores(model) is model
+
+
+def test_a_layer_inside_the_model_can_be_named_softmax():
+    """A gate, for instance."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(images)
+    gate = keras.layers.Softmax(name="softmax")(keras.layers.Dense(3)(x))
+    gate = keras.layers.Softmax(name="softmax_1")(gate)
+    logits = keras.layers.Dense(2)(keras.layers.Multiply()([x, gate]))
+    model = keras.Model(images, logits)
+    scores = model_surgery.softmax_scores(model)
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 3))
+    exponentials = np.exp(model.predict(x, verbose=0))
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(scores.predict(x, verbose=0), expected, atol=1e-6)
+
+
+def test_the_softmax_has_its_usual_name_where_it_is_free():
+    scores = model_surgery.softmax_scores(images_to_scores(lambda x: x))
+    assert scores.layers[-1].name == "softmax"
+
+
 def test_a_head_that_ends_in_a_softmax_layer_is_replaced():
     """The new head must take the features, not the old scores."""
     layers = [keras.layers.Flatten(), keras.layers.Dense(9), keras.layers.Softmax()]
@@ -111,3 +152,11 @@ def test_cell_centers_need_square_windows():
     trunk = keras.Model(images, keras.layers.Conv2D(2, (3, 1))(images))
     with pytest.raises(ValueError, match="square windows.*Received"):
         model_surgery.cell_centers(trunk)
+
+
+def test_strips_need_to_know_the_windows_of_all_calls():
+    images = keras.Input((None, None, 3))
+    pool = keras.layers.MaxPooling2D(2)
+    twice = keras.Model(images, pool(pool(images)))
+    assert model_surgery.margins(twice) == (4, 0, 1)
+    assert model_surgery.cell_centers(twice) == (4, 2.0)

@@ -56,18 +56,18 @@ class ActivationMaps(NamedTuple):
 
 def _logits(model):
     """Return the symbolic output of a classifier, before its softmax if it has one."""
-    last = model.layers[-1]
     if not model_surgery.ends_in_softmax(model):
         return model.outputs[0]
+    last, (features,), _ = model_surgery.last_call(model)
     if not isinstance(last, keras.layers.Dense):
-        return last.input
-    product = ops.matmul(last.input, last.kernel)
+        return features
+    product = ops.matmul(features, last.kernel)
     return product + last.bias if last.use_bias else product
 
 
 def _split(model):
     """Split a classifier into a model of its last map, and one from there to logits."""
-    last_map = stages_of(model)[-1].layer.output
+    last_map = stages_of(model)[-1].map
     trunk = keras.Model(model.inputs[0], last_map)
     top = keras.Model(last_map, _logits(model))
     if any(isinstance(layer, SpatialPyramidPooling) for layer in model.layers):
@@ -82,6 +82,7 @@ def _grad_cam(model, images, classes):
     trunk, head = _split(model)
 
     def objective(logits):
+        logits = ops.cast(logits, "float32")  # of any dtype, in mixed precision
         chosen = ops.argmax(logits, axis=-1) if classes is None else classes
         return ops.sum(logits * ops.one_hot(chosen, logits.shape[-1]))
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_prelu import model_surgery
+from keras_prelu import keras_internals, model_surgery
 
 __all__ = ["Features", "Stage", "features", "stages_of"]
 
@@ -30,40 +30,41 @@ class Features(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A layer that returns a map, and the pixels per cell of the map."""
+    """A layer, the map that it returns, and the pixels per cell of the map."""
 
     layer: keras.layers.Layer
+    map: keras.KerasTensor
     stride: int
 
 
-def _map_layers(model):
-    """Return the layers that return maps, each with its stride: 0 if it is constant.
+def _maps(model):
+    """Return all maps of a model, each with its layer and stride: 0 if it is constant.
 
     A map grows by one cell whenever the image grows by the stride. This holds for every
     kind of padding.
     """
     first = model_surgery.is_channels_first(model)
-    layers = [
-        layer
-        for layer in model.layers
-        if len(getattr(layer.output, "shape", ())) == 4
+    calls = [
+        call
+        for call in keras_internals.calls(model)
+        if isinstance(call.operation, keras.layers.Layer)
+        and [len(x.shape) for x in call.outputs] == [4]
         # Padding belongs to the next convolution.
-        and not isinstance(layer, keras.layers.ZeroPadding2D)
+        and not isinstance(call.operation, keras.layers.ZeroPadding2D)
     ]
-    maps = model_surgery.any_size(
-        keras.Model(model.inputs, [layer.output for layer in layers])
-    )
-    channels = maps.inputs[0].shape[1 if first else -1]
+    maps = [call.outputs[0] for call in calls]
+    net = model_surgery.any_size(keras.Model(model.inputs, maps))
+    channels = net.inputs[0].shape[1 if first else -1]
 
     def heights(side):
         shape = (1, channels, side, side) if first else (1, side, side, channels)
-        return [x[2 if first else 1] for x in maps.compute_output_shape(shape)]
+        return [x[2 if first else 1] for x in net.compute_output_shape(shape)]
 
     more_pixels = _SIDES[1] - _SIDES[0]
     growths = [b - a for a, b in zip(*map(heights, _SIDES), strict=True)]
     return [
-        Stage(layer, round(more_pixels / growth) if growth else 0)
-        for layer, growth in zip(layers, growths, strict=True)
+        Stage(call.operation, x, round(more_pixels / growth) if growth else 0)
+        for call, x, growth in zip(calls, maps, growths, strict=True)
     ]
 
 
@@ -78,13 +79,13 @@ def stages_of(model: keras.Model) -> list[Stage]:
         >>> [(stage.layer.name, stage.stride) for stage in stages_of(model)]
         [('prelu1', 2), ('prelu2_4', 6), ('prelu3_6', 12)]
     """
-    groups: dict[int, list[keras.layers.Layer]] = {}
-    for layer, stride in _map_layers(model):
-        groups.setdefault(stride, []).append(layer)
+    groups: dict[int, list[Stage]] = {}
+    for stage in _maps(model):
+        groups.setdefault(stage.stride, []).append(stage)
     stages = [
-        Stage(group[-1], stride)
+        group[-1]
         for stride, group in groups.items()
-        if stride and any(hasattr(layer, "kernel_size") for layer in group)
+        if stride and any(hasattr(x.layer, "kernel_size") for x in group)
     ]
     if not stages:
         raise ValueError(
@@ -133,7 +134,7 @@ def features(model: keras.Model, stages: Sequence[int] | None = None) -> Feature
             f"Received: stages={stages!r}"
         )
     chosen = [available[stage - 1] for stage in stages]
-    outputs = [stage.layer.output for stage in chosen]
+    outputs = [stage.map for stage in chosen]
     axis = 1 if model_surgery.is_channels_first(model) else -1
     return Features(
         model_surgery.any_size(keras.Model(model.inputs, outputs, name=model.name)),

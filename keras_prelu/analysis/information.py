@@ -30,12 +30,17 @@ def _gradients_per_image(record):
     layer = record.operation
     inputs, gradient = record.inputs, record.gradient
     if isinstance(layer, keras.layers.Conv2D):
+        if layer.data_format == "channels_first":
+            inputs, gradient = (
+                ops.transpose(x, (0, 2, 3, 1)) for x in (inputs, gradient)
+            )
         inputs = ops.image.extract_patches(
             inputs,
             layer.kernel_size,
             strides=layer.strides,
             dilation_rate=layer.dilation_rate,
             padding=layer.padding,
+            data_format="channels_last",
         )
     inputs, gradient = (
         ops.convert_to_numpy(ops.cast(x, "float32")) for x in (inputs, gradient)
@@ -76,8 +81,7 @@ def _is_measured(layer):
     if getattr(layer, "activation", None) is not keras.activations.linear:
         return False  # the gradient before the activation is not recorded
     if isinstance(layer, keras.layers.Conv2D):
-        is_plain = layer.groups == 1 and layer.data_format == "channels_last"
-        return is_plain and not isinstance(layer, keras.layers.DepthwiseConv2D)
+        return layer.groups == 1
     return isinstance(layer, keras.layers.Dense)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from keras_prelu import model_surgery
 from keras_prelu.analysis import passes, plots
 from keras_prelu.analysis.tables import LayerTable
 from keras_prelu.types import Tensor
@@ -89,11 +90,18 @@ def signal_propagation(model: keras.Model, images: Tensor) -> LayerTable:
     )
 
 
-def _fraction_of_dead_units(record):
-    """Return the fraction of a layer's units whose output is constant."""
+def _fraction_of_dead_units(record, data_format):
+    """Return the fraction of a layer's units whose output is constant.
+
+    Args:
+        record: The record of the layer.
+        data_format: Data format of the maps of layers that have none of their own.
+    """
     response = record.response
     rank = len(response.shape)
-    data_format = getattr(record.operation, "data_format", None)
+    if rank != 4:
+        data_format = None
+    data_format = getattr(record.operation, "data_format", data_format)
     channel_axis = 1 if data_format == "channels_first" else rank - 1
     axes = [i for i in range(rank) if i != channel_axis]
     low, high = ops.min(response, axis=axes), ops.max(response, axis=axes)
@@ -128,6 +136,10 @@ def responses(model: keras.Model, images: Tensor) -> LayerTable:
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.1
     """
+    records = passes.forward(model, images)
+    takes_images = len(model.inputs[0].shape) == 4
+    is_first = takes_images and model_surgery.is_channels_first(model)
+    data_format = "channels_first" if is_first else "channels_last"
     return LayerTable(
         [
             LayerResponse(
@@ -135,9 +147,9 @@ def responses(model: keras.Model, images: Tensor) -> LayerTable:
                 record.kind,
                 _number(ops.mean(ops.cast(record.response, "float32"))),
                 _variance(record.response) ** 0.5,
-                _fraction_of_dead_units(record),
+                _fraction_of_dead_units(record, data_format),
             )
-            for record in passes.forward(model, images)
+            for record in records
         ],
         plots.draw_responses,
     )

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_prelu.analysis import plots
 from keras_prelu.analysis.tables import LayerTable
+from keras_prelu.keras_internals import internal
 
 __all__ = ["LayerSlopes", "layer_slopes", "slopes"]
 
@@ -26,6 +27,9 @@ class LayerSlopes(NamedTuple):
 def layer_slopes(model: keras.Model) -> dict[str, np.ndarray]:
     """Return the slopes of each PReLU layer, by the layer's name.
 
+    Names that several layers have, in nested models or blocks, are preceded by the
+    names of these: `"a/prelu1"`, `"b/prelu1"`.
+
     Args:
         model: A `keras.Model`.
 
@@ -34,11 +38,27 @@ def layer_slopes(model: keras.Model) -> dict[str, np.ndarray]:
         >>> layer_slopes(model)["prelu1"].tolist()
         [0.25]
     """
+    alphas = [weight for weight in model.weights if weight.name == "alpha"]
+    paths = dict(_paths(model))
+    names = [weight.path.split("/")[-2] for weight in alphas]
     return {
-        weight.path.split("/")[-2]: ops.convert_to_numpy(weight).astype("float32")
-        for weight in model.weights
-        if weight.name == "alpha"
+        name if names.count(name) == 1 else paths[id(weight)]: (
+            ops.convert_to_numpy(weight).astype("float32")
+        )
+        for name, weight in zip(names, alphas, strict=True)
     }
+
+
+def _paths(layer, before=""):
+    """Yield the id of each weight and a path to its layer, the innermost one last.
+
+    Keras's own paths of weights do not contain the names of functional models.
+    """
+    inner_layers = internal(layer, "_flatten_layers", "keras_prelu.analysis.slopes")
+    for inner in inner_layers(recursive=False, include_self=False):
+        path = before + inner.name
+        yield from ((id(weight), path) for weight in inner.weights)
+        yield from _paths(inner, f"{path}/")
 
 
 def slopes(model: keras.Model) -> LayerTable:

@@ -67,6 +67,20 @@ def _pooled_windows(maps, levels, window):
     return ops.concatenate(vectors, axis=-1)
 
 
+def _check_in_graph(maps, message, window):
+    """Return the maps, checked when the graph runs, as their size is known only then.
+
+    An operation of TensorFlow stays in exported models, unlike a Python error.
+    """
+    import tensorflow as tf
+
+    sizes = tf.shape(maps)[1:3]
+    is_large_enough = tf.reduce_all(sizes >= window)
+    check = tf.debugging.Assert(is_large_enough, [f"{message} height and width", sizes])
+    with tf.control_dependencies([check]):
+        return tf.identity(maps)
+
+
 @keras.saving.register_keras_serializable("keras_prelu")
 class SlidingTop(keras.layers.Layer):
     """The top of a net on every window of a map: the last layer of `dense_model`.
@@ -119,6 +133,8 @@ class SlidingTop(keras.layers.Layer):
         self.top = top
         self.average = average
         self.data_format = data_formats.standardize(data_format)
+        # XLA on TensorFlow ignores the check of sizes that are unknown in the graph.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Do nothing, because the top is built already."""
@@ -128,17 +144,23 @@ class SlidingTop(keras.layers.Layer):
             size is not None and size < side
             for size, side in zip((height, width), self.window, strict=True)
         ):
-            raise ValueError(
-                "Argument `maps` must be at least as large as a window, "
-                f"{self.window[0]}x{self.window[1]} cells; enlarge the images. "
-                f"Received: maps of {height}x{width} cells"
-            )
+            raise ValueError(f"{self._size_error} {height}x{width} cells")
+
+    @property
+    def _size_error(self):
+        return (
+            "Argument `maps` must be at least as large as a window, "
+            f"{self.window[0]}x{self.window[1]} cells; enlarge the images. "
+            "Received: maps of"
+        )
 
     def call(self, maps: Tensor) -> Tensor:
         """Return the scores of all windows, or their mean."""
         if self.data_format == "channels_first":
             maps = ops.transpose(maps, (0, 2, 3, 1))
         self._check_size(*maps.shape[1:3])
+        if keras.backend.backend() == "tensorflow" and None in maps.shape[1:3]:
+            maps = _check_in_graph(maps, self._size_error, self.window)
         pooled = _pooled_windows(maps, self.levels, self.window)
         _, rows, columns, length = ops.shape(pooled)
         scores = self.top(ops.reshape(pooled, (-1, length)), training=False)

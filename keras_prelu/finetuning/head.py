@@ -1,7 +1,5 @@
 """A copy of a trained network with a new head."""
 
-import itertools
-
 import keras
 
 from keras_prelu import model_surgery
@@ -43,7 +41,9 @@ def with_new_head(
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)
     copy.set_weights(body.get_weights())
-    pool_name, *head = (_unused(name, copy) for name in ("head_pool", *names))
+    pool_name, *head = (
+        model_surgery.free_name(copy, name) for name in ("head_pool", *names)
+    )
     dense_name, scores_name = head
     pooled = copy.output
     if len(pooled.shape) == 4:
@@ -53,13 +53,6 @@ def with_new_head(
     softmax = keras.layers.Activation("softmax", dtype="float32", name=scores_name)
     outputs = softmax(logits(pooled))
     return keras.Model(copy.inputs, outputs, name=model.name), head
-
-
-def _unused(name, model):
-    """Return a name, with a number after it if a layer of the model has that name."""
-    taken = {layer.name for layer in model.layers}
-    numbered = (f"{name}_{number}" for number in itertools.count(1))
-    return next(n for n in itertools.chain([name], numbered) if n not in taken)
 
 
 def check_model(model: keras.Model) -> None:

@@ -6,11 +6,20 @@ import pytest
 from keras import layers, ops
 
 from keras_prelu import analysis
+from keras_prelu.applications import Model14
 from keras_prelu.evaluation import dense_model
 from keras_prelu.layers import SpatialPyramidPooling
 from tests.export.conftest import build
 
 rng = np.random.default_rng(0)
+
+
+SOFTMAX = {
+    "layer": layers.Activation("softmax"),
+    "operation": ops.softmax,
+    "none": lambda logits: logits,
+    "fused": lambda scores: scores,
+}
 
 
 def classifier(pooling, softmax="layer", side=8):
@@ -21,8 +30,7 @@ def classifier(pooling, softmax="layer", side=8):
     x = layers.Dense(
         5, activation="softmax" if softmax == "fused" else None, name="head"
     )(x)
-    x = layers.Activation("softmax")(x) if softmax == "layer" else x
-    model = keras.Model(images, x)
+    model = keras.Model(images, SOFTMAX[softmax](x))
     model.set_weights([rng.normal(size=w.shape) for w in model.weights])
     return model
 
@@ -36,7 +44,7 @@ def parts(model, images):
     return maps, *(ops.convert_to_numpy(w) for w in model.get_layer("head").weights)
 
 
-@pytest.mark.parametrize("softmax", ["layer", "fused", "none"])
+@pytest.mark.parametrize("softmax", sorted(SOFTMAX))
 def test_grad_cam_of_a_global_average(softmax):
     """With global average pooling, Grad-CAM is the class activation map."""
     model = classifier(layers.GlobalAveragePooling2D(), softmax)
@@ -62,6 +70,38 @@ def test_grad_cam_of_a_global_maximum(size):
     cams = np.einsum("nyxk,kn->nyx", maps, kernel[:, [4, 1]]) / cells
     np.testing.assert_allclose(found.values, np.maximum(cams, 0), atol=1e-5)
     assert found.classes.tolist() == [4, 1]
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_grad_cam_in_mixed_precision(activation):
+    """bfloat16 rounds by up to 1/256; the tolerance is two roundings per layer."""
+    options = {"width": 1 / 32, "classes": 3, "classifier_activation": activation}
+    model = Model14(input_shape=(32, 32, 3), **options)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    mixed = Model14(input_shape=(32, 32, 3), **options)
+    mixed.set_weights(model.get_weights())
+    images = 255 * rng.uniform(size=(2, 48, 48, 3))
+    a, b = (analysis.activation_map(x, images, classes=1) for x in (model, mixed))
+    tolerance = 14 * 2 / 256 * a.values.max()
+    other = analysis.activation_map(model, images, classes=0).values
+    assert np.abs(a.values - other).max() > 2 * tolerance
+    np.testing.assert_allclose(b.values, a.values, atol=tolerance)
+
+
+def test_grad_cam_of_an_activation_layer_that_is_used_twice():
+    images = keras.Input((8, 8, 3))
+    relu = layers.ReLU()
+    x = layers.Conv2D(4, 2, strides=2)(relu(layers.Conv2D(4, 1)(images)))
+    logits = layers.Dense(5)(layers.GlobalAveragePooling2D()(relu(x)))
+    model = keras.Model(images, logits)
+    batch = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    before = keras.Model(images, x).predict_on_batch(batch)
+    kernel = ops.convert_to_numpy(model.layers[-1].kernel)[:, 3]
+    cams = np.maximum(np.maximum(before, 0) @ kernel / 16, 0)
+    without_relu = np.maximum(before @ kernel / 16, 0)
+    assert np.abs(cams - without_relu).max() > 1e-3
+    found = analysis.activation_map(model, batch, classes=3)
+    np.testing.assert_allclose(found.values, cams, atol=1e-5)
 
 
 def test_windows_have_the_scores_of_the_dense_model():

@@ -71,6 +71,21 @@ def test_nets_with_branches_and_a_fixed_size():
     assert sizes_of(found.model, 64, 80) == [(32, 40), (8, 10)]
 
 
+def test_one_activation_layer_can_be_used_twice():
+    images = keras.Input((16, 16, 3))
+    relu = layers.ReLU(name="relu")
+    x = relu(layers.Conv2D(4, 3, padding="same")(images))
+    x = layers.Conv2D(4, 3, strides=2, padding="same")(x)
+    model = keras.Model(images, layers.Dense(3)(layers.Flatten()(relu(x))))
+    found = analysis.features(model)
+    assert (found.layers, found.strides) == (["relu", "relu"], [1, 2])
+    batch = images_of(16, 16) - 128
+    before = keras.Model(images, x).predict_on_batch(batch)
+    _, second = found.model.predict_on_batch(batch)
+    assert (before < 0).any()
+    np.testing.assert_allclose(second, np.maximum(before, 0), rtol=1e-5)
+
+
 def test_channels_first():
     keras.config.set_image_data_format("channels_first")
     found = analysis.features(ModelA(width=1 / 64, input_shape=(3, 64, 64)))

@@ -76,6 +76,33 @@ def test_slopes_are_measured_per_layer():
     np.testing.assert_allclose(row[2:], [0.6, alpha.std(), -0.2, 2.0], rtol=1e-6)
 
 
+class Block(keras.layers.Layer):
+    """A layer with a PReLU of its own."""
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.rectify = PReLU(alpha_initializer=0.3, name="same")
+
+    def build(self, shape):
+        self.rectify.build(shape)
+
+    def call(self, x):
+        return self.rectify(x)
+
+
+def test_slopes_of_nested_models_with_equal_names_are_all_measured():
+    inputs = keras.Input((3,))
+    inner = PReLU(alpha_initializer=0.1, name="same")(inputs)
+    functional = keras.Model(inputs, PReLU(name="alone")(inner), name="a")
+    same = PReLU(alpha_initializer=0.2, name="same")
+    sequential = keras.Sequential([inputs, same, Block("block")], name="b")
+    outputs = keras.layers.Add()([functional(inputs), sequential(inputs)])
+    table = analysis.slopes(keras.Model(inputs, outputs))
+    names = ["a/same", "alone", "b/same", "b/block/same"]
+    assert table.column("name").tolist() == names
+    np.testing.assert_allclose(table.column("mean"), [0.1, 0.25, 0.2, 0.3], rtol=1e-6)
+
+
 def test_responses_have_means_and_dead_units():
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(8, 1, name="conv")(inputs)
@@ -89,6 +116,54 @@ def test_responses_have_means_and_dead_units():
     np.testing.assert_allclose((conv.mean, conv.std), (y.mean(), y.std()), rtol=1e-4)
     np.testing.assert_allclose(relu.mean, np.maximum(y, 0).mean(), rtol=1e-4)
     assert (conv.dead, relu.dead) == (0, 0.25)
+
+
+def test_dead_units_of_maps_with_the_channels_first():
+    keras.config.set_image_data_format("channels_first")
+    inputs = keras.Input((3, 4, 4))
+    x = keras.layers.Conv2D(8, 1, name="conv")(inputs)
+    keras.config.set_image_data_format("channels_last")
+    model = keras.Model(inputs, keras.layers.ReLU(name="relu")(x))
+    kernel, _ = model.get_weights()
+    model.set_weights([kernel, np.array([-100.0, -100] + [100] * 6)])
+    conv, relu = analysis.responses(model, rng.normal(size=(6, 3, 4, 4)))
+    assert (conv.dead, relu.dead) == (0, 0.25)
+
+
+def test_dead_units_of_vectors():
+    model = dense_net(np.eye(4), np.eye(4), np.zeros(4))
+    x = np.abs(rng.normal(size=(6, 4))) * [1, 1, 1, -1]
+    assert analysis.responses(model, x).column("dead").tolist() == [0, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_fisher_information_does_not_depend_on_the_data_format(padding):
+    def net(data_format, shape):
+        keras.config.set_image_data_format(data_format)
+        return keras.Sequential(
+            [
+                keras.Input(shape),
+                keras.layers.Conv2D(4, 3, strides=2, padding=padding),
+                PReLU(),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(3),
+                keras.layers.Softmax(),
+            ]
+        )
+
+    last, first = net("channels_last", (8, 6, 2)), net("channels_first", (2, 8, 6))
+    first.set_weights(last.get_weights())
+    x = rng.normal(size=(20, 8, 6, 2))
+    expected = analysis.fisher(last, x)  # while the global setting is channels_first
+    table = analysis.fisher(first, x.transpose(0, 3, 1, 2))
+    assert table.column("kind").tolist() == ["Conv2D", "Dense"]
+    for column in ("diagonal", "block"):
+        assert (expected.column(column) > 1.1).all()
+        np.testing.assert_allclose(
+            table.column(column), expected.column(column), rtol=1e-3
+        )
+    keras.config.set_image_data_format("channels_last")
+    assert analysis.fisher(last, x)[0].block == pytest.approx(expected[0].block)
 
 
 def binary_classifier(count):

@@ -190,8 +190,6 @@ def test_the_top_takes_images_of_any_size():
 
 @pytest.mark.parametrize("net", ["model_a", "model14"])
 def test_weights_fit_both_data_formats(net):
-    if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow has no channels-first convolution on CPUs")
     last = CONSTRUCTORS[net](**SMALL)
     keras.config.set_image_data_format("channels_first")
     first = CONSTRUCTORS[net](**{**SMALL, "input_shape": (3, 32, 32)})

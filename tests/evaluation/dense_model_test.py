@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from keras_prelu import evaluation, model_surgery
 from keras_prelu.applications import Model14, ModelA
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
-from keras_prelu.layers import SubtractMean
+from keras_prelu.layers import SpatialPyramidPooling, SubtractMean
 
 
 def net(constructor=ModelA, side=48, channels_first=False, **options):
@@ -113,6 +114,22 @@ def test_logits_become_scores_before_they_are_averaged():
     assert_exact(model, random_images(1, 80, 70), (3, 3))
 
 
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_sequential_models(activation):
+    """Keras knows the input and output of their layers only from the first call."""
+    model = keras.Sequential([keras.Input((48, 48, 3))])
+    model.add(keras.layers.Conv2D(4, 3, strides=12, padding="same"))
+    model.add(SpatialPyramidPooling((2, 1), name="spp"))
+    model.add(keras.layers.Dense(7, activation=activation))
+    model(random_images(1, 48, 48))
+    functional = keras.Model(model.inputs[0], model.outputs[0])
+    images = random_images(2, 80, 70) / 100
+    expected = run(evaluation.dense_model(functional), images)
+    assert expected.std() > 1e-2
+    scores = run(evaluation.dense_model(model), images)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
 def test_windows_can_be_rectangular():
     model = ModelA(input_shape=(48, 80, 3), classes=7, width=1 / 64)
     moderate(model)
@@ -120,8 +137,6 @@ def test_windows_can_be_rectangular():
 
 
 def test_channels_first():
-    if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow convolves channels_first on GPUs only")
     keras.config.set_image_data_format("channels_first")
     model = net(channels_first=True)
     assert_exact(model, random_images(2, 80, 75, channels_first=True), (3, 3))
@@ -210,9 +225,64 @@ def test_a_net_with_a_mean_image_takes_whole_images():
     np.testing.assert_allclose(DenseScores(model, 48 * 400)(image), whole, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("padding", "margins"), [("same", (1, 4, 4)), ("valid", (1, 0, 8))]
+)
+def test_strips_of_a_net_with_dilated_windows(padding, margins):
+    images = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(4, 3, dilation_rate=4, padding=padding)(images)
+    x = SpatialPyramidPooling((2, 1))(x)
+    model = keras.Model(images, keras.layers.Dense(7, activation="softmax")(x))
+    image = random_images(1, 32, 200) / 100
+    dense = evaluation.dense_model(model)
+    trunk = keras.Model(dense.inputs, dense.layers[-1].input)
+    assert model_surgery.margins(trunk) == (
+        1,
+        *((4, 4) if padding == "same" else (0, 8)),
+    )
+    whole = run(dense, image)
+    assert whole.std() > 1e-2
+    np.testing.assert_allclose(DenseScores(model, 32 * 100)(image), whole, atol=1e-6)
+
+
 def test_images_that_are_too_small_are_refused():
     with pytest.raises(ValueError, match="3x3 cells.*Received: maps of 2x5"):
         evaluation.dense_model(net())(random_images(1, 32, 80))
+
+
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("average", [True, False])
+def test_images_that_are_too_small_are_refused_by_a_graph_for_all_sizes(average):
+    """TensorFlow traces a model once more for a second size, then for any size."""
+    dense = evaluation.dense_model(net(), average=average)
+    for size in ((48, 48), (80, 48), (64, 80)):
+        assert np.isfinite(dense.predict(random_images(1, *size), verbose=0)).all()
+    for size, cells in (((32, 64), "2 4"), ((64, 32), "4 2"), ((16, 16), "1 1")):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=too_small(cells)):
+            dense.predict(random_images(1, *size), verbose=0)
+
+
+def too_small(cells):
+    return rf"3x3 cells; enlarge the images. Received: maps of .*\[{cells}\]"
+
+
+@pytest.mark.tensorflow_only
+def test_images_that_are_too_small_are_refused_by_an_exported_model(tmp_path):
+    dense = evaluation.dense_model(net())
+    dense.export(tmp_path / "dense", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "dense")
+    images = random_images(1, 64, 80)
+    np.testing.assert_allclose(loaded.serve(images), run(dense, images), atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=too_small("2 4")):
+        loaded.serve(random_images(1, 32, 64))
+
+
+@pytest.mark.tensorflow_only
+def test_keras_does_not_compile_dense_models_with_xla():
+    """XLA ignores the check of the size, and Keras uses XLA on GPUs by default."""
+    dense = evaluation.dense_model(net())
+    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
+        dense.compile(jit_compile=True)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,17 @@ def test_logits_become_scores_before_they_are_averaged(folder):
     np.testing.assert_allclose(a.best_scores, b.best_scores, atol=1e-6)
 
 
+def test_sequential_models_can_end_in_logits(folder):
+    functional = small_net(activation=None)
+    sequential = keras.Sequential(functional.layers)
+    source = data.from_directory(folder)
+    a, b = (
+        evaluation.evaluate(model, source, scales=(48,), verbose=0)
+        for model in (functional, sequential)
+    )
+    np.testing.assert_allclose(a.best_scores, b.best_scores, atol=1e-6)
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 64])
 def test_the_batch_size_changes_nothing(folder, batch_size):
     source = data.from_directory(folder)
