@@ -154,7 +154,8 @@ def any_size(model: keras.Model) -> keras.Model:
     """Return a model with the same layers that takes images of any size.
 
     Args:
-        model: A functional model of images whose layers accept any height and width.
+        model: A functional or sequential model of images whose layers accept any height
+            and width.
     """
     first = is_channels_first(model)
     channels = model.inputs[0].shape[1 if first else -1]

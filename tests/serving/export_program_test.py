@@ -122,16 +122,19 @@ def refusal(*arguments):
     return line
 
 
+@pytest.mark.slow
 def test_an_empty_output_is_refused(tmp_path):
     line = refusal(f"--workdir={tmp_path}", "--output=")
     assert "Argument `--output` must be a path. Received: --output= " in line
 
 
+@pytest.mark.slow
 def test_an_empty_workdir_is_refused(tmp_path):
     line = refusal("--workdir=", f"--output={tmp_path}")
     assert "Argument `--workdir` must be a path. Received: --workdir= " in line
 
 
+@pytest.mark.slow
 def test_the_run_of_a_detector_is_refused(tmp_path):
     make_run(tmp_path)
     config = {"data": {"path": ""}, "detection": {}}

@@ -118,6 +118,7 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_classifier_cannot_draw(images, tmp_path):
     workdir, output = tmp_path / "run", tmp_path / "drawn"
     workdir.mkdir()

@@ -107,7 +107,7 @@ def refused(command_line, capsys):
         ([f"--config={RECIPE}x"], "No such file"),
         (
             [f"--config={RECIPE.with_name('imagenet.py')}:model_x"],
-            "error: ValueError: Argument `--config` must name one of model_a,  ",
+            "error: ValueError: Argument `--config` must name one of model_a, ",
         ),
     ],
 )
