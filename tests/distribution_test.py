@@ -60,9 +60,9 @@ def train(strategy, examples, clip=None, batch_size=8):
 @pytest.mark.parametrize(
     ("examples", "clip"),
     [
-        pytest.param(32, None, marks=pytest.mark.tensorflow_only),
+        pytest.param(32, None, marks=[pytest.mark.tensorflow_only, pytest.mark.slow]),
         pytest.param(29, None, marks=pytest.mark.tensorflow_only),
-        pytest.param(26, None, marks=pytest.mark.tensorflow_only),
+        pytest.param(26, None, marks=[pytest.mark.tensorflow_only, pytest.mark.slow]),
         (29, 0.5),
     ],
 )
@@ -310,6 +310,7 @@ def test_two_models_train_in_one_process():
         assert history.history["loss"][-1] < history.history["loss"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow_only
 def test_warns_once_where_replicas_drop_the_same_units(monkeypatch):
     two = distribution.strategy("mirrored")

@@ -59,11 +59,14 @@ def documented_objects():
                 continue
             if ">>>" in text and id(member) not in seen:
                 seen.add(id(member))
-                marks = (
-                    [pytest.mark.tensorflow_only]
-                    if home.startswith(TENSORFLOW_ONLY)
-                    else []
-                )
+                marks = [
+                    mark
+                    for mark, homes in (
+                        (pytest.mark.tensorflow_only, TENSORFLOW_ONLY),
+                        (pytest.mark.slow, "keras_prelu.export"),
+                    )
+                    if home.startswith(homes)
+                ]
                 name = f"{home}.{member.__name__}"
                 yield pytest.param(home, text, id=name, marks=marks)
 

@@ -656,7 +656,7 @@ def test_bad_arguments_are_refused(wrong, message):
 # Resume ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, epoch):
     model = _small_net(dropout=0.5)
     # Random labels: the second stage improves at first, and soon no longer.

@@ -19,6 +19,7 @@ def run_code_of(page):
     return namespace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["analysis", "applications", "initializers"])
 def test_code_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,16 @@ from keras_prelu.keras_internals import shapes_only
 # Narrow models of small images, to keep the tests fast.
 SMALL = {"width": 1 / 32, "classes": 5, "input_shape": (32, 32, 3)}
 every_net = pytest.mark.parametrize("net", NETS)
+# Where that takes long, the models that differ most.
+nets_by_speed = pytest.mark.parametrize(
+    "net",
+    [
+        net
+        if net in ("model_a", "model14")
+        else pytest.param(net, marks=pytest.mark.slow)
+        for net in NETS
+    ],
+)
 
 
 def images(*shape):
@@ -154,7 +164,7 @@ def test_every_variable_gets_a_gradient(net):
         assert np.abs(values).max() > 0, variable.path
 
 
-@every_net
+@nets_by_speed
 def test_saved_models_predict_exactly_the_same(net, tmp_path):
     model = CONSTRUCTORS[net](**SMALL)
     x = images(3, 32, 32, 3)

@@ -43,7 +43,9 @@ def test_the_run_has_everything_that_a_resume_could_lose(uninterrupted):
 on_tensorflow = pytest.mark.tensorflow_only
 
 
-@pytest.mark.parametrize("saving", [ALWAYS, pytest.param(SELDOM, marks=on_tensorflow)])
+@pytest.mark.parametrize(
+    "saving", [ALWAYS, pytest.param(SELDOM, marks=[on_tensorflow, pytest.mark.slow])]
+)
 @pytest.mark.parametrize(
     ("method", "count"),
     [

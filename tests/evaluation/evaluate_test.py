@@ -87,7 +87,7 @@ def test_views_scales_and_models_are_averaged(folder, protocol, flip):
         assert result.by_scale[scale] == (one.top1, one.top5)
 
 
-@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("flip", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_dense_averages_the_dense_model(tmp_path, flip):
     (tmp_path / "ant").mkdir()
     sizes = [(40, 52), (90, 61), (52, 40), (80, 104), (30, 39)]

@@ -272,6 +272,7 @@ def fake_writing(monkeypatch, meanwhile):
     monkeypatch.setattr(tf.saved_model, "save", save)
 
 
+@pytest.mark.slow
 def test_three_exports_at_once_become_three_versions(net, tmp_path, monkeypatch):
     """The number 1 is free when each of them starts."""
     together = threading.Barrier(3)
@@ -312,6 +313,7 @@ def test_other_classifiers_keep_their_size_and_get_a_softmax(tmp_path):
     assert sorted(best["classes"].numpy()[0]) == [b"0", b"1", b"2", b"3"]
 
 
+@pytest.mark.slow
 def test_without_tensorflow_serving_api_only_the_warm_up_is_missing(
     net, versions, tmp_path, monkeypatch, caplog
 ):

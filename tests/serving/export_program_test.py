@@ -52,6 +52,7 @@ def make_run(folder):
     return model
 
 
+@pytest.mark.slow
 def test_scales_that_are_no_integers_end_in_one_line(tmp_path):
     make_run(tmp_path)
     output = f"--output={tmp_path / 'out'}"

@@ -42,10 +42,9 @@ def data_dir(tmp_path_factory):
     "recipe",
     [
         "model_a",
-        "model14",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("model_b", "model_c", "model30")
+            for name in ("model_b", "model_c", "model14", "model30")
         ),
     ],
 )

@@ -304,6 +304,7 @@ def test_an_empty_workdir_is_refused(tmp_path, images, refused, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_is_divided_and_fine_tuned(tmp_path, images, command_line):
     workdir = tmp_path / "run"
     more = (
