@@ -116,6 +116,17 @@ def read_classifier_config(workdir):
     return config
 
 
+def read_detector_config(workdir):
+    """Return the configuration of a run that trained a detector, as a dict."""
+    config = read_config(workdir)
+    if "detection" not in config:
+        raise ValueError(
+            "Argument `--workdir` must be the folder of a detector's run, not of a "
+            f"classifier's. Received: --workdir={workdir}"
+        )
+    return config
+
+
 def read_class_names(workdir):
     """Return the names of the classes of a run, in the order of its labels."""
     return _read_json(_file_of("a run", workdir, "data.json"))["train"]["class_names"]

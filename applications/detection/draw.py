@@ -26,7 +26,7 @@ from keras_prelu.data.file_source import TEXT_FILES
 from keras_prelu.detection.detecting import Detecting, checked_input
 from keras_prelu.files import replacing
 from keras_prelu.tables import write_csv
-from training.workdir import load_model, read_class_names, read_config
+from training.workdir import load_model, read_class_names, read_detector_config
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _IMAGES = flags.DEFINE_string("images", None, "Folder of images.", required=True)
@@ -35,21 +35,6 @@ _SCORE_THRESHOLD = flags.DEFINE_float(
     "score_threshold", 0.5, "Only detections with larger scores are drawn."
 )
 _COLUMNS = ("x1", "y1", "x2", "y2")
-
-
-def read_detection_config(workdir):
-    """Return the configuration of a run, or refuse the run of a classifier.
-
-    Args:
-        workdir: `pathlib.Path` of the folder of the run.
-    """
-    config = read_config(workdir)
-    if "detection" not in config:
-        raise ValueError(
-            "Argument `--workdir` must be the folder of a detector's run, not of a "
-            f"classifier's. Received: --workdir={workdir}"
-        )
-    return config
 
 
 def open_images(folder):
@@ -127,7 +112,7 @@ def main(_):
     """Detect, draw and print the paths."""
     with errors.in_one_line():
         workdir, output = pathlib.Path(_WORKDIR.value), pathlib.Path(_OUTPUT.value)
-        config = read_detection_config(workdir)
+        config = read_detector_config(workdir)
         class_names = read_class_names(workdir)
         source = open_images(pathlib.Path(_IMAGES.value))
         sides = config["detection"]
