@@ -29,6 +29,7 @@ from keras_prelu.evaluation import evaluate, table
 from training.from_recipe import is_divided, open_source
 from training.report import write_evaluations
 from training.workdir import (
+    data_name,
     kept_class_names,
     load_model,
     read_classifier_config,
@@ -96,21 +97,21 @@ def read_scales():
 
 
 def open_images(run):
-    """Return the images to test on.
+    """Return the images to test on, and their name for people to read.
 
     Args:
         run: The part `data` of a run's configuration, or `None`.
     """
     config = run or {"data_dir": "", "validation": "validation"}
     split = _SPLIT.value or config["validation"]
-    if not _DATA.value:
-        return open_source(config, split)
-    folder = pathlib.Path(_DATA.value)
-    if not folder.is_dir():
-        return open_source({**config, "name": _DATA.value, "path": ""}, split)
-    if _SPLIT.value or is_divided(folder, config):
-        return open_source({**config, "path": folder}, split)
-    return data.from_directory(folder)
+    if _DATA.value:
+        folder = pathlib.Path(_DATA.value)
+        is_folder = folder.is_dir()
+        if is_folder and not (_SPLIT.value or is_divided(folder, config)):
+            return data.from_directory(folder), _DATA.value
+        place = {"path": folder} if is_folder else {"name": _DATA.value, "path": ""}
+        config = {**config, **place}
+    return open_source(config, split), data_name(config, split)
 
 
 def refuse_other_classes(workdir, source):
@@ -149,7 +150,7 @@ def main(_):
         workdirs = _ENSEMBLE.value or ([_WORKDIR.value] if _WORKDIR.value else [])
         runs = [read_classifier_config(workdir)["data"] for workdir in workdirs]
         run = runs[0] if runs else None
-        source = open_images(run)
+        source, name = open_images(run)
         for workdir in workdirs:
             refuse_other_classes(workdir, source)
         models = [load_model(workdir) for workdir in workdirs]
@@ -172,7 +173,8 @@ def main(_):
             for protocol in _PROTOCOL.value
         ]
         with errors.when_not_written("make room, and give the same command again"):
-            write_evaluations(evaluations, output, models[0].input_shape[1])
+            size = models[0].input_shape[1]
+            write_evaluations(evaluations, name, output, size)
     if not is_terminal:
         print(*evaluations, sep="\n")
     print(

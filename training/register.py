@@ -20,7 +20,12 @@ with console.quiet_import():
 
 from keras_prelu.files import replacing
 from training.from_recipe import open_source
-from training.workdir import kept_class_names, load_model, read_classifier_config
+from training.workdir import (
+    data_name,
+    kept_class_names,
+    load_model,
+    read_classifier_config,
+)
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a finished run.")
 _NAME = flags.DEFINE_string("name", None, "The name of the weights, for `weights=`.")
@@ -29,14 +34,27 @@ flags.mark_flags_as_required(["workdir", "name"])
 PACKAGE = pathlib.Path(__file__).parents[1] / "keras_prelu" / "applications"
 
 
-def center_evaluation(workdir):
-    """Return the errors of a run on center crops, from its evaluation.json."""
+def center_evaluation(workdir, name):
+    """Return the errors of a run on center crops, from its evaluation.json.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        name: The name of its validation data, see `data_name`.
+    """
+
     evaluations = json.loads((workdir / "evaluation.json").read_text())
     if "center" not in evaluations:
         raise ValueError(
             "Argument `--workdir` must be the folder of a run whose evaluation.json "
             "has the protocol `center`: run training.evaluate with --protocol=center. "
             f"Received: --workdir={workdir}, with {', '.join(evaluations) or 'none'}"
+        )
+    evaluated_on = evaluations["center"].get("data", "other data")
+    if evaluated_on != name:
+        raise ValueError(
+            "Argument `--workdir` must be the folder of a run whose evaluation.json is "
+            f"of its validation data, {name}: run training.evaluate without --data and "
+            f"--split. Received: --workdir={workdir}, evaluated on {evaluated_on}"
         )
     return evaluations["center"]
 
@@ -51,8 +69,9 @@ def entry(workdir, model, file, sha256):
         sha256: The hash of this file.
     """
     config = read_classifier_config(workdir)
-    evaluation = center_evaluation(workdir)
     net, data = config["model"], config["data"]
+    evaluation = center_evaluation(workdir, data_name(data, data["validation"]))
+    protocol = ("data", "protocol", "scales", "flip", "examples")
     return {
         "net": net["name"],
         "arguments": {key: net[key] for key in ("activation", "width")},
@@ -62,10 +81,7 @@ def entry(workdir, model, file, sha256):
         "class_names": kept_class_names(workdir)
         or open_source(data, data["validation"]).class_names,
         "mean": model.get_layer("mean").get_weights()[0].tolist(),
-        "protocol": {
-            "data": f"{data['path'] or data['name']} {data['validation']}",
-            **{k: evaluation[k] for k in ("protocol", "scales", "flip", "examples")},
-        },
+        "protocol": {k: evaluation[k] for k in protocol},
         "scores": {k: evaluation[k] for k in ("top1_error", "top5_error")},
         "command": (workdir / "command.txt").read_text().strip(),
     }

@@ -13,6 +13,7 @@ from keras_prelu.analysis import plots
 from keras_prelu.evaluation import evaluate
 from keras_prelu.files import replacing
 from keras_prelu.tables import read_csv
+from training.workdir import data_name
 
 matplotlib.use("Agg")  # figures go to files; there may be no screen
 import matplotlib.pyplot as plt
@@ -38,7 +39,8 @@ def write_report(workdir, config, source):
         batch_size=config.batch_size or 32,
         verbose=int(is_terminal),  # progress and result
     )
-    write_evaluations([evaluation], workdir, config.data.image_size)
+    name = data_name(config.data, config.data.validation)
+    write_evaluations([evaluation], name, workdir, config.data.image_size)
 
     write_logs(workdir, {"loss": "Loss", "top1_error": "Top-1 error"})
     if not is_terminal:
@@ -61,16 +63,18 @@ def write_logs(workdir, metrics):
         save(draw_slopes(read_csv(slopes)), folder / "slopes.png")
 
 
-def write_evaluations(evaluations, folder, image_size):
+def write_evaluations(evaluations, name, folder, image_size):
     """Write evaluation.json, and draw the first evaluation.
 
     Args:
         evaluations: List of `Evaluation`s of one source by different protocols.
+        name: The name of the source's data, for people to read.
         folder: `pathlib.Path` of a folder.
         image_size: Integer, the side of the images to draw.
     """
     summaries = {
-        evaluation.protocol: evaluation.summary() for evaluation in evaluations
+        evaluation.protocol: {"data": name, **evaluation.summary()}
+        for evaluation in evaluations
     }
     with replacing(folder / "evaluation.json") as aside:
         aside.write_text(json.dumps(summaries, indent=2) + "\n")

@@ -127,6 +127,16 @@ def read_detector_config(workdir):
     return config
 
 
+def data_name(config, split):
+    """Return the name of a split of a run's data, for people to read.
+
+    Args:
+        config: The part `data` of the run's configuration.
+        split: The name of the split.
+    """
+    return f"{config['path'] or config['name']} {split}"
+
+
 def read_class_names(workdir):
     """Return the names of the classes of a run, in the order of its labels."""
     return _read_json(_file_of("a run", workdir, "data.json"))["train"]["class_names"]

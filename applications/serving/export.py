@@ -58,7 +58,7 @@ _STATED = {
 }
 
 
-_PROTOCOL = ("scales", "flip", "models", "examples", "skipped")
+_PROTOCOL = ("data", "scales", "flip", "models", "examples", "skipped")
 _SCORES = ("top1_error", "top5_error")
 
 
@@ -69,7 +69,6 @@ def describe_run(workdir, config):
         "data": {
             "set": data["path"] or data["name"],
             "trained on": data["train"],
-            "evaluated on": data["validation"],
         }
     }
     command = workdir / "command.txt"
@@ -86,7 +85,7 @@ def describe_run(workdir, config):
 def _columns(summaries, keys):
     """Return the given keys of each summary, without those that have no value."""
     return {
-        name: {key: summary[key] for key in keys if summary[key] is not None}
+        name: {key: summary[key] for key in keys if summary.get(key) is not None}
         for name, summary in summaries.items()
     }
 

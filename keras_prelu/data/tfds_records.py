@@ -31,11 +31,12 @@ def prepared_builder(
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except tfds.core.DatasetNotFoundError as error:  # lists every dataset of TFDS
+    except ValueError as error:  # its text lists every dataset, or is a page long
         raise ValueError(
-            "Argument `name` must be a dataset that TensorFlow Datasets knows. "
-            f"Received: name={name}"
+            "Argument `name` must be a dataset that TensorFlow Datasets knows, as "
+            f"NAME[/CONFIGURATION][:VERSION]. Received: name={name}"
         ) from error
+
     if not builder.is_prepared():
         builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
         try:

@@ -104,9 +104,10 @@ def test_an_unknown_split_is_named(imagenet):
         data.from_tfds("imagenet2012", "dev", imagenet[0])
 
 
-def test_an_unknown_dataset_is_named_in_one_line(tmp_path):
-    with pytest.raises(ValueError, match="Received: name=imagenet2021$"):
-        data.from_tfds("imagenet2021", "train", tmp_path)
+@pytest.mark.parametrize("name", ["imagenet2021", "./photos", "imagenet2012/large"])
+def test_an_unknown_dataset_is_named_in_one_line(name, tmp_path):
+    with pytest.raises(ValueError, match=f"Received: name={name}$"):
+        data.from_tfds(name, "train", tmp_path)
 
 
 def test_missing_tars_are_named(tmp_path):

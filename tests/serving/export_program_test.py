@@ -69,7 +69,8 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     model = make_run(tmp_path)
     source = data.from_directory(tmp_path / "set" / "validation")
     summary = evaluation.evaluate(model, source, scales=(36,), verbose=0).summary()
-    (tmp_path / "evaluation.json").write_text(json.dumps({"center": summary}))
+    evaluations = {"center": {"data": "elsewhere test", **summary}}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluations))
     done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", "--licence=MIT")
     assert done.returncode == 0, done.stderr
     version = tmp_path / "out" / "1"
@@ -88,6 +89,8 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     # With two classes a top-5 error would say nothing.
     assert card["scores"]["center"] == {"top1_error": summary["top1_error"]}
     assert card["protocol"]["center"]["scales"] == [36]
+    assert card["protocol"]["center"]["data"] == "elsewhere test"
+
     assert card["licence"] == "MIT"
     assert card["command"] == "python train.py"
     assert card["intended_use"] == "not stated"

@@ -37,11 +37,13 @@ def write_class_names(workdir, names):
     (workdir / "data.json").write_text(text)
 
 
-def expected(workdir, images, protocol, scales, source=None):
+def expected(workdir, images, protocol, scales, source=None, name=None):
     source = source or data.from_directory(images / "validation")
+
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
     evaluation = evaluate(model, source, protocol, scales, flip=False, verbose=0)
-    return json.loads(json.dumps(evaluation.summary()))
+    summary = json.loads(json.dumps(evaluation.summary()))
+    return {"data": name or f"{images} validation", **summary}
 
 
 def test_a_run_is_evaluated_by_all_protocols(workdir, images):
@@ -160,12 +162,23 @@ def test_a_folder_without_splits_is_evaluated_whole(
     code, printed = finish(start(*EVALUATE, *flags))
     assert code == 0, printed
     source = data.from_directory(folder)
+    name = str(folder)
     if split:
         _, source = data.split(source)
+        name += " validation"
+
     written = json.loads((tmp_path / "evaluation.json").read_text())["center"]
-    assert written == expected(workdir, images, "center", (36,), source)
+    assert written == expected(workdir, images, "center", (36,), source, name)
     assert written["examples"] == count
     assert f"on {count} images" in printed
+
+
+def test_a_mistyped_folder_ends_in_one_line(workdir):
+    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--data=./phtoos"))
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert "must be a dataset that TensorFlow Datasets knows" in line
+    assert "Received: name=./phtoos" in line
 
 
 def test_the_run_of_a_detector_is_refused(images, tmp_path):

@@ -11,6 +11,7 @@ from keras_prelu.applications import ModelA
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 SUMMARY = {
+    "data": "pets test",
     "protocol": "center",
     "scales": [36],
     "flip": False,
@@ -77,11 +78,23 @@ def test_weights_and_entry_are_published(tmp_path, package):
 
 
 def test_a_folder_of_images_is_named(tmp_path, package):
-    make_run(tmp_path / "run", {"center": SUMMARY}, path="photos")
+    summary = {**SUMMARY, "data": "photos test"}
+    make_run(tmp_path / "run", {"center": summary}, path="photos")
     code, printed = register(tmp_path / "run", package)
     assert code == 0, printed
     entry = json.loads((package / "weights.json").read_text())["tiny"]
     assert entry["protocol"]["data"] == "photos test"
+
+
+def test_errors_on_other_data_are_not_published(tmp_path, package):
+    summary = {**SUMMARY, "data": "pets train"}
+    make_run(tmp_path / "run", {"center": summary}, name="pets")
+    code, printed = register(tmp_path / "run", package)
+    assert code == 2, printed
+    *_, line = printed.splitlines()
+    assert "of its validation data, pets test" in line
+    assert f"Received: --workdir={tmp_path / 'run'}, evaluated on pets train" in line
+    assert json.loads((package / "weights.json").read_text()) == OLD
 
 
 @pytest.mark.parametrize("evaluation", [{"dense": SUMMARY}, {}])
