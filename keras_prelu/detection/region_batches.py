@@ -1,5 +1,6 @@
 """Batches of images with regions, to train and to validate detectors."""
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,12 +54,8 @@ class _Examples(NamedTuple):
     def drawn(self, epoch, index):
         """Return the example of an image in an epoch."""
         draw = random_draws.draw(self.seed, epoch, index, self.shorter_side)
-        image = first_good(
-            self.source,
-            index,
-            lambda position, data, objects: (position, decode_rgb(data), objects),
-        )
-        return self._example(epoch, image, draw.shorter_side, draw.flip)
+        example = functools.partial(self._example, epoch, draw.shorter_side, draw.flip)
+        return first_good(self.source, index, example)
 
     def fixed(self, index):
         """Return the example of an image for validation, neither scaled nor flipped.
@@ -67,14 +64,13 @@ class _Examples(NamedTuple):
         """
         data, objects = self.source.read(index)
         try:
-            image = index, decode_rgb(data), objects
-            return self._example(0, image, self.shorter_side[1], flip=False)
+            return self._example(0, self.shorter_side[1], False, index, data, objects)
         except BadImageError as error:
             self.source.skip(index, str(error))
             return None
 
-    def _example(self, epoch, image, shorter_side, flip):
-        index, pixels, objects = image
+    def _example(self, epoch, shorter_side, flip, index, data, objects):
+        pixels = decode_rgb(data)
         height, width = pixels.shape[:2]
         regions = parts_inside(self.proposals[index], height, width)
         if not len(regions):

@@ -7,6 +7,7 @@ from toy import SIZES, Toy, jittered
 from keras_prelu.data import (
     AnnotatedSubset,
     TooManyBadImagesError,
+    decoding,
     original_errors,
 )
 from keras_prelu.data.readers import has_tensorflow
@@ -115,6 +116,15 @@ def test_the_next_good_image_replaces_a_bad_one():
         for (x, _), (other, _) in zip(broken, whole, strict=True)
     ]
     assert any(equal) and not all(equal)
+
+
+def test_an_image_that_is_too_large_after_resizing_is_replaced(monkeypatch):
+    """Image 3 becomes 58 x 120 pixels; the others have at most 64 x 102."""
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 6700)
+    source = Toy()
+    images = sum(len(x["images"]) for x, _ in batches_of(source, 5))
+    assert images == 10
+    assert list(source.skipped) == ["image 3"]
 
 
 def test_too_many_bad_images_stop_the_run():
