@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_prelu.integers import is_integer
 from keras_prelu.keras_internals import layer_being_built
 from keras_prelu.types import Tensor
 
@@ -66,10 +67,6 @@ def _sampler():
 
 def _is_finite(value):
     return isinstance(value, numbers.Real) and math.isfinite(value)
-
-
-def _is_seed(value):
-    return isinstance(value, numbers.Integral) and value >= 0
 
 
 def _fans(shape, layer, initializer):
@@ -134,16 +131,16 @@ class HeNormal(keras.initializers.Initializer):
                 "Argument `mode` must be 'fan_in' or 'fan_out'. "
                 f"Received: mode={mode!r}"
             )
-        if seed is not None and not _is_seed(seed):
+        if seed is not None and not is_integer(seed, 0):
             raise ValueError(
                 "Argument `seed` must be None or an integer of at least 0. "
                 f"Received: seed={seed!r}"
             )
         self.slope = float(slope)
         self.mode = mode
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
         # `keras.utils.set_random_seed` seeds Python's generator too.
-        entropy = random.getrandbits(64) if seed is None else int(seed)
+        entropy = random.getrandbits(64) if seed is None else self.seed
         self._seeds = np.random.SeedSequence(entropy)
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Tensor:

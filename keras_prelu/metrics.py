@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_prelu.integers import is_integer
+
 __all__ = ["TopKError"]
 
 
@@ -36,11 +38,12 @@ class TopKError(keras.metrics.MeanMetricWrapper):
     def __init__(
         self, k: int = 1, name: str | None = None, dtype: Any | None = None
     ) -> None:
-        if not isinstance(k, int) or k < 1:
+        if not is_integer(k, 1):
             raise ValueError(
                 f"Argument `k` must be an integer of at least 1. Received: k={k!r}"
             )
-        super().__init__(_misses, name=name or f"top{k}_error", dtype=dtype, k=k)
+        k, name = int(k), name or f"top{k}_error"
+        super().__init__(_misses, name=name, dtype=dtype, k=k)
         self.k = k
 
     def get_config(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_prelu.applications.nets import RECTIFIERS
+from keras_prelu.integers import is_integer
 
 __all__ = ["check_options", "image_shape"]
 
@@ -20,12 +21,16 @@ def _check_choice(argument, value, choices):
         )
 
 
-def _check_number(argument, value, kind, expectation, is_valid):
-    if isinstance(value, bool) or not isinstance(value, kind) or not is_valid(value):
+def _check(argument, value, expectation, is_valid):
+    if not is_valid:
         raise ValueError(
             f"Argument `{argument}` must be {expectation}. "
             f"Received: {argument}={value!r}"
         )
+
+
+def _is_real(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_options(
@@ -39,27 +44,11 @@ def check_options(
     """Raise a ValueError that names the first argument with a wrong value."""
     _check_choice("activation", activation, RECTIFIERS)
     _check_choice("pooling", pooling, (None, "avg", "max"))
-    _check_number(
-        "classes",
-        classes,
-        numbers.Integral,
-        "an integer of at least 1",
-        lambda classes: classes >= 1,
-    )
-    _check_number(
-        "width",
-        width,
-        numbers.Real,
-        "a positive finite number",
-        lambda width: 0 < width < float("inf"),
-    )
-    _check_number(
-        "dropout",
-        dropout,
-        numbers.Real,
-        "a number of at least 0 and less than 1",
-        lambda dropout: 0 <= dropout < 1,
-    )
+    _check("classes", classes, "an integer of at least 1", is_integer(classes, 1))
+    is_positive = _is_real(width) and 0 < width < float("inf")
+    _check("width", width, "a positive finite number", is_positive)
+    is_probability = _is_real(dropout) and 0 <= dropout < 1
+    _check("dropout", dropout, "a number of at least 0 and less than 1", is_probability)
     keras.activations.get(classifier_activation)
 
 
@@ -84,9 +73,7 @@ def image_shape(
         size = (224, 224) if include_top else (None, None)
         input_shape = (3, *size) if is_channels_first else (*size, 3)
     shape = tuple(input_shape)
-    is_valid = len(shape) == 3 and all(
-        n is None or (isinstance(n, numbers.Integral) and n >= 1) for n in shape
-    )
+    is_valid = len(shape) == 3 and all(n is None or is_integer(n, 1) for n in shape)
     channels = shape[0 if is_channels_first else -1] if is_valid else None
     if channels is None:
         order = "height, width"

@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_prelu.files import PARTIAL, replacing
+from keras_prelu.integers import is_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["CheckpointError", "Checkpoints", "prefixed", "unprefixed"]
@@ -45,7 +46,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: PathLike, keep: int = 2) -> None:
-        if not isinstance(keep, int) or keep < 1:
+        if not is_integer(keep, 1):
             raise ValueError(
                 "Argument `keep` must be an integer of at least 1. "
                 f"Received: keep={keep}"

@@ -8,7 +8,8 @@ from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.pipeline_options import check_shard, check_sizes
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.resizing import evaluation_view
-from keras_prelu.data.sources import Source, is_integer
+from keras_prelu.data.sources import Source
+from keras_prelu.integers import is_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -57,7 +58,7 @@ def eval_batches(
     """
     smallest = 1 if image_size is None else image_size
     check_sizes(source, batch_size, smallest)
-    if not is_integer(scale) or scale < smallest:
+    if not is_integer(scale, smallest):
         raise ValueError(
             "Argument `scale` must be an integer that is not smaller than the crop: at "
             f"least {smallest}. Received: scale={scale!r}"

@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
-from keras_prelu.data.sources import Source, is_integer, is_position
+from keras_prelu.data.sources import Source
+from keras_prelu.integers import is_integer, is_position
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -69,7 +70,7 @@ def check_sizes(source: Source, batch_size: int, image_size: int) -> None:
             f"Received: source={source}"
         )
     for name, value in (("batch_size", batch_size), ("image_size", image_size)):
-        if not is_integer(value) or value < 1:
+        if not is_integer(value, 1):
             raise ValueError(
                 f"Argument `{name}` must be an integer of at least 1. "
                 f"Received: {name}={value!r}"
@@ -142,7 +143,7 @@ def training_stream(
             "Argument `seed` must be an integer in 0 ... 2**31 - 1. "
             f"Received: seed={seed!r}"
         )
-    if not is_integer(start_step) or start_step < 0:
+    if not is_integer(start_step, 0):
         raise ValueError(
             "Argument `start_step` must be an integer of at least 0. "
             f"Received: start_step={start_step!r}"

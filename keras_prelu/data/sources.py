@@ -16,11 +16,12 @@ from keras_prelu.data.errors import (
     UnreadableImageError,
 )
 from keras_prelu.data.fingerprints import digest_of_integers
+from keras_prelu.integers import is_position
 
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
 
-__all__ = ["Source", "Subset", "is_integer", "is_position", "split"]
+__all__ = ["Source", "Subset", "split"]
 
 
 class Source:
@@ -232,25 +233,6 @@ class Subset(Source):
     def labels(self) -> np.ndarray:
         """All labels, as an int32 array."""
         return self._source.labels[self._indices]
-
-
-def is_integer(value: Any) -> bool:
-    """Return whether a value is an integer of Python or NumPy, and not a boolean.
-
-    Args:
-        value: The value.
-    """
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def is_position(value: Any, length: int) -> bool:
-    """Return whether a value is an integer in 0 ... `length - 1`.
-
-    Args:
-        value: The value.
-        length: Number of positions.
-    """
-    return is_integer(value) and 0 <= value < length
 
 
 def _positions(indices, length):

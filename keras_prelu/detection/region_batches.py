@@ -16,6 +16,7 @@ from keras_prelu.detection import sampling
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
+from keras_prelu.integers import is_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -216,16 +217,17 @@ def _packed(images, boxes, labels, targets):
 def _checked(source, proposals, batch_size, regions, shorter_side, longest_side, seed):
     """Return the examples, or raise an error for arguments that do not fit."""
     for name, value in (("batch_size", batch_size), ("regions", regions)):
-        if value < 1:
+        if not is_integer(value, 1):
             raise ValueError(
-                f"Argument `{name}` must be at least 1. Received: {name}={value}"
+                f"Argument `{name}` must be an integer of at least 1. "
+                f"Received: {name}={value!r}"
             )
     proposals = checked_proposals(source, proposals)
     if not len(source):
         raise ValueError(
             f"Argument `source` must have at least one image. Received: source={source}"
         )
-    if isinstance(shorter_side, int):
+    if is_integer(shorter_side):
         shorter_side = (shorter_side, shorter_side)
     if len(shorter_side) != 2 or shorter_side[0] > shorter_side[1]:
         raise ValueError(

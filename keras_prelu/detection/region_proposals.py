@@ -25,6 +25,7 @@ from keras_prelu.data.sources import Source
 from keras_prelu.detection.boxes import clip
 from keras_prelu.detection.proposal_methods import METHODS, searcher
 from keras_prelu.files import replacing
+from keras_prelu.integers import is_integer
 from keras_prelu.platforms import usable_cores
 from keras_prelu.types import PathLike
 
@@ -138,6 +139,7 @@ def proposals(
         (8, (878, 4), dtype('float32'))
     """
     _check(source, method, side)
+    side = None if side is None else int(side)  # JSON knows no integers of NumPy
     path = None if path is None else pathlib.Path(path)
     if path is not None and path.exists():
         computed = _Computed.read(path)
@@ -165,7 +167,7 @@ def _check(source, method, side):
             "Argument `side` must be None for method='grid', whose windows depend on "
             f"the size of the original image. Received: side={side!r}"
         )
-    if side is not None and (not isinstance(side, int) or side < _SMALLEST):
+    if side is not None and not is_integer(side, _SMALLEST):
         raise ValueError(
             f"Argument `side` must be None or an integer of at least {_SMALLEST}. "
             f"Received: side={side!r}"

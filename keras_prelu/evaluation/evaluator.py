@@ -1,7 +1,6 @@
 """`evaluate`: the errors of classifiers, by a test protocol of the paper."""
 
 import contextlib
-import numbers
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,6 +19,7 @@ from keras_prelu.evaluation.protocols import (
 )
 from keras_prelu.evaluation.ranking import Ranking, errors
 from keras_prelu.evaluation.results import Evaluation
+from keras_prelu.integers import is_integer
 
 __all__ = ["check_models", "evaluate", "rank_images", "standardize_models"]
 
@@ -73,16 +73,14 @@ def check_models(
     if (
         not isinstance(scales, (list, tuple))
         or not scales
-        or any(
-            not isinstance(scale, numbers.Integral) or scale < side for scale in scales
-        )
+        or not all(is_integer(scale, side) for scale in scales)
         or len(set(scales)) < len(scales)
     ):
         raise ValueError(
             "Argument `scales` must be a non-empty tuple of different integers of at "
             f"least {side}, the models' input size. Received: scales={scales!r}"
         )
-    if not isinstance(batch_size, numbers.Integral) or batch_size < 1:
+    if not is_integer(batch_size, 1):
         raise ValueError(
             "Argument `batch_size` must be an integer of at least 1. "
             f"Received: batch_size={batch_size!r}"

@@ -16,6 +16,7 @@ from keras_prelu.export.checks import (
     once_positional,
 )
 from keras_prelu.export.signatures import Served
+from keras_prelu.integers import is_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_model"]
@@ -25,7 +26,7 @@ _SCALE = 256 / 224  # the paper resizes images to 256 for crops of 224
 
 def _check(model, top_k, scale, dense_scales, on_error, version):
     side = model_surgery.input_size(model)[0]
-    if not isinstance(top_k, int) or top_k < 1:
+    if not is_integer(top_k, 1):
         raise ValueError(
             "Argument `top_k` must be an integer of at least 1. "
             f"Received: top_k={top_k!r}"
@@ -34,7 +35,7 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
         ("scale", scale, (scale,)),
         ("dense_scales", dense_scales, dense_scales),
     ):
-        if any(not isinstance(scale, int) or scale < side for scale in scales):
+        if not all(is_integer(scale, side) for scale in scales):
             kind = "integers" if name == "dense_scales" else "an integer"
             raise ValueError(
                 f"Argument `{name}` must be {kind} of at least {side}, the model's "
@@ -115,6 +116,8 @@ def saved_model(
     scale = round(_SCALE * side) if scale is None else scale
     check_class_names(class_names, classes)
     _check(model, top_k, scale, dense_scales, on_error, version)
+    # JSON knows no integers of NumPy.
+    scale, dense_scales = int(scale), list(map(int, dense_scales))
     cards.check(card)
     path = pathlib.Path(path)
     versions.new_version(path, version)  # refuse it before anything is written
@@ -133,7 +136,7 @@ def saved_model(
                 card,
                 **facts,
                 scale=scale,
-                dense_scales=list(dense_scales),
+                dense_scales=dense_scales,
                 on_error=on_error,
             ),
         )

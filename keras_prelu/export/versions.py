@@ -5,6 +5,7 @@ import pathlib
 import re
 
 from keras_prelu.files import appear
+from keras_prelu.integers import is_integer
 
 __all__ = ["LAST_VERSION", "check", "new_version", "publish"]
 
@@ -13,11 +14,7 @@ LAST_VERSION = 2**63 - 1  # TF Serving stores version numbers in 64 bits
 
 def check(version: int | None) -> None:
     """Raise unless a version is `None` or a number that TF Serving accepts."""
-    if version is not None and not (
-        isinstance(version, int)
-        and not isinstance(version, bool)
-        and 1 <= version <= LAST_VERSION
-    ):
+    if version is not None and not (is_integer(version, 1) and version <= LAST_VERSION):
         raise ValueError(
             f"Argument `version` must be an integer from 1 to {LAST_VERSION}, or None "
             f"for the next version. Received: version={version!r}"

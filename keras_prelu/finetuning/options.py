@@ -5,6 +5,8 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from keras_prelu.integers import is_integer
+
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
 
 Auto: TypeAlias = Literal["auto"]
@@ -55,7 +57,7 @@ class Options:
             value = getattr(self, name)
             if value == AUTO or (name == "patience" and value is None):
                 continue
-            if not isinstance(value, numbers.Integral) or value < least:
+            if not is_integer(value, least):
                 raise ValueError(
                     f"Argument `{name}` must be an integer of at least {least}, or "
                     f'"auto". Received: {name}={value!r}'

@@ -1,12 +1,12 @@
 """The spatial pyramid pooling layer."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_prelu.integers import is_integer
 from keras_prelu.layers import data_formats
 from keras_prelu.types import Tensor
 
@@ -28,7 +28,7 @@ def _are_levels(value):
     return (
         isinstance(value, (list, tuple))
         and len(value) > 0
-        and all(isinstance(n, numbers.Integral) and n >= 1 for n in value)
+        and all(is_integer(n, 1) for n in value)
     )
 
 

@@ -1,0 +1,32 @@
+"""Checks of arguments that are integers."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["is_integer", "is_position"]
+
+
+def is_integer(value: Any, least: int | None = None) -> bool:
+    """Return whether a value is an integer of Python or NumPy, and not a boolean.
+
+    Args:
+        value: The value.
+        least: The smallest integer to accept. Defaults to any.
+
+    Examples:
+        >>> is_integer(np.int64(3)), is_integer(0, least=1), is_integer(True)
+        (True, False, False)
+    """
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_whole and (least is None or bool(value >= least))
+
+
+def is_position(value: Any, length: int) -> bool:
+    """Return whether a value is an integer in 0 ... `length - 1`.
+
+    Args:
+        value: The value.
+        length: Number of positions.
+    """
+    return is_integer(value, least=0) and value < length
