@@ -515,7 +515,7 @@ def test_a_start_with_inputs_too_large_fails_and_ours_does_not(experiment):
             {"net": "model14", "rectifier": "relu", "remedy": remedy, "batch": 128},
             experiment,
         )
-        for remedy in first_steps.STEPS
+        for remedy in first_steps.REMEDIES
     }
     scaled, plain = rows["input scaled"], rows["neither"]
     assert plain["logits_std"] == pytest.approx(58 * scaled["logits_std"], rel=0.1)

@@ -8,8 +8,8 @@ rate 0.01, momentum 0.9, decay 0.0005, dropout 0.5, no clipping). The images hav
 statistics of photographs. There are two remedies against the scale of the input: to
 normalize it, and to start the fully connected layers smaller. Each network starts with
 one remedy, with both and with neither, in batches of 128. The start that is the default
-is first tried in batches of 32, whose gradients are noisier. A start fails if its loss
-is not finite, or ends above twice the loss of guessing.
+is first tried in batches of 32, whose gradients are noisier, for 20 steps instead of
+6. A start fails if its loss is not finite, or ends above twice the loss of guessing.
 
 Writes start.csv. The batches of 32 take about an hour on two cores; the others take six
 more, most of them for model C.
@@ -28,8 +28,9 @@ from training.experiments.experiment import fill, program
 CLASSES = 1000
 BATCH, SMALL_BATCH = 128, 32
 MICROBATCH = 32  # images per gradient, which is what fits into memory
+STEPS = {SMALL_BATCH: 20, BATCH: 6}
 DEFAULT = "input scaled"
-STEPS = {DEFAULT: 20, "both": 6, "small fc layers": 6, "neither": 6}
+REMEDIES = (DEFAULT, "both", "small fc layers", "neither")
 NETS = ("model14", "model30", "model_a", "model_b", "model_c")
 RECTIFIERS = ("prelu", "relu")
 # Standard deviations at full width, from section 2.2 of the paper.
@@ -80,7 +81,7 @@ def first_losses(model, batches, accumulate):
 
 def measure(cell, experiment):
     """Return the losses of a network's first steps, and the verdict."""
-    side, width, steps = (224, 1.0, STEPS[cell["remedy"]])
+    side, width, steps = (224, 1.0, STEPS[cell["batch"]])
     batch, accumulate = cell["batch"], cell["batch"] // MICROBATCH
     if experiment.is_small:
         side, width, steps, batch, accumulate = 32, 1 / 16, 2, 4, 2
@@ -119,7 +120,7 @@ def verdict(losses):
 
 def run(experiment):
     """Measure, and write the table."""
-    starts = [(SMALL_BATCH, DEFAULT), *((BATCH, remedy) for remedy in STEPS)]
+    starts = [(SMALL_BATCH, DEFAULT), *((BATCH, remedy) for remedy in REMEDIES)]
     cells = [
         {"net": net, "rectifier": rectifier, "remedy": remedy, "batch": batch}
         for batch, remedy in starts
@@ -130,9 +131,8 @@ def run(experiment):
     experiment.write_config(
         "start",
         classes=CLASSES,
-        batches=(SMALL_BATCH, BATCH),
         microbatch=MICROBATCH,
-        steps=STEPS,
+        steps_by_batch=STEPS,
         fc_deviations=FC_DEVIATIONS,
     )
 
