@@ -122,12 +122,14 @@ def _refuse_other_epochs(resume, steps_per_epoch):
 
 def _finish_epoch(model, resume, callbacks, validation_data):
     """Finish an epoch whose steps are done, as `fit` would have done."""
-    resume.restore_metrics()
-    logs = model.get_metrics_result()
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(resume.epoch)  # `resume` restores the metrics
+    logs = model.get_metrics_result()
     if validation_data is not None:
         values = model.evaluate(
             validation_data, callbacks=callbacks, return_dict=True, verbose=0
         )
         logs.update({f"val_{name}": value for name, value in values.items()})
     callbacks.on_epoch_end(resume.epoch, logs)
+    callbacks.on_train_end(logs)
