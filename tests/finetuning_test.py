@@ -359,6 +359,23 @@ def test_class_weights_weigh_the_loss():
         assert abs(loss - plain) > 1e-4
 
 
+@pytest.mark.tensorflow_only
+def test_labels_of_any_integer_type_choose_class_weights():
+    """The sets of `keras.datasets` have labels of 8 bits."""
+
+    def weights(dtype):
+        batches = _batches().map(lambda x, y: (x, tf.cast(y, dtype)))
+        options = Options(class_names=["a", "b"])
+        prepared = datasets.prepare(batches, batches, options, _small_net())
+        _, labels, weight = next(iter(weighted(prepared, {0: 3, 1: 5}).train(0)))
+        assert labels.dtype == dtype
+        return weight.numpy().tolist()
+
+    labels = next(iter(_batches()))[1].numpy()
+    for dtype in ("uint8", "int8", "uint16", "int64"):
+        assert weights(dtype) == [(3, 5)[label] for label in labels]
+
+
 # The defaults ------------------------------------------------------------------
 
 
