@@ -194,6 +194,11 @@ def test_all_layers_of_the_head_have_names_of_their_own():
     assert head == ["a", "a_softmax_1"]
 
 
+def test_a_head_of_one_class_is_refused():
+    with pytest.raises(ValueError, match="`classes`.*at least 2. Received: classes=1"):
+        with_new_head(_small_net(), classes=1)
+
+
 def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         pass
@@ -644,6 +649,14 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
         (
             {"class_names": ["one"]},
             r"`train` must have labels in 0 ... 0.*Received: labels=0 ... 1",
+        ),
+        (
+            {
+                "train": (_arrays()[0], np.zeros(24, int)),
+                "validation": (_arrays(8)[0], np.zeros(8, int)),
+                "class_names": ["one"],
+            },
+            r"must have at least two classes.*Received: class_names=\['one'\]",
         ),
         ({"scale": (32, 40)}, "Arguments `scale` and `eval_scale` must be None"),
         ({"head_epochs": -1}, "Received: head_epochs=-1"),
