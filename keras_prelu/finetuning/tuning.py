@@ -118,8 +118,8 @@ def fine_tune(
             sources by the names of their images, and a `tf.data.Dataset` only by its
             shapes and its number of batches and images. To change `epochs`, pass the
             `head_epochs` and `learning_rate` that the earlier call printed, because
-            their defaults depend on `epochs`. A run that `patience` has ended does not
-            go on.
+            their defaults depend on `epochs`. Fewer epochs than have begun are refused.
+            A run that `patience` has ended does not go on.
         callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
         seed: Integer. Seed of the order, the augmentation and the new head.
