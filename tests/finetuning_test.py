@@ -194,6 +194,11 @@ def test_all_layers_of_the_head_have_names_of_their_own():
     assert head == ["a", "a_softmax_1"]
 
 
+def test_a_head_of_one_class_is_refused():
+    with pytest.raises(ValueError, match="`classes`.*at least 2. Received: classes=1"):
+        with_new_head(_small_net(), classes=1)
+
+
 def test_a_model_without_a_graph_is_refused():
     class Own(keras.Model):
         pass
@@ -357,6 +362,23 @@ def test_class_weights_weigh_the_loss():
             pytest.approx(divided, rel=1e-4),
         )
         assert abs(loss - plain) > 1e-4
+
+
+@pytest.mark.tensorflow_only
+def test_labels_of_any_integer_type_choose_class_weights():
+    """The sets of `keras.datasets` have labels of 8 bits."""
+
+    def weights(dtype):
+        batches = _batches().map(lambda x, y: (x, tf.cast(y, dtype)))
+        options = Options(class_names=["a", "b"])
+        prepared = datasets.prepare(batches, batches, options, _small_net())
+        _, labels, weight = next(iter(weighted(prepared, {0: 3, 1: 5}).train(0)))
+        assert labels.dtype == dtype
+        return weight.numpy().tolist()
+
+    labels = next(iter(_batches()))[1].numpy()
+    for dtype in ("uint8", "int8", "uint16", "int64"):
+        assert weights(dtype) == [(3, 5)[label] for label in labels]
 
 
 # The defaults ------------------------------------------------------------------
@@ -627,6 +649,14 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
         (
             {"class_names": ["one"]},
             r"`train` must have labels in 0 ... 0.*Received: labels=0 ... 1",
+        ),
+        (
+            {
+                "train": (_arrays()[0], np.zeros(24, int)),
+                "validation": (_arrays(8)[0], np.zeros(8, int)),
+                "class_names": ["one"],
+            },
+            r"must have at least two classes.*Received: class_names=\['one'\]",
         ),
         ({"scale": (32, 40)}, "Arguments `scale` and `eval_scale` must be None"),
         ({"head_epochs": -1}, "Received: head_epochs=-1"),

@@ -102,7 +102,18 @@ def open_sources(config):
     train = open_source(config, config.train)
     validation = open_source(config, config.validation)
     refuse_other_classes(train, validation)
+    _refuse_a_single_class(train)
     return train, validation
+
+
+def _refuse_a_single_class(train):
+    """Refuse data whose error would always be 0, such as images without folders."""
+    if len(train.class_names) < 2:
+        raise ValueError(
+            "Arguments `config.data.train` and `config.data.validation` must have at "
+            "least two classes; a folder has one folder per class. "
+            f"Received: {train.class_names}"
+        )
 
 
 def refuse_other_classes(train, validation):

@@ -9,7 +9,6 @@ written; 75, the run was stopped, by SIGTERM or because another worker has stopp
 did not start. After 74 and 75 the same command continues the run.
 """
 
-import functools
 import json
 import os
 import sys
@@ -83,29 +82,28 @@ def train(config):
         callbacks.MetricsLog(workdir.log("metrics.csv")),
         callbacks.SlopesLog(workdir.log("slopes.csv")),
         progress,
+        # Not earlier: what is wrong with an argument must show before the run is
+        # written, which would refuse the corrected argument.
+        keras.callbacks.LambdaCallback(on_train_begin=lambda logs: workdir.keep()),
     ]
     if workdir.is_chief and backends.HAS_TENSORFLOW:
         followers.append(callbacks.TensorBoardLog(workdir.path / "tensorboard"))
 
-    # Batches and schedule. What is wrong with their arguments must show before the run
-    # is written.
+    # Batches and schedule.
     if not is_fine_tuning:
         steps = from_recipe.steps_per_epoch(config, train_data, strategy)
         rates = from_recipe.schedule(config.schedule, config.optimizer.learning_rate)
         resume = callbacks.ExactResume(workdir.checkpoints, **config.checkpoint)
 
-        @functools.cache  # the first batches are asked for twice
         def batches_from(step):
             return task.train_batches(
                 config, train_data, strategy, step, progress.watch
             )
 
-        if workdir.is_new:
-            batches_from(0)
         validation_batches = task.eval_batches(config, validation_data, strategy)
 
     # Fit.
-    workdir.claim(run["config"], command_line(), run["data"])
+    workdir.compare(run["config"], command_line(), run["data"])
     describe(task, config, strategy, model, trained, train_data, validation_data)
     # On JAX, Keras trains on the devices of the scope in which `fit` is called.
     with strategy.scope():

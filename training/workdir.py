@@ -51,17 +51,12 @@ class Workdir:
         folder = self.path / "checkpoints"
         return folder if self.is_chief else folder / f"worker-{self.worker}"
 
-    @property
-    def is_new(self):
-        """Whether no run has claimed the folder yet."""
-        return not (self.path / "config.json").exists()
-
     def log(self, name):
         """Return the path of a file that only worker 0 writes, `None` on others."""
         return self.path / name if self.is_chief else None
 
-    def claim(self, config, command, data=None):
-        """Write what identifies a new run, or refuse what differs from an earlier one.
+    def compare(self, config, command, data=None):
+        """Refuse what differs from an earlier run. `keep` writes it for a new one.
 
         Args:
             config: The configuration, a dict that `json` can write.
@@ -72,6 +67,16 @@ class Workdir:
         for name, present in self._files.items():
             _refuse_another(self.path / name, present)
         self._command = shlex.join(command)
+
+    def claim(self, config, command, data=None):
+        """Write what identifies a new run, or refuse what differs from an earlier one.
+
+        Args:
+            config: See `compare`.
+            command: See `compare`.
+            data: See `compare`.
+        """
+        self.compare(config, command, data)
         if not any((self.path / "checkpoints").rglob("step-*.npz")):
             self.keep()
         # If there are checkpoints, they contain the files that are missing here, and

@@ -46,6 +46,7 @@ def resumable_fit(
             a `tf.data.Dataset`, or on other backends than TensorFlow
             `keras_prelu.data.NumpyBatches`.
         epochs: Integer. Epochs of the whole run, earlier processes included.
+            Not fewer than the newest checkpoint has begun.
         steps_per_epoch: Integer. Training steps per epoch, a multiple of the model's
             `steps_per_execution`.
         resume: An `ExactResume`.
@@ -76,6 +77,7 @@ def resumable_fit(
     batches = train(resume.find_step())
     resume.restore(_example(batches))
     _refuse_other_epochs(resume, steps_per_epoch)
+    _refuse_fewer_epochs(resume, epochs)
 
     def fit(batches, steps, until):
         model.fit(
@@ -120,14 +122,27 @@ def _refuse_other_epochs(resume, steps_per_epoch):
         )
 
 
+def _refuse_fewer_epochs(resume, epochs):
+    """Refuse to end a run before its checkpoint."""
+    begun = resume.epoch + (resume.batch > 0)
+    if epochs < begun:
+        raise CheckpointError(
+            f"Argument `epochs` must be at least the {begun} epochs that the "
+            f"checkpoint in {resume.checkpoints.directory} has begun. "
+            f"Received: epochs={epochs}"
+        )
+
+
 def _finish_epoch(model, resume, callbacks, validation_data):
     """Finish an epoch whose steps are done, as `fit` would have done."""
-    resume.restore_metrics()
-    logs = model.get_metrics_result()
     callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(resume.epoch)  # `resume` restores the metrics
+    logs = model.get_metrics_result()
     if validation_data is not None:
         values = model.evaluate(
             validation_data, callbacks=callbacks, return_dict=True, verbose=0
         )
         logs.update({f"val_{name}": value for name, value in values.items()})
     callbacks.on_epoch_end(resume.epoch, logs)
+    callbacks.on_train_end(logs)

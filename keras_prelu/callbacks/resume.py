@@ -99,7 +99,7 @@ class ExactResume(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
         self._agreed: tuple[int | None] | None = None
         self._batch_at_start = 0
-        self._restored_metrics: dict[str, np.ndarray] = {}
+        self._restored_within: dict[str, np.ndarray] = {}
         self._metrics_before_evaluation: dict[str, np.ndarray] = {}
         self._termination = TerminationRequest()
         self._in_resumable_fit = False
@@ -214,8 +214,8 @@ class ExactResume(keras.callbacks.Callback):
             state[name] for name in ("epoch", "batch", "step")
         )
         if self.batch:
-            names = variables.metrics_of(self.model)
-            self._restored_metrics = {name: arrays[name] for name in names}
+            names = self._changed_by_beginning()
+            self._restored_within = {name: arrays[name] for name in names}
         self._restore_callbacks(arrays, state)
         self._random.arrays = unprefixed("random", arrays)
         self.model.stop_training = state["stopped"]
@@ -261,11 +261,24 @@ class ExactResume(keras.callbacks.Callback):
         for name, callback in self._with_arrays():
             callback.set_arrays(unprefixed(name, arrays))
 
-    def restore_metrics(self) -> None:
-        """Give the metrics their values from within the epoch, once."""
-        for name, array in self._restored_metrics.items():
-            variables.write(variables.metrics_of(self.model)[name], array)
-        self._restored_metrics = {}
+    def _changed_by_beginning(self):
+        """Return the variables that change when an epoch begins, by name.
+
+        Keras resets the metrics, and a `LearningRateScheduler` sets the rate.
+        """
+        rates = {
+            name: variable
+            for name, variable in variables.trained_by(self.model).items()
+            if variable.name == "learning_rate"
+        }
+        return variables.metrics_of(self.model) | rates
+
+    def _restore_within_epoch(self):
+        """Give what the beginning of an epoch changes its values from within it."""
+        changed = self._changed_by_beginning()
+        for name, array in self._restored_within.items():
+            variables.write(changed[name], array)
+        self._restored_within = {}
 
     # Called by fit -------------------------------------------------------------
 
@@ -281,9 +294,9 @@ class ExactResume(keras.callbacks.Callback):
             self._random.keep()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Restore the metrics, which Keras has just reset."""
+        """Undo the beginning of an epoch that has begun in an earlier process."""
         self._batch_at_start = self.batch
-        self.restore_metrics()
+        self._restore_within_epoch()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Let the step draw the numbers that follow those of the last step."""

@@ -39,7 +39,8 @@ def _map_weights(dataset, weights):
     import tensorflow as tf
 
     weights = tf.constant(weights, keras.config.floatx())
-    return dataset.map(lambda x, y: (x, y, tf.gather(weights, y)))
+    # `tf.gather` takes no labels of 8 bits, which `keras.datasets` has.
+    return dataset.map(lambda x, y: (x, y, tf.gather(weights, tf.cast(y, "int32"))))
 
 
 def _weights(prepared, class_weight):

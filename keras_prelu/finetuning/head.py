@@ -3,6 +3,7 @@
 import keras
 
 from keras_prelu import model_surgery
+from keras_prelu.integers import is_integer
 
 __all__ = ["check_model", "with_new_head"]
 
@@ -37,6 +38,11 @@ def with_new_head(
         ((None, 3), ['fc3', 'predictions'])
     """
     check_model(model)
+    if not is_integer(classes, 2):
+        raise ValueError(
+            "Argument `classes` must be an integer of at least 2. "
+            f"Received: classes={classes!r}"
+        )
     features, *names = _features(model)
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)

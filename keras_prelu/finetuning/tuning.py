@@ -118,8 +118,8 @@ def fine_tune(
             sources by the names of their images, and a `tf.data.Dataset` only by its
             shapes and its number of batches and images. To change `epochs`, pass the
             `head_epochs` and `learning_rate` that the earlier call printed, because
-            their defaults depend on `epochs`. A run that `patience` has ended does not
-            go on.
+            their defaults depend on `epochs`. Fewer epochs than have begun are refused.
+            A run that `patience` has ended does not go on.
         callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
         seed: Integer. Seed of the order, the augmentation and the new head.
@@ -166,6 +166,7 @@ def fine_tune(
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)
     prepared = datasets.prepare(train, validation, options, model)
+    _refuse_a_single_class(prepared.class_names)
     if prepared.samples is not None:
         warn_if_scaled(prepared.samples, model)
     plan = options.plan(prepared.steps, prepared.batch_size)
@@ -225,6 +226,15 @@ def _check_layer_name(model, unfreeze_from):
         raise ValueError(
             "Argument `unfreeze_from` must be None or the name of a layer of the "
             f"model. Received: unfreeze_from={unfreeze_from!r}"
+        )
+
+
+def _refuse_a_single_class(class_names):
+    """Refuse data whose error would always be 0."""
+    if len(class_names) < 2:
+        raise ValueError(
+            "Argument `train` must have at least two classes. "
+            f"Received: class_names={class_names}"
         )
 
 

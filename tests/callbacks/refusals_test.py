@@ -142,6 +142,18 @@ def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
         callbacks.resumable_fit(make_model(), batches_from, 2, steps, resume)
 
 
+@pytest.mark.parametrize(("done", "begun"), [(STEPS + 1, 2), (2 * STEPS + 1, 3)])
+def test_fewer_epochs_than_were_begun_are_refused(done, begun, tmp_path):
+    resume = callbacks.ExactResume(tmp_path, **ALWAYS)
+    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
+    with pytest.raises(InterruptedRunError):
+        callbacks.resumable_fit(make_model(), batches_from, 4, STEPS, resume, [kill])
+    resume = callbacks.ExactResume(tmp_path)
+    message = f"at least the {begun} epochs.*Received: epochs=1"
+    with pytest.raises(callbacks.CheckpointError, match=message):
+        callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, resume)
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.5])
 def test_refuses_a_fraction_out_of_range(fraction, tmp_path):
     with pytest.raises(ValueError, match=f"Received: fraction={fraction}"):

@@ -22,6 +22,7 @@ from small_run import (
     bits,
     interrupt,
     make_model,
+    make_validation,
     run,
     variables,
 )
@@ -304,7 +305,7 @@ def test_metrics_move_from_two_replicas_to_one(tmp_path):
     keeper = callbacks.ExactResume(tmp_path)
     keeper.set_model(resumed)
     keeper.restore(batches_from(0).element_spec)
-    keeper.restore_metrics()
+    keeper.on_epoch_begin(0)
     total, count = (v.numpy() for v in resumed.metrics_variables[:2])
     assert count == arrays["metric-1"].sum() == 8 * (STEPS - 1)
     np.testing.assert_allclose(total, arrays["metric-0"].sum(), rtol=1e-6)
@@ -371,3 +372,48 @@ def test_several_steps_at_a_time_are_all_counted(tmp_path):
         fit(tmp_path / "killed", [InterruptAt("on_train_batch_end", 4, interrupt)])
     assert callbacks.Checkpoints(tmp_path / "killed").good_steps()[-1] == 6
     assert fit(tmp_path / "killed") == whole
+
+
+def _rates(folder, extra):
+    """Train or resume; return the learning rate of each epoch."""
+    log = callbacks.MetricsLog()
+    resume = callbacks.ExactResume(folder / "checkpoints", **ALWAYS)
+    callbacks.resumable_fit(
+        make_model(0.08),
+        batches_from,
+        3,
+        STEPS,
+        resume,
+        [*extra, log],
+        validation_data=make_validation(),
+    )
+    return [row["learning_rate"] for row in log.rows]
+
+
+@pytest.mark.parametrize(
+    ("method", "count"), [("on_train_batch_end", 2 * STEPS - 2), ("on_test_begin", 2)]
+)
+def test_a_resume_within_an_epoch_does_not_lower_its_rate_again(
+    method, count, tmp_path
+):
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    with pytest.raises(InterruptedRunError):
+        _rates(tmp_path, [halve, InterruptAt(method, count, interrupt)])
+    assert _rates(tmp_path, [halve]) == pytest.approx([0.04, 0.02, 0.01])
+
+
+def test_callbacks_of_keras_take_part_in_an_epoch_that_only_lacks_its_end(tmp_path):
+    # They open their files, and create their lists, when a training begins.
+    table = tmp_path / "log.csv"
+
+    def logger():
+        return keras.callbacks.CSVLogger(table, append=True)
+
+    with pytest.raises(InterruptedRunError):
+        _rates(tmp_path, [logger(), InterruptAt("on_test_begin", 2, interrupt)])
+    history = keras.callbacks.History()
+    _rates(tmp_path, [logger(), history])
+    rows = list(csv.DictReader(table.open()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    losses = [float(row["loss"]) for row in rows[1:]]
+    assert history.history["loss"] == pytest.approx(losses)

@@ -3,6 +3,7 @@
 import pytest
 
 from training import from_recipe
+from training.recipes import quickstart
 
 pytestmark = pytest.mark.tensorflow_only
 NAMES = {"train": "train", "validation": "validation"}
@@ -34,6 +35,14 @@ def test_splits_are_folders_of_folders(tmp_path):
     train, validation = (opened(tmp_path, split) for split in NAMES)
     assert (train.class_names, len(train)) == (["bus", "car"], 2)
     assert (validation.class_names, len(validation)) == (["bus"], 1)
+
+
+def test_images_of_a_single_class_are_not_trained_on(tmp_path):
+    make_files(tmp_path, *(f"images/{n}.png" for n in range(5)))
+    config = quickstart.get_config()
+    config.data.path = str(tmp_path)
+    with pytest.raises(ValueError, match=r"at least two classes.*Received: \['images'"):
+        from_recipe.open_sources(config)
 
 
 def test_a_missing_split_is_named(tmp_path):

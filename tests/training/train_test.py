@@ -325,6 +325,14 @@ def test_a_folder_of_images_is_divided_and_fine_tuned(tmp_path, images, command_
     assert evaluation["top1_error"] == pytest.approx(best)
 
 
+def test_an_option_that_fine_tuning_refuses_can_be_corrected(tmp_path, images, refused):
+    wrong = ("--config.model.weights=", "--config.finetune.unfreeze_from=fc9")
+    line = refused(arguments(images, tmp_path, *wrong, recipe=FINE_TUNING))
+    assert "Received: unfreeze_from='fc9'" in line
+    # A config.json would refuse the corrected command.
+    assert [path.name for path in tmp_path.iterdir()] == [".lock-0"]
+
+
 def test_a_key_that_fine_tuning_does_not_have_is_refused(tmp_path, images, refused):
     wrong = "--config.optimizer.momentum=0.5"
     line = refused(arguments(images, tmp_path, wrong, recipe=FINE_TUNING))
