@@ -36,3 +36,25 @@ def errors_of_tensorflow():
     """Return the types of the errors that TensorFlow's operations raise, a tuple."""
     is_backend = keras.backend.backend() == "tensorflow"
     return (tf.errors.OpError,) if is_backend else ()
+
+
+def is_of_another_worker(error):
+    """Return whether an error of TensorFlow can come from a worker that has gone.
+
+    Others, such as a lack of memory, would come back if the run was started again.
+
+    Args:
+        error: A `tf.errors.OpError`.
+    """
+    return isinstance(
+        error,
+        (
+            tf.errors.AbortedError,
+            tf.errors.CancelledError,
+            tf.errors.DeadlineExceededError,
+            tf.errors.FailedPreconditionError,
+            tf.errors.InternalError,
+            tf.errors.UnavailableError,
+            tf.errors.UnknownError,
+        ),
+    )

@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import textwrap
+import traceback
 
 if not __package__:
     sys.exit("error: start this program by `python -m training.train`")
@@ -215,6 +216,23 @@ def parse(arguments):
         return left
 
 
+def explain_stop(error):
+    """Print why one of several workers stops, and return its exit code.
+
+    Args:
+        error: The error of TensorFlow that stops it.
+    """
+    if not backends.is_of_another_worker(error):
+        traceback.print_exception(error)
+        return 1
+    logging.error(
+        "Stopped: another worker has gone, or cannot be reached (%s). Start all "
+        "workers again with the same command to continue.",
+        textwrap.shorten(error.message, 300),
+    )
+    return callbacks.PREEMPTED
+
+
 @errors.in_one_line((data.DataError,))
 def main(_):
     """Train, and end with the exit code that tells how."""
@@ -228,13 +246,8 @@ def main(_):
     except backends.errors_of_tensorflow() as error:
         if config.distribution != "multi_worker":
             raise
-        logging.error(
-            "Stopped: another worker has gone, or cannot be reached (%s). Start all "
-            "workers again with the same command to continue.",
-            textwrap.shorten(error.message, 300),
-        )
         # sys.exit would wait for the other worker once more.
-        os._exit(callbacks.PREEMPTED)
+        os._exit(explain_stop(error))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """A user's mistake ends in one line, and a bug of the project does not."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_prelu
 from keras_prelu import data
-from keras_prelu.callbacks import SameRun
-from training import errors
+from keras_prelu.callbacks import PREEMPTED, SameRun
+from training import errors, train
 
 pytestmark = pytest.mark.tensorflow_only
 
@@ -78,3 +81,29 @@ def test_a_mistake_is_reported_in_one_line(mistake, text, capsys):
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert text in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "printed"),
+    [
+        (tf.errors.UnavailableError, PREEMPTED, "another worker has gone"),
+        (tf.errors.AbortedError, PREEMPTED, "another worker has gone"),
+        # Started again, the run would end in these again.
+        (tf.errors.ResourceExhaustedError, 1, "ResourceExhaustedError: no memory"),
+        (tf.errors.InvalidArgumentError, 1, "InvalidArgumentError: no memory"),
+    ],
+)
+def test_only_errors_of_other_workers_ask_for_a_new_start(
+    kind, code, printed, monkeypatch, caplog, capfd
+):
+    def fail(config):
+        raise kind(None, None, "no memory")
+
+    config = SimpleNamespace(distribution="multi_worker")
+    monkeypatch.setattr(train, "train", fail)
+    monkeypatch.setattr(train, "_CONFIG", SimpleNamespace(value=config))
+    codes = []
+    monkeypatch.setattr("os._exit", codes.append)
+    train.main(None)
+    assert codes == [code]
+    assert printed in caplog.text + capfd.readouterr().err
