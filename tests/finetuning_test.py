@@ -665,8 +665,11 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
         ({"batch_size": 0}, "Received: batch_size=0"),
         ({"epochs": "many"}, "or \"auto\". Received: epochs='many'"),
         ({"learning_rate": 0.0}, "Received: learning_rate=0.0"),
+        ({"learning_rate": float("nan")}, "Received: learning_rate=nan"),
         ({"unfreeze_from": "conv9"}, "Received: unfreeze_from='conv9'"),
         ({"class_weight": {0: 1.0}}, "Argument `class_weight` must be None"),
+        ({"class_weight": {0: 1.0, 1: -1}}, "at least 0 .*Received: class_weight={0"),
+        ({"class_weight": {0: 1.0, 1: np.nan}}, "at least 0 .*Received: class_weight"),
         (
             {"train": (_arrays()[0], np.eye(2)[_arrays()[1]])},
             "`train` must have integer labels",

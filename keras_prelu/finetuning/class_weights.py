@@ -1,5 +1,6 @@
 """Training batches whose examples are weighted by their class."""
 
+import numbers
 from collections.abc import Mapping
 from typing import Literal
 
@@ -50,12 +51,16 @@ def _weights(prepared, class_weight):
         counts = np.bincount(labels, minlength=classes)
         # The weight of a class without examples is never used.
         return len(labels) / (classes * np.maximum(counts, 1))
-    if not isinstance(class_weight, Mapping) or sorted(class_weight) != [
-        *range(classes)
-    ]:
+    labels = [*range(classes)]
+    is_complete = isinstance(class_weight, Mapping) and sorted(class_weight) == labels
+    if not is_complete or not all(map(_is_weight, class_weight.values())):
         raise ValueError(
-            'Argument `class_weight` must be None, "balanced", or a dict with a weight '
-            f"for each label 0 ... {classes - 1}. "
+            'Argument `class_weight` must be None, "balanced", or a dict with a finite '
+            f"weight of at least 0 for each label 0 ... {classes - 1}. "
             f"Received: class_weight={class_weight!r}"
         )
-    return [class_weight[label] for label in range(classes)]
+    return [class_weight[label] for label in labels]
+
+
+def _is_weight(value):
+    return isinstance(value, numbers.Real) and 0 <= value < float("inf")

@@ -66,9 +66,10 @@ class Options:
             object.__setattr__(self, name, int(value))
         for name in ("head_learning_rate", "learning_rate"):
             value = getattr(self, name)
-            if value != AUTO and (not isinstance(value, numbers.Real) or value <= 0):
+            is_rate = isinstance(value, numbers.Real) and 0 < value < float("inf")
+            if value != AUTO and not is_rate:
                 raise ValueError(
-                    f'Argument `{name}` must be a positive number, or "auto". '
+                    f'Argument `{name}` must be a positive finite number, or "auto". '
                     f"Received: {name}={value!r}"
                 )
         self._check_epochs()
