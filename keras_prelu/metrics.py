@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_prelu.integers import is_integer
 
@@ -10,10 +11,21 @@ __all__ = ["TopKError"]
 
 
 def _misses(y_true, y_pred, k):
-    y_pred = keras.ops.convert_to_tensor(y_pred)
-    k = min(k, y_pred.shape[-1])  # PyTorch raises an error if k exceeds the classes
-    hits = keras.metrics.sparse_top_k_categorical_accuracy(y_true, y_pred, k=k)
-    return 1.0 - hits
+    """Return 1 for each image whose class is not among the k best, 0 for the others.
+
+    Keras's `top_k` metrics count a class that ties with the k-th best one, which is
+    frequent in bfloat16, and on JAX the class of an image whose scores are all NaN.
+    Here, as in `evaluate`, the lower of two tied classes comes first.
+    """
+    scores = ops.convert_to_tensor(y_pred)
+    labels = ops.reshape(ops.cast(y_true, "int32"), (*ops.shape(scores)[:-1], 1))
+    classes = ops.arange(scores.shape[-1], dtype="int32")
+    is_label = ops.equal(classes, labels)
+    own = ops.max(ops.where(is_label, scores, -float("inf")), axis=-1, keepdims=True)
+    comes_first = (scores > own) | ((scores == own) & (classes < labels))
+    position = ops.sum(ops.cast(comes_first, "int32"), axis=-1)
+    is_valid = ops.any(is_label, axis=-1) & ~ops.any(ops.isnan(scores), axis=-1)
+    return 1.0 - ops.cast((position < k) & is_valid, "float32")
 
 
 @keras.saving.register_keras_serializable("keras_prelu")

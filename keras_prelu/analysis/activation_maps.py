@@ -61,8 +61,12 @@ def _logits(model):
     last, (features,), _ = model_surgery.last_call(model)
     if not isinstance(last, keras.layers.Dense):
         return features
-    product = ops.matmul(features, last.kernel)
-    return product + last.bias if last.use_bias else product
+    # A copy of the layer, because a quantized kernel alone does not give the logits.
+    config = {**last.get_config(), "activation": "linear", "name": None}
+    linear = type(last).from_config(config)
+    logits = linear(features)
+    linear.set_weights(last.get_weights())
+    return logits
 
 
 def _split(model):

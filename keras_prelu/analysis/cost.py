@@ -13,7 +13,6 @@ _PER_OUTPUT = (
     keras.layers.Conv1D,
     keras.layers.Conv2D,
     keras.layers.Conv3D,
-    keras.layers.Dense,
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
     keras.layers.SeparableConv1D,
@@ -48,6 +47,10 @@ def _multiply_adds_of_call(call):
     kernels = [x for x in weights if x.name.endswith("kernel")]
     if not kernels:
         return 0
+    if isinstance(layer, keras.layers.Dense):
+        # A quantized kernel may hold two weights in each of its numbers.
+        positions = _positions(layer, call.outputs[0], "output")
+        return positions * call.inputs[0].shape[-1] * layer.units
     if isinstance(layer, _PER_OUTPUT):
         positions = _positions(layer, call.outputs[0], "output")
     elif isinstance(layer, _PER_INPUT):

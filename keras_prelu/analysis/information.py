@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_prelu import model_surgery
 from keras_prelu.analysis import passes, plots
 from keras_prelu.analysis.tables import LayerTable
 from keras_prelu.types import Tensor
@@ -123,6 +124,11 @@ def fisher(model: keras.Model, images: Tensor) -> LayerTable:
     Reference:
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 2.1
     """
+    if not model_surgery.ends_in_softmax(passes.functional(model)):
+        raise ValueError(
+            "Argument `model` must end in a softmax, because the labels are drawn from "
+            f"its scores. Received: model={model!r}"
+        )
 
     def log_likelihood(scores):
         logits = ops.log(ops.cast(scores, "float32") + keras.config.epsilon())

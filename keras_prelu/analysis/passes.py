@@ -10,7 +10,7 @@ from keras_prelu import model_surgery
 from keras_prelu.keras_internals import run_graph
 from keras_prelu.types import Tensor
 
-__all__ = ["Record", "forward", "forward_and_back"]
+__all__ = ["Record", "forward", "forward_and_back", "functional"]
 
 
 class Record(NamedTuple):
@@ -32,8 +32,12 @@ class Record(NamedTuple):
         return type(self.operation).__name__
 
 
-def _functional(model):
-    """Return the model, checked, as a functional model."""
+def functional(model: keras.Model) -> keras.Model:
+    """Return a model as a functional model, or raise a ValueError.
+
+    Args:
+        model: A functional or built sequential model of one input and one output.
+    """
     if not model_surgery.is_functional(model) or not (
         len(model.inputs) == len(model.outputs) == 1
     ):
@@ -48,7 +52,7 @@ def _run(model, images, probes=None):
     """Return the records of all operations, and the output.
 
     Args:
-        model: A model that `_functional` returned.
+        model: A model that `functional` returned.
         images: Tensor for the model.
         probes: Optional tensors, one to add to each response.
     """
@@ -82,7 +86,8 @@ def _tensorflow_gradients(model, images, objective):
 def _torch_gradients(model, images, objective):
     import torch
 
-    records, output = _run(model, images.requires_grad_())
+    # Detached, so that the caller's tensor does not change.
+    records, output = _run(model, images.detach().requires_grad_())
     responses = [record.response for record in records]
     return records, torch.autograd.grad(objective(output), responses)
 
@@ -129,7 +134,7 @@ def forward(model: keras.Model, images: Tensor) -> list[Record]:
         model: A functional `keras.Model` with one input and one output.
         images: Array of the model's inputs.
     """
-    return _run(_functional(model), _standardize(images))[0]
+    return _run(functional(model), _standardize(images))[0]
 
 
 def forward_and_back(
@@ -144,7 +149,7 @@ def forward_and_back(
     """
     gradients_of = _GRADIENTS[keras.backend.backend()]
     records, gradients = gradients_of(
-        _functional(model), _standardize(images), objective
+        functional(model), _standardize(images), objective
     )
     return [
         record._replace(gradient=gradient)

@@ -58,6 +58,14 @@ class Architecture(NamedTuple):
             absent |= {"fc1", f"{prefix}_fc1", "fc2", f"{prefix}_fc2", CLASSIFIER}
         return absent
 
+    def foreign_layers(self) -> set[str]:
+        """Return the name of the first rectifier in nets with another activation.
+
+        ReLU and leaky ReLU have no weights that could tell them apart.
+        """
+        prefixes = {rectifier.prefix for rectifier in RECTIFIERS.values()}
+        return {f"{prefix}1" for prefix in prefixes - {self.rectifier.prefix}}
+
     def rectify(self, x: Tensor, suffix: str) -> Tensor:
         """Apply the rectifier, in a layer whose name ends in `suffix`."""
         name = f"{self.rectifier.prefix}{suffix}"
@@ -186,7 +194,12 @@ def build(
         with shapes_only():
             images = keras.Input(shape)
             skeleton = keras.Model(images, architecture.outputs(images, mean))
-        matched = file.match(skeleton, CLASSIFIER, architecture.absent_layers())
+        matched = file.match(
+            skeleton,
+            CLASSIFIER,
+            architecture.absent_layers(),
+            architecture.foreign_layers(),
+        )
     if input_tensor is None:
         inputs = images = keras.Input(shape, name="images")
     else:

@@ -88,7 +88,8 @@ def decode_predictions(
             f"infinite scores in the rows {np.flatnonzero(~is_finite)[:5].tolist()}"
         )
     pairs = [(name, name) if isinstance(name, str) else name for name in class_names]
-    best = (-preds).argsort(axis=1, kind="stable")[:, :top]
+    # Minus an integer of few bits, as quantized models return, may overflow.
+    best = (-preds.astype("float64")).argsort(axis=1, kind="stable")[:, :top]
     return [
         [(*pairs[i], float(scores[i])) for i in order]
         for scores, order in zip(preds, best, strict=True)

@@ -155,16 +155,18 @@ def _arrays_of(variables, layer):
 
 
 def _layers(file):
-    """Return the arrays of every layer that has any, by the layer's name."""
+    """Return the arrays of every layer that has a name, by this name."""
     groups, layers = _member(file, "layers", h5py.Group), {}
     for key in () if groups is None else groups:
         group = _member(groups, key, h5py.Group)
         variables = group and _member(group, "vars", h5py.Group)
-        if variables is not None and len(variables):
-            layer = variables.attrs.get("name")
-            if not isinstance(layer, str):
-                raise _RefusedError(f"{variables.name} does not name its layer")
+        if variables is None:
+            continue
+        layer = variables.attrs.get("name")
+        if isinstance(layer, str):
             layers[layer] = _arrays_of(variables, layer)
+        elif len(variables):
+            raise _RefusedError(f"{variables.name} does not name its layer")
     return layers
 
 
@@ -179,7 +181,9 @@ class WeightsFile:
 
     Attributes:
         path: Path of the file.
-        shapes: Dict from layer names to the shapes of their arrays.
+        names: Set of the names of all layers.
+        shapes: Dict from layer names to the shapes of their arrays. Layers without
+            arrays are left out.
         mean: Values of the layer `mean`, or `None`.
     """
 
@@ -189,16 +193,22 @@ class WeightsFile:
         self.mean = None
         with _open(path) as file:
             layers = _layers(file)
+            self.names = set(layers)
             self.shapes = {
                 layer: [array.shape for array in arrays]
                 for layer, arrays in layers.items()
+                if arrays
             }
-            if "mean" in layers:
+            if "mean" in self.shapes:
                 with _named("mean", 0):
                     self.mean = _read(layers["mean"][0])
 
     def match(
-        self, model: keras.Model, replaceable: str, absent: Collection[str]
+        self,
+        model: keras.Model,
+        replaceable: str,
+        absent: Collection[str],
+        foreign: Collection[str],
     ) -> list[str]:
         """Compare the file with a model, before anything is loaded.
 
@@ -207,6 +217,8 @@ class WeightsFile:
             replaceable: Name of the layer that may have another number of units in the
                 file. It then keeps its initial values.
             absent: Names of the layers that the model leaves out.
+            foreign: Names of layers that only other models have. They are refused even
+                if they have no arrays.
 
         Returns:
             The names of the layers to load.
@@ -233,7 +245,8 @@ class WeightsFile:
             else:
                 what = f"has {in_file}" if in_file else "lacks it"
                 problems.append(f"{name}: the model has {shapes}, the file {what}")
-        for name in self.shapes.keys() - model_shapes.keys() - set(absent):
+        unknown = self.shapes.keys() - model_shapes.keys() - set(absent)
+        for name in unknown | self.names.intersection(foreign):
             problems.append(f"{name}: the model has no such layer")
         if problems or not matched:
             shown = "; ".join(sorted(problems)[:5]) or "no layer matches"

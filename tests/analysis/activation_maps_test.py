@@ -88,6 +88,21 @@ def test_grad_cam_in_mixed_precision(activation):
     np.testing.assert_allclose(b.values, a.values, atol=tolerance)
 
 
+@pytest.mark.parametrize("softmax", ["fused", "layer"])
+def test_grad_cam_of_a_quantized_head(softmax):
+    """int8 rounds a weight by up to 1/254 of its column's largest one."""
+    model = classifier(layers.GlobalAveragePooling2D(), softmax)
+    images = 5 * rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    expected = analysis.activation_map(model, images, classes=3).values
+    maps, kernel, _ = parts(model, images)
+    largest = np.abs(kernel[:, 3]).max() / 254
+    model.get_layer("head").quantize("int8")
+    found = analysis.activation_map(model, images, classes=3).values
+    tolerance = largest * np.abs(maps).sum(axis=-1).max() / 16
+    assert expected.max() > 4 * tolerance
+    np.testing.assert_allclose(found, expected, atol=1.01 * tolerance)
+
+
 def test_grad_cam_of_an_activation_layer_that_is_used_twice():
     images = keras.Input((8, 8, 3))
     relu = layers.ReLU()

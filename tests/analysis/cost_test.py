@@ -40,6 +40,14 @@ def test_counts_other_layers_with_kernels(layer, expected):
     assert multiply_adds(keras.Sequential([keras.Input((8, 6, 3)), layer])) == expected
 
 
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_quantization_does_not_change_the_count(mode):
+    dense = layers.Dense(6)
+    model = keras.Sequential([keras.Input((8,)), dense])
+    dense.quantize(mode)
+    assert multiply_adds(model) == 8 * 6
+
+
 def test_counts_nested_models_and_every_use_of_a_layer():
     inputs = keras.Input((8, 6, 3))
     inner = keras.Sequential([inputs, layers.Conv2D(4, 3, padding="same")])

@@ -186,6 +186,18 @@ def test_conditioning_matches_the_second_moments_of_the_inputs():
     )
 
 
+def test_fisher_refuses_models_without_a_softmax():
+    model = dense_net(np.ones((5, 4)), np.ones((4, 3)), np.ones(4))
+    with pytest.raises(ValueError, match="`model` must end in a softmax.*Received: mo"):
+        analysis.fisher(model, np.ones((2, 5)))
+
+
+def test_images_of_the_caller_get_no_gradient():
+    images = ops.ones((2, 4), dtype="float32")
+    analysis.signal_propagation(binary_classifier(4), images)
+    assert not getattr(images, "requires_grad", False)  # an attribute in PyTorch
+
+
 @pytest.mark.tensorflow_only
 def test_gradients_per_image_match_single_images():
     import tensorflow as tf

@@ -30,6 +30,20 @@ def test_decodes_names_and_pairs(module):
     assert [best[0][:2] for best in plain] == [("dog", "dog"), ("cat", "cat")]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "scores"), [("uint8", [0, 200, 50]), ("int8", [-128, 100, -20])]
+)
+def test_decodes_integers_as_quantized_models_return_them(dtype, scores):
+    (best,) = model_a.decode_predictions(
+        np.array([scores], dtype), class_names=["cat", "dog", "newt"]
+    )
+    assert [(name, score) for name, _, score in best] == [
+        ("dog", scores[1]),
+        ("newt", scores[2]),
+        ("cat", scores[0]),
+    ]
+
+
 def test_class_names_default_to_keras_file_of_imagenets(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     scores = np.eye(1000, dtype="float32")[[386]]

@@ -121,6 +121,22 @@ def test_weights_for_another_net_raise_an_error_before_anything_is_built(
         build(weights=trained[1])
 
 
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+@pytest.mark.parametrize(
+    ("saved", "wanted", "layer"),
+    [("relu", "leaky_relu", "relu1"), ("leaky_relu", "relu", "leaky_relu1")],
+)
+def test_activations_without_weights_are_told_apart(
+    saved, wanted, layer, suffix, tmp_path
+):
+    path = tmp_path / f"net{suffix}"
+    model = small_a(activation=saved)
+    model.save(path) if suffix == ".keras" else model.save_weights(path)
+    assert_equal_except(small_a(weights=path, activation=saved), model)
+    with pytest.raises(ValueError, match=f"{layer}: the model has no such layer"):
+        small_a(weights=path, activation=wanted)
+
+
 def test_weights_without_a_top_do_not_fit_a_model_with_one(tmp_path):
     path = tmp_path / "notop.weights.h5"
     small_a(include_top=False).save_weights(path)
