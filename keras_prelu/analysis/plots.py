@@ -99,6 +99,17 @@ def draw_fisher(rows: Sequence[Any]) -> Figure:
     return figure
 
 
+def _as_pixels(images):
+    """Return images as uint8. Those that are not in [0, 255] are stretched to it.
+
+    Other nets take images in [0, 1] or [-1, 1], or without their mean.
+    """
+    least, most = images.min(), images.max()
+    if least < 0 or most <= 1:
+        images = (images - least) / max(most - least, 1e-6) * 255
+    return np.clip(images, 0, 255).astype("uint8")
+
+
 def draw_activation_maps(maps: Any, class_names: Sequence[str] | None = None) -> Figure:
     """Draw the `ActivationMaps` of `activation_map` over their images."""
     columns = min(len(maps.images), 4)
@@ -111,9 +122,10 @@ def draw_activation_maps(maps: Any, class_names: Sequence[str] | None = None) ->
     top, left = ((side - 1) / 2 * maps.stride - 0.5 for side in maps.window)
     height, width = (count * maps.stride for count in maps.values.shape[1:])
     extent = (left, left + width, top + height, top)
-    triples = zip(axes, maps.images, maps.classes, maps.values, strict=False)
+    images = _as_pixels(maps.images)
+    triples = zip(axes, images, maps.classes, maps.values, strict=False)
     for axis, image, label, values in triples:
-        axis.imshow(np.clip(image, 0, 255).astype("uint8"))
+        axis.imshow(image)
         drawn = axis.imshow(
             values, "inferno", interpolation="bilinear", alpha=0.6, extent=extent
         )

@@ -198,8 +198,8 @@ class SlidingTop(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SlidingTop":
         """Return a layer whose top is built from its configuration."""
-        top = keras.saving.deserialize_keras_object(config.pop("top"))
-        return cls(top=top, **config)
+        top = keras.saving.deserialize_keras_object(config["top"])
+        return cls(**{**config, "top": top})
 
 
 def dense_model(model: keras.Model, average: bool = True) -> keras.Model:

@@ -145,7 +145,8 @@ class SubtractMean(keras.layers.Layer):
 
         Args:
             data: Array of images of rank 4, or an iterable of batches `x`, `(x, y)` or
-                `(x, y, weights)`, such as a `tf.data.Dataset`.
+                `(x, y, weights)` that ends, such as a `tf.data.Dataset`. Of the batches
+                of `keras_prelu.data.train_batches`, which do not end, take some.
             per_pixel: Whether to compute a mean image instead of one value per
                 channel. All images must then have the same size.
         """

@@ -160,6 +160,17 @@ def test_the_figure_lays_the_maps_over_the_images():
     assert axis.get_ylim() == (9.5, -0.5)
 
 
+@pytest.mark.parametrize(("least", "most"), [(0, 1), (-1, 1), (-128, 127)])
+def test_images_in_another_range_are_stretched_to_be_drawn(least, most):
+    images = rng.uniform(least, most, (1, 8, 8, 3))
+    images.flat[:2] = least, most
+    net = classifier(layers.GlobalAveragePooling2D())
+    figure = analysis.activation_map(net, images).plot()
+    photo = figure.axes[0].get_images()[0].get_array()
+    expected = (images[0] - least) / (most - least) * 255
+    np.testing.assert_allclose(photo, expected, atol=1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

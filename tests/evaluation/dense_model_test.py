@@ -307,3 +307,11 @@ def test_keras_does_not_compile_dense_models_with_xla():
 def test_other_models_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         evaluation.dense_model(make())
+
+
+def test_a_layer_is_built_from_its_configuration_as_often_as_asked():
+    top = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    layer = evaluation.dense.SlidingTop((1,), (3, 3), top)
+    config = layer.get_config()
+    first, second = (type(layer).from_config(config) for _ in range(2))
+    assert first.get_config() == second.get_config() == layer.get_config()
