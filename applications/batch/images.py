@@ -14,7 +14,7 @@ import re
 
 import apache_beam as beam
 from apache_beam.io import fileio
-from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystem import CompressionTypes, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 CANNOT_BE_READ = "cannot be read"
@@ -58,9 +58,31 @@ def is_local(path):
     return FileSystems.get_scheme(path) is None
 
 
-def patterns_of(text):
-    """Return Beam's patterns for a pattern in which `/**/` also matches `/`."""
-    return [text, text.replace("/**/", "/", 1)] if "/**/" in text else [text]
+def files_of_pattern(text):
+    """Return `Files` for a pattern in which each `/**/` also matches `/`."""
+    if re.search(r"[*?[]", text.partition("/")[0]):
+        text = f"./{text}"  # Beam lists no folder without a name
+    # One pattern, so that no file is read twice. It may match too many files.
+    is_image = functools.partial(_matches, _variants(text))
+    return Files([text.replace("/**/", "/**")], is_image)
+
+
+def _variants(text):
+    """Return the patterns in which each `/**/` either stays or is replaced by `/`."""
+    first, stars, rest = text.partition("/**/")
+    if not stars:
+        return [text]
+    return [
+        f"{first}{between}{variant}"
+        for variant in _variants(rest)
+        for between in ("/**/", "/")
+    ]
+
+
+def _matches(patterns, path):
+    """Return whether a path matches one of Beam's patterns."""
+    translate = FileSystem.translate_pattern
+    return any(re.match(translate(pattern), path) for pattern in patterns)
 
 
 def files_of_folder(root, text_files):

@@ -1,5 +1,6 @@
 """What the programs of this folder share: flags, sources, and a run to its end."""
 
+import itertools
 import logging
 import os
 import pathlib
@@ -73,7 +74,7 @@ def source():
     path = _INPUT.value
     if pathlib.Path(path).is_dir() or path.endswith("/"):
         return images.files_of_folder(path.rstrip("/"), TEXT_FILES)
-    return images.Files(images.patterns_of(path))
+    return images.files_of_pattern(path)
 
 
 def labeled_source():
@@ -167,6 +168,7 @@ def beam_options(arguments):
             "Arguments must be flags of this program or options of Beam. Received: "
             + ", ".join(f"--{name}" for name in sorted(unknown))
         )
+    _refuse_further_files(arguments)
     if options.view_as(StandardOptions).runner in (None, "DirectRunner"):
         # The local runner would first try to download another runner, Prism, which
         # ignores `--direct_num_workers`. Prism does not support this option, and
@@ -180,6 +182,25 @@ def beam_options(arguments):
     repeating = logging.getLogger("apache_beam.runners.portability.local_job_service")
     repeating.setLevel(logging.CRITICAL)
     return options
+
+
+def _refuse_further_files(arguments):
+    """Raise an error for arguments that are neither options nor values of options.
+
+    Beam ignores them. A shell that replaces the pattern in `--input photos/*` passes
+    all files but the first one in this way.
+    """
+    files = [
+        argument
+        for before, argument in itertools.pairwise(["", *arguments])
+        if not argument.startswith("-")
+        and not (before.startswith("-") and "=" not in before)
+    ]
+    if files:
+        raise ValueError(
+            "Argument `--input` must be one folder or one pattern; quote a pattern. "
+            f"Received: further arguments {', '.join(files)}"
+        )
 
 
 def _run_to_its_end(pipeline):

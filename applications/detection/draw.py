@@ -22,7 +22,7 @@ with console.quiet_import():
 
 from keras_prelu import data, detection
 from keras_prelu.data.decoding import BadImageError, decode_rgb
-from keras_prelu.data.file_source import TEXT_FILES
+from keras_prelu.data.file_source import TEXT_FILES, printable
 from keras_prelu.detection.detecting import Detecting, checked_input
 from keras_prelu.files import replacing
 from keras_prelu.tables import write_csv
@@ -81,7 +81,7 @@ def detect_all(source, regions, detecting, class_names, output):
             drawn = detection.draw(image, found, class_names)
             with replacing(output / f"{name}.png") as aside:
                 drawn.save(aside)
-            rows += table_rows(name, found, class_names)
+            rows += table_rows(printable(name), found, class_names)
         progress.update(index + 1)
     return rows
 

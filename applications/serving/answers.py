@@ -1,6 +1,7 @@
 """The part that both clients share: read images, ask a server, show its answer."""
 
 import concurrent.futures
+import os
 import pathlib
 import threading
 
@@ -15,6 +16,7 @@ import matplotlib.pyplot as plt
 
 SIGNATURE = "classify"
 SECONDS = 30.0  # the deadline for a complete answer
+UNREADABLE = "cannot be decoded"
 START = (
     "MODEL=$PWD/runs/served/prelu docker compose -f applications/serving/compose.yaml "
     "up --wait"
@@ -62,12 +64,26 @@ def _in_one_line(text):
     return " ".join(str(text).split())
 
 
+def unmarked(answers):
+    """Return answers in which those for images that cannot be decoded are empty.
+
+    A model that was exported with `on_error="mark"` names the class `""` for them.
+    """
+    return [answer if all(name for name, _ in answer) else [] for answer in answers]
+
+
+def _printable(path):
+    # As `keras_prelu.data` does, but the REST client works without Keras.
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
 def draw(paths, answers, output):
     """Draw each image with its best classes beside it.
 
     Args:
         paths: Paths of the images.
-        answers: A list of `(class, score)` for each image, best first.
+        answers: A list of `(class, score)` for each image, best first. It is empty for
+            an image that cannot be decoded.
         output: Path of the figure to write.
     """
     rows = len(paths)
@@ -76,13 +92,16 @@ def draw(paths, answers, output):
     )
     for (left, bars), path, answer in zip(axes, paths, answers, strict=True):
         left.axis("off")
-        left.set_title(path.name, fontsize=9)
-        with Image.open(path) as image:
-            left.imshow(ImageOps.exif_transpose(image).convert("RGB"))
-        bars.barh(range(len(answer)), [score for _, score in answer], color="silver")
-        for row, (name, score) in enumerate(answer):
-            bars.text(0.02, row, f"{name}  {score:.1%}", va="center", fontsize=9)
-        bars.set(xlim=(0, 1), ylim=(len(answer) - 0.4, -0.6), xticks=[], yticks=[])
+        left.set_title(_printable(path.name), fontsize=9, parse_math=False)
+        if answer:
+            with Image.open(path) as image:
+                left.imshow(ImageOps.exif_transpose(image).convert("RGB"))
+        scores = [score for _, score in answer]
+        texts = [f"{name}  {score:.1%}" for name, score in answer] or [UNREADABLE]
+        bars.barh(range(len(scores)), scores, color="silver")
+        for row, text in enumerate(texts):
+            bars.text(0.02, row, text, va="center", fontsize=9, parse_math=False)
+        bars.set(xlim=(0, 1), ylim=(len(texts) - 0.4, -0.6), xticks=[], yticks=[])
     figure.savefig(output, dpi=110)
     plt.close(figure)
 
@@ -107,9 +126,11 @@ def run(ask, server):
                     "At least one image must be given. Received: no images"
                 )
             contents = [path.read_bytes() for path in paths]
-            answers = ask(address.value, model.value, contents)
+            answers = unmarked(ask(address.value, model.value, contents))
             for path, answer in zip(paths, answers, strict=True):
-                print(path)
+                print(_printable(path))
+                if not answer:
+                    print(f"  {UNREADABLE}")
                 for name, score in answer:
                     print(f"  {score:7.2%}  {name}")
             draw(paths, answers, output.value)

@@ -98,7 +98,7 @@ def class_names(workdir, config):
         config: The part `data` of its configuration.
     """
     if _LABELS.value:
-        return pathlib.Path(_LABELS.value).read_text(encoding="utf-8").splitlines()
+        return pathlib.Path(_LABELS.value).read_text(encoding="utf-8-sig").splitlines()
     trained = kept_class_names(workdir)
     return trained or open_source(config, config["validation"]).class_names
 

@@ -24,9 +24,9 @@ from keras_prelu.data.resizing import evaluation_view
 from keras_prelu.data.sources import Source
 from keras_prelu.detection.boxes import clip
 from keras_prelu.detection.proposal_methods import METHODS, searcher
-from keras_prelu.files import replacing
+from keras_prelu.files import filling
 from keras_prelu.integers import is_integer
-from keras_prelu.platforms import usable_cores
+from keras_prelu.platforms import sync, usable_cores
 from keras_prelu.types import PathLike
 
 __all__ = ["Proposals", "proposals"]
@@ -111,7 +111,7 @@ def proposals(
     computed with the same method and side, for a source with the same fingerprint. The
     names of the classes and the annotations may differ, because regions do not depend
     on them. The bytes of up to 16 images, evenly spread over the source, are compared
-    as well.
+    as well. Several processes may compute the same file at the same time.
 
     Args:
         source: A `keras_prelu.data.Source`, with or without objects.
@@ -261,14 +261,21 @@ class _Computed:
 
     def write(self, path):
         """Write or replace a file."""
-        with replacing(path) as aside, aside.open("wb") as file:
+        # In a new folder, because several processes may write the same file, such as
+        # the workers of a run.
+        with filling(path.parent) as folder:
+            aside = folder / "regions.npz"
             np.savez(
-                file,
+                aside,
                 header=np.array(json.dumps(self.header)),
                 counts=np.array([len(boxes) for boxes in self.boxes]),
                 boxes=np.concatenate(self.boxes),
                 digests=np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, 16),
             )
+            sync(aside)
+            aside.replace(path)
+            folder.rmdir()
+        sync(path.parent)
 
     def compare(self, source, method, side, path):
         """Raise unless the file is of these images, this method and this side."""

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pyarrow.parquet
 from apache_beam.testing.util import assert_that, equal_to
 
-from applications.batch import images, output
+from applications.batch import images, output, program
 from keras_prelu import data
 from keras_prelu.data.tfds_records import file_instructions, prepared_builder
 from keras_prelu.data.tfds_source import image_and_label
@@ -50,12 +50,39 @@ def test_records_are_those_of_one_machine(imagenet, split, monkeypatch):  # noqa
     assert_reads(records, expected)
 
 
-def test_two_stars_match_any_number_of_folders(tmp_path):
-    names = ["1.jpg", "a/2.jpg", "a/b/3.jpg", "a/4.png"]
-    write(tmp_path, *names)
-    files = images.Files(images.patterns_of(f"{tmp_path}/**/*.jpg"))
-    expected = [(f"{tmp_path}/{name}", name.encode(), -1, "") for name in names[:3]]
-    assert_reads(files, expected)
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("/**/*.jpg", ["1.jpg", "a/2.jpg", "a/b/3.jpg", "b/a/b/5.jpg"]),
+        ("/**/b/**/*.jpg", ["a/b/3.jpg", "b/a/b/5.jpg"]),
+        ("/**/a/*.jpg", ["a/2.jpg"]),
+        ("/**/**", ["1.jpg", "a/2.jpg", "a/4.png", "a/b/3.jpg", "b/a/b/5.jpg"]),
+    ],
+)
+def test_two_stars_match_any_number_of_folders(tmp_path, pattern, expected):
+    write(tmp_path, "1.jpg", "a/2.jpg", "a/4.png", "a/b/3.jpg", "b/a/b/5.jpg")
+    expected = [(f"{tmp_path}/{name}", name.encode(), -1, "") for name in expected]
+    assert_reads(images.files_of_pattern(f"{tmp_path}{pattern}"), expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [("*.jpg", ["1.jpg"]), ("**/*.jpg", ["1.jpg", "a/2.jpg"])]
+)
+def test_a_pattern_may_begin_with_stars(tmp_path, monkeypatch, pattern, expected):
+    write(tmp_path, "1.jpg", "a/2.jpg", "a/4.png")
+    monkeypatch.chdir(tmp_path)
+    expected = [(f"./{name}", name.encode(), -1, "") for name in expected]
+    assert_reads(images.files_of_pattern(pattern), expected)
+
+
+def test_what_is_no_option_is_refused():
+    """A shell that replaces `*` in `--input photos/*` passes further files so."""
+    with pytest.raises(ValueError, match="further arguments b.jpg, c.jpg"):
+        program.beam_options(["b.jpg", "c.jpg", "--streaming"])
+    with pytest.raises(ValueError, match="Received: --unknown"):
+        program.beam_options(["--unknown=1"])
+    options = program.beam_options(["--runner", "DirectRunner", "--experiments=a"])
+    assert options.get_all_options()["experiments"] == ["a"]
 
 
 def test_a_folder_of_classes_is_read_as_on_one_machine(tmp_path):

@@ -252,7 +252,8 @@ def test_the_map_is_drawn_where_its_windows_are(page):
     [
         ("notes.jpg", lambda: b"no image", "“notes.jpg” is not an image"),
         ("empty.png", lambda: b"", "“empty.png” is not an image"),
-        ("cut.png", lambda: png((300, 300))[:20000], "damaged"),
+        ("cut.png", lambda: png((300, 300))[:20000], "“cut.png” cannot be decoded"),
+        ("drawing.svg", lambda: SVG, "“drawing.svg” cannot be decoded"),
         ("huge.png", lambda: png((9000, 9000), "1"), "“huge.png” is too large"),
         ("thin.png", lambda: png((9000, 3), "1"), "too many. Choose a shorter side"),
     ],
@@ -267,6 +268,78 @@ def test_files_that_cannot_be_shown_have_a_message(
     assert message in page.locator("#message").inner_text()
     np.testing.assert_array_equal(show_start(page), before)
     assert page.locator("#message").is_hidden()
+
+
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" width="90" height="60">
+<circle cx="40" cy="30" r="20"/></svg>"""
+
+
+@pytest.mark.parametrize("content", [b"no image", SVG])
+def test_a_file_that_cannot_be_shown_leaves_the_last_answer(page, tmp_path, content):
+    before = show_start(page)
+    (tmp_path / "file.svg").write_bytes(content)
+    page.set_input_files("#file", tmp_path / "file.svg")
+    page.locator("#message").wait_for(state="visible")
+    assert page.locator("#photo").get_attribute("alt") == "Examples of all classes"
+    second = page.locator("#answer button").nth(1)
+    second.click()
+    assert second.get_attribute("aria-pressed") == "true"
+    np.testing.assert_array_equal(answer(page), before)
+
+
+def test_a_class_can_be_chosen_while_there_is_no_answer(browser, address, tmp_path):
+    page, errors = opened(browser, address)
+    (tmp_path / "thin.png").write_bytes(png((9000, 3), "1"))
+    page.set_input_files("#file", tmp_path / "thin.png")
+    page.locator("#message").wait_for(state="visible")
+    page.locator("#shown-class").select_option("12")
+    choose(page, saved(decoded("star", 12), tmp_path / "star.png"))
+    page.close()
+    assert errors == []
+
+
+def test_the_examples_do_not_replace_an_image_that_was_chosen(
+    browser, address, tmp_path
+):
+    page, held = browser.new_page(), []
+    # As if the network were large.
+    page.route("**/net.onnx", lambda route: held.append(route))
+    page.goto(address)
+    page.locator("#shown-class option").nth(3).wait_for(state="attached")
+    page.set_input_files("#file", saved(decoded("star", 12), tmp_path / "star.png"))
+    page.locator("#photo[alt='star.png']").wait_for()
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    page.locator("#answer button").first.wait_for()
+    page.wait_for_timeout(1000)
+    assert page.locator("#photo").get_attribute("alt") == "star.png"
+    page.close()
+
+
+def test_another_provider_can_be_chosen_while_the_network_works(browser, address):
+    context = browser.new_context()
+    # Chromium has no graphics card here, so the processor is chosen again.
+    context.add_init_script(
+        """Object.defineProperty(
+            navigator, "gpu", { value: { requestAdapter: async () => ({}) } });"""
+    )
+    page, errors = opened(context, address)
+    page.set_default_timeout(10_000)
+    page.locator("#provider").wait_for()
+    page.evaluate(
+        """() => {
+          const fire = (selector, kind) =>
+            document.querySelector(selector).dispatchEvent(new Event(kind));
+          document.querySelector("#scale").value = 300;
+          fire("#scale", "input");
+          fire("#provider", "change");
+        }"""
+    )
+    page.wait_for_function("() => state.answer.rows === 16")
+    assert page.locator("#loading").is_hidden()
+    context.close()
+    assert errors == []
 
 
 def png(size, mode="RGB"):

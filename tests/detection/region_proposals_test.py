@@ -106,6 +106,23 @@ def test_a_computation_that_was_stopped_continues(tmp_path, monkeypatch, counted
     assert_equal(resumed, grids(source))
 
 
+def test_two_processes_can_compute_the_same_file(tmp_path, monkeypatch, counted):
+    source, path = Toy([(30, 40)] * 3), tmp_path / "regions.npz"
+    savez = np.savez
+
+    def savez_of_the_slower_one(*arguments, **arrays):
+        monkeypatch.setattr(np, "savez", savez)
+        grids(source, path)  # begins and ends while the slower one writes
+        savez(*arguments, **arrays)
+
+    monkeypatch.setattr(np, "savez", savez_of_the_slower_one)
+    computed = grids(source, path)
+    assert len(counted) == 6
+    assert_equal(grids(source, path), computed)
+    assert len(counted) == 6
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_the_fingerprint_depends_on_the_regions():
     first = grids(Toy()).fingerprint()
     assert json.loads(json.dumps(first)) == first

@@ -6,6 +6,7 @@ TF Serving cannot be installed where the tests run. tests/serving/server.py repl
 import contextlib
 import importlib
 import json
+import os
 import pathlib
 import socketserver
 import subprocess
@@ -35,16 +36,17 @@ def imported(name):
     return importlib.import_module(f"applications.serving.{name}")
 
 
-@pytest.fixture(scope="module")
-def signatures(tmp_path_factory):
+def exported(folder, **options):
     images = keras.Input((16, 16, 3))
     x = keras.layers.AveragePooling2D(8)(images / 255)
     scores = keras.layers.Dense(6, "softmax")(keras.layers.Flatten()(x))
-    model = keras.Model(images, scores)
-    version = export.saved_model(
-        model, tmp_path_factory.mktemp("net"), class_names=NAMES
-    )
+    version = export.saved_model(keras.Model(images, scores), folder, **options)
     return tf.saved_model.load(version).signatures
+
+
+@pytest.fixture(scope="module")
+def signatures(tmp_path_factory):
+    return exported(tmp_path_factory.mktemp("net"), class_names=NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,27 @@ def test_a_client_prints_and_draws_the_five_best(
         colors = image.convert("RGB").getcolors(2**24)
     assert image.size == (880, 572)
     assert len(colors) > 1000  # the figure contains the images
+
+
+def test_a_client_says_which_images_the_model_has_marked(photos, tmp_path):
+    names = ["$^{$", *NAMES[1:]]  # no formula
+    signatures = exported(tmp_path / "net", class_names=names, on_error="mark")
+    odd = tmp_path / os.fsdecode(b"caf\xe9 $_{$.jpg")
+    odd.write_bytes((photos / "a.jpg").read_bytes())
+    output = tmp_path / "answer.png"
+    with serving(signatures) as (rest, _):
+        server = f"--server=http://127.0.0.1:{rest}"
+        done = run(
+            "client_rest", photos / "broken.jpg", odd, server, f"--output={output}"
+        )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [str(photos / "broken.jpg"), "  cannot be decoded"]
+    assert lines[2] == rf"{tmp_path}/caf\xe9 $_{{$.jpg"
+    shown = [line.split(maxsplit=1)[1] for line in lines[3:8]]
+    assert len({*shown} & {*names}) == 5
+    with Image.open(output) as image:
+        assert image.size == (880, 572)
 
 
 @contextlib.contextmanager

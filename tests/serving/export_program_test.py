@@ -118,6 +118,18 @@ def test_the_labels_are_those_that_were_trained(data_are, tmp_path):
     assert labels(tmp_path / "out" / "1") == ["ant", "bee"]
 
 
+@pytest.mark.slow
+def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path):
+    make_run(tmp_path)
+    file = tmp_path / "labels.txt"
+    file.write_text("ameise\nbiene\n", encoding="utf-8-sig")  # as Notepad writes it
+    done = run(
+        f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", f"--labels={file}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert labels(tmp_path / "out" / "1") == ["ameise", "biene"]
+
+
 def refusal(*arguments):
     """Return the one line in which a refused export ends."""
     done = run(*arguments)

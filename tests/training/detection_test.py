@@ -1,6 +1,7 @@
 """Detectors, trained by training.train on a folder with Pascal XML."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -98,6 +99,8 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     folder, output = tmp_path / "photos", tmp_path / "drawn"
     shutil.copytree(images / "validation", folder)
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
+    odd = os.fsdecode(b"caf\xe9, 3.png")
+    (folder / "3.png").rename(folder / odd)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "applications.detection.draw"),
@@ -111,9 +114,11 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     assert done.returncode == 0, done.stderr
     assert "1 images skipped" in done.stdout
     names = {path.name for path in output.iterdir()}
-    assert names == {"detections.csv", *(f"{n}.png.png" for n in range(4))}
+    files = {f"{odd}.png", *(f"{n}.png.png" for n in range(3))}
+    assert names == {"detections.csv", *files}
     rows = read_csv(output / "detections.csv")
-    assert rows
+    printed = {r"caf\xe9, 3.png", *(f"{n}.png" for n in range(3))}
+    assert {row["image"] for row in rows} == printed
     assert {row["class"] for row in rows} <= {"grey", "bright"}
     assert all(0 <= row["x1"] < row["x2"] <= 70 for row in rows)
 

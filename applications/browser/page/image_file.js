@@ -1,4 +1,6 @@
-// Images that the user chooses: checked before their pixels are decoded.
+// Images that the user chooses: checked before the network gets them.
+
+import { decode } from "./pixels.js";
 
 const MAX_PIXELS = 2 ** 26; // the library's limit: 8192 x 8192
 
@@ -18,6 +20,7 @@ export async function openImage(blob, name) {
       const millions = (width * height / 1e6).toFixed(0);
       throw new Error(`“${name}” is too large: it has ${millions} million pixels, and the limit is 67 million.`);
     }
+    (await decode(blob, name)).close(); // a damaged image may be shown, but not decoded
     return { blob, name, url, width, height };
   } catch (error) {
     URL.revokeObjectURL(url);

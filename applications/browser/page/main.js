@@ -13,6 +13,7 @@ const $ = (selector) => document.querySelector(selector);
 export const state = { facts: null, net: null, image: null, answer: null, picked: null, window: null };
 
 let view, slopes, bars;
+let choices = 0; // the number of images that were chosen so far
 
 function showError(error) {
   $("#message").textContent = error.message;
@@ -39,7 +40,8 @@ const update = latest(async () => {
   if (!state.image) return;
   const { net, image } = state;
   if (!image.sent) {
-    await net.ask("open", { blob: image.blob });
+    await net.ask("open", { blob: image.blob, name: image.name });
+    if (net !== state.net) return;
     image.sent = true;
   }
   const result = await net.ask("score", { scale: $("#scale").valueAsNumber, slopes: slopes.values });
@@ -68,8 +70,10 @@ function show() {
 }
 
 async function choose(blob, name, scale) {
+  const choice = ++choices;
   try {
     const image = await openImage(blob, name);
+    if (choice !== choices) return URL.revokeObjectURL(image.url); // another one was chosen meanwhile
     if (state.image) URL.revokeObjectURL(state.image.url);
     Object.assign(state, { image, answer: null, picked: null });
     $("#message").hidden = true;
@@ -104,7 +108,7 @@ async function loadNet(provider) {
   try {
     await net.ask("load", { provider, bytes: state.facts.bytes });
   } finally {
-    $("#loading").hidden = true;
+    if (net === state.net) $("#loading").hidden = true;
   }
 }
 
@@ -112,7 +116,7 @@ function connectControls() {
   const { classes, input_size: least, scale, slopes: learned, start } = state.facts;
   const pick = (label) => {
     state.picked = label;
-    show();
+    if (state.answer) show();
   };
   bars = { answer: new Bars("#answer", classes, pick), window: new Bars("#window", classes, pick) };
   view = new View((window) => {
@@ -151,7 +155,7 @@ try {
   connectControls();
   await loadNet("wasm");
   offerProviders();
-  if (state.facts.start) await chooseStart();
+  if (state.facts.start && !choices) await chooseStart();
 } catch (error) {
   showError(error);
 }

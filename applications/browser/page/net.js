@@ -30,7 +30,10 @@ export class Net {
     });
   }
 
+  // Ends the worker. The tasks that it has not finished return nothing.
   stop() {
     this.#worker.terminate();
+    this.#waiting.forEach(({ resolve }) => resolve());
+    this.#waiting.clear();
   }
 }

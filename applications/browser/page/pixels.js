@@ -3,11 +3,11 @@
 const STRIP = 256; // rows that are read at once, so that no second copy of a photograph is needed
 
 // Returns the bitmap of an image, with the values of the file and upright.
-export async function decode(blob) {
+export async function decode(blob, name) {
   try {
     return await createImageBitmap(blob, { colorSpaceConversion: "none" });
   } catch {
-    throw new Error("This file is damaged: the browser cannot decode it.");
+    throw new Error(`“${name}” cannot be decoded: it is damaged, or no JPEG, PNG, WebP, GIF or BMP file.`);
   }
 }
 

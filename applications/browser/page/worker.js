@@ -41,10 +41,10 @@ async function download(file, onBytes) {
   }
 }
 
-async function open({ blob }) {
+async function open({ blob, name }) {
   bitmap?.close();
   pixels = null;
-  bitmap = await decode(blob);
+  bitmap = await decode(blob, name);
 }
 
 // Returns the scores of all windows of the image whose shorter side is resampled to `scale`.
