@@ -66,8 +66,7 @@ class Options:
             object.__setattr__(self, name, int(value))
         for name in ("head_learning_rate", "learning_rate"):
             value = getattr(self, name)
-            is_rate = isinstance(value, numbers.Real) and 0 < value < float("inf")
-            if value != AUTO and not is_rate:
+            if value != AUTO and not _is_rate(value):
                 raise ValueError(
                     f'Argument `{name}` must be a positive finite number, or "auto". '
                     f"Received: {name}={value!r}"
@@ -170,3 +169,7 @@ def _learning_rate(steps):
     """Return a rate that falls as the steps grow: a long run can learn slowly."""
     least, most = _LEARNING_RATES
     return float(f"{min(max(most * _MIN_STEPS / steps, least), most):.1g}")
+
+
+def _is_rate(value):
+    return isinstance(value, numbers.Real) and 0 < value < float("inf")
