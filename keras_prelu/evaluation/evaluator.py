@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -91,6 +92,13 @@ def check_models(
             f"Argument `source` must have labels below {classes}, the models' number "
             f"of classes. Received: a source of {len(class_names)} classes, "
             f"the last {class_names[-1]!r}"
+        )
+    if len(class_names) < classes:
+        warnings.warn(
+            f"The source has {len(class_names)} classes, the models have {classes}. "
+            "A class is known by its number, so the labels are wrong from the first "
+            "class on that the source lacks, such as a folder that is missing.",
+            stacklevel=4,  # the caller of `evaluate`, which has a decorator
         )
 
 

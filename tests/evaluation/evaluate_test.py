@@ -399,6 +399,14 @@ def test_wrong_arguments_are_refused_before_an_image_is_read(folder, options, me
         evaluation.evaluate(source=source, **{**arguments, **options})
 
 
+def test_a_source_that_may_lack_a_class_is_warned_about(folder, recwarn):
+    source = data.from_directory(folder)
+    evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
+    assert not [w for w in recwarn if "labels are wrong" in str(w.message)]
+    with pytest.warns(UserWarning, match="has 3 classes, the models have 4"):
+        evaluation.evaluate(small_net(classes=4), source, scales=(48,), verbose=0)
+
+
 def test_scores_that_are_not_finite_are_refused(folder):
     model = small_net()
     model.layers[-1].bias.assign([0.0, np.nan, 0.0])
