@@ -19,7 +19,7 @@ from tests.data.conftest import wavy_image
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXITS = ROOT / "tests" / "scripts" / "exits.py"
-RUNS = 10
+RUNS = 6  # a crash at the end of a process does not come every time
 
 pytestmark = pytest.mark.tensorflow_only
 
