@@ -5,7 +5,7 @@
 Measures the time per image in training and inference, in float32 and bfloat16, for
 batches of 1 to 64, at 224x224. The networks take turns. Writes vgg-BACKEND.csv and,
 with the full setting, docs/images/vgg-BACKEND.png; KERAS_BACKEND=jax selects JAX. The
-full setting takes about an hour on two cores, and each row is written immediately.
+full setting takes 22 minutes on two cores, and each row is written immediately.
 Cells that would take more than half an hour are left out, since training in bfloat16 is
 that slow on processors without instructions for it.
 """
