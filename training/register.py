@@ -41,7 +41,6 @@ def center_evaluation(workdir, name):
         workdir: `pathlib.Path` of the run.
         name: The name of its validation data, see `data_name`.
     """
-
     evaluations = json.loads((workdir / "evaluation.json").read_text())
     if "center" not in evaluations:
         raise ValueError(

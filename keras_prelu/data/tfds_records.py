@@ -36,7 +36,6 @@ def prepared_builder(
             "Argument `name` must be a dataset that TensorFlow Datasets knows, as "
             f"NAME[/CONFIGURATION][:VERSION]. Received: name={name}"
         ) from error
-
     if not builder.is_prepared():
         builder = tfds.builder(name, data_dir=data_dir, file_format="array_record")
         try:

@@ -128,15 +128,22 @@ def test_steps_that_keras_cannot_run_in_equal_parts_are_refused(tmp_path):
         callbacks.resumable_fit(model, batches_from, 1, 5, resume)
 
 
+def interrupted(directory, done, epochs):
+    """Stop a run after some steps, and return the callback that would resume it."""
+    resume = callbacks.ExactResume(directory, **ALWAYS)
+    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
+    with pytest.raises(InterruptedRunError):
+        callbacks.resumable_fit(
+            make_model(), batches_from, epochs, STEPS, resume, [kill]
+        )
+    return callbacks.ExactResume(directory)
+
+
 # Two finished steps of an epoch that has one step now; or eight finished steps that
 # were an epoch of five and three steps, and would be two epochs of four steps now.
 @pytest.mark.parametrize(("done", "steps"), [(2, 1), (8, 4)])
 def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
-    resume = callbacks.ExactResume(tmp_path, **ALWAYS)
-    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
-    with pytest.raises(InterruptedRunError):
-        callbacks.resumable_fit(make_model(), batches_from, 2, STEPS, resume, [kill])
-    resume = callbacks.ExactResume(tmp_path)
+    resume = interrupted(tmp_path, done, epochs=2)
     message = f"is of step {done},.*Received: steps_per_epoch={steps}"
     with pytest.raises(callbacks.CheckpointError, match=message):
         callbacks.resumable_fit(make_model(), batches_from, 2, steps, resume)
@@ -144,11 +151,7 @@ def test_epochs_of_another_length_are_refused(done, steps, tmp_path):
 
 @pytest.mark.parametrize(("done", "begun"), [(STEPS + 1, 2), (2 * STEPS + 1, 3)])
 def test_fewer_epochs_than_were_begun_are_refused(done, begun, tmp_path):
-    resume = callbacks.ExactResume(tmp_path, **ALWAYS)
-    kill = InterruptAt("on_train_batch_end", done + 1, interrupt)
-    with pytest.raises(InterruptedRunError):
-        callbacks.resumable_fit(make_model(), batches_from, 4, STEPS, resume, [kill])
-    resume = callbacks.ExactResume(tmp_path)
+    resume = interrupted(tmp_path, done, epochs=4)
     message = f"at least the {begun} epochs.*Received: epochs=1"
     with pytest.raises(callbacks.CheckpointError, match=message):
         callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, resume)

@@ -90,7 +90,6 @@ def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
     assert card["scores"]["center"] == {"top1_error": summary["top1_error"]}
     assert card["protocol"]["center"]["scales"] == [36]
     assert card["protocol"]["center"]["data"] == "elsewhere test"
-
     assert card["licence"] == "MIT"
     assert card["command"] == "python train.py"
     assert card["intended_use"] == "not stated"

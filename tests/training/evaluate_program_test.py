@@ -39,7 +39,6 @@ def write_class_names(workdir, names):
 
 def expected(workdir, images, protocol, scales, source=None, name=None):
     source = source or data.from_directory(images / "validation")
-
     model = keras.saving.load_model(workdir / "model.keras", compile=False)
     evaluation = evaluate(model, source, protocol, scales, flip=False, verbose=0)
     summary = json.loads(json.dumps(evaluation.summary()))
@@ -166,7 +165,6 @@ def test_a_folder_without_splits_is_evaluated_whole(
     if split:
         _, source = data.split(source)
         name += " validation"
-
     written = json.loads((tmp_path / "evaluation.json").read_text())["center"]
     assert written == expected(workdir, images, "center", (36,), source, name)
     assert written["examples"] == count
