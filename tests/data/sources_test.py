@@ -165,6 +165,37 @@ def test_indices_of_a_subset_are_positions_in_its_source(tmp_path, index):
         data.Subset(source, [4, index])
 
 
+@pytest.mark.parametrize(
+    ("indices", "received"),
+    [
+        ([0, True], r"\[1\]=True"),
+        ([0, 1.0], r"\[1\]=1.0"),
+        ([True, 0, 1, 9], r"\[0\]=True"),
+        ([0, 9, True], r"\[1\]=9"),
+        ([4, 0, -1, -2], r"\[2\]=-1"),
+        ([2**70], r"\[0\]=1180591620717411303424"),
+        ([np.uint64(2**63)], r"\[0\]=.*9223372036854775808\)?"),
+        (np.array([0.0, 1.0]), r"\[0\]=.*0\.0\)?"),
+        (np.array([[0, 1]]), r"\[0\]=array\(\[0, 1\]\)"),
+        (np.array([0, True], object), r"\[1\]=True"),
+    ],
+)
+def test_the_first_index_that_is_no_position_is_named(tmp_path, indices, received):
+    source = _numbered(tmp_path, ant=3, bee=2)
+    with pytest.raises(ValueError, match=f"Received: indices{received}$"):
+        data.Subset(source, indices)
+
+
+def test_indices_of_a_subset_are_integers_of_any_type(tmp_path):
+    source = _numbered(tmp_path, ant=3, bee=2)
+    mixed = [np.uint64(4), 0, np.int8(2)]
+    for indices in (mixed, iter(mixed), np.array([4, 0, 2], np.uint8)):
+        subset = data.Subset(source, indices)
+        assert subset.labels.tolist() == [1, 0, 0]
+        assert subset.fingerprint() == data.Subset(source, [4, 0, 2]).fingerprint()
+    assert len(data.Subset(source, [])) == len(data.Subset(source, np.array([], int)))
+
+
 def test_a_mask_is_not_a_list_of_indices(tmp_path):
     source = _numbered(tmp_path, ant=3, bee=2)
     with pytest.raises(ValueError, match=r"Received: indices\[0\]=.*True"):
