@@ -2,7 +2,6 @@
 
 import functools
 import math
-import numbers
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_prelu.integers import is_integer
 from keras_prelu.keras_internals import layer_being_built
+from keras_prelu.number_checks import is_integer, is_real
 from keras_prelu.types import Tensor
 
 __all__ = ["HeNormal"]
@@ -63,10 +62,6 @@ def _sampler():
         return tf.reshape(tf.reshape(values, [-1])[:count], shape)
 
     return draw
-
-
-def _is_finite(value):
-    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _fans(shape, layer, initializer):
@@ -122,7 +117,7 @@ class HeNormal(keras.initializers.Initializer):
     def __init__(
         self, slope: float = 0.0, mode: str = "fan_in", seed: int | None = None
     ) -> None:
-        if not _is_finite(slope):
+        if not is_real(slope):
             raise ValueError(
                 f"Argument `slope` must be a finite number. Received: slope={slope!r}"
             )

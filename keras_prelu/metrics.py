@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 __all__ = ["TopKError"]
 

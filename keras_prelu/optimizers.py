@@ -1,19 +1,15 @@
 """The paper's optimizer: momentum SGD with Caffe's weight decay."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_prelu.number_checks import is_real
 from keras_prelu.types import Tensor
 
 __all__ = ["SGD"]
-
-
-def _is_decay(value):
-    return isinstance(value, numbers.Real) and value >= 0
 
 
 @keras.saving.register_keras_serializable("keras_prelu")
@@ -59,9 +55,9 @@ class SGD(keras.optimizers.SGD):
         weight_decay: float = 0.0005,
         **kwargs: Any,
     ) -> None:
-        if not _is_decay(weight_decay):
+        if not is_real(weight_decay) or weight_decay < 0:
             raise ValueError(
-                "Argument `weight_decay` must be a number of at least 0. "
+                "Argument `weight_decay` must be a finite number of at least 0. "
                 f"Received: weight_decay={weight_decay!r}"
             )
         super().__init__(

@@ -1,13 +1,12 @@
 """Validation of the constructors' arguments, before anything is built."""
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_prelu.applications.nets import RECTIFIERS
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer, is_real
 
 __all__ = ["check_options", "image_shape"]
 
@@ -29,10 +28,6 @@ def _check(argument, value, expectation, is_valid):
         )
 
 
-def _is_real(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
 def check_options(
     activation: Any,
     pooling: Any,
@@ -45,9 +40,9 @@ def check_options(
     _check_choice("activation", activation, RECTIFIERS)
     _check_choice("pooling", pooling, (None, "avg", "max"))
     _check("classes", classes, "an integer of at least 1", is_integer(classes, 1))
-    is_positive = _is_real(width) and 0 < width < float("inf")
+    is_positive = is_real(width) and width > 0
     _check("width", width, "a positive finite number", is_positive)
-    is_probability = _is_real(dropout) and 0 <= dropout < 1
+    is_probability = is_real(dropout) and 0 <= dropout < 1
     _check("dropout", dropout, "a number of at least 0 and less than 1", is_probability)
     keras.activations.get(classifier_activation)
 

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_prelu.files import PARTIAL, replacing
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["CheckpointError", "Checkpoints", "prefixed", "unprefixed"]

@@ -22,6 +22,7 @@ from keras_prelu.callbacks.common_step import newest_common_step
 from keras_prelu.callbacks.preemption import Preempted, TerminationRequest
 from keras_prelu.callbacks.random_state import RandomState
 from keras_prelu.keras_internals import build_from_batch
+from keras_prelu.number_checks import is_real
 from keras_prelu.types import PathLike
 
 __all__ = ["ExactResume", "NotFiniteError"]
@@ -82,9 +83,10 @@ class ExactResume(keras.callbacks.Callback):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if not 0 < fraction <= 1:
+        if not is_real(fraction) or not 0 < fraction <= 1:
             raise ValueError(
-                f"Argument `fraction` must be in (0, 1]. Received: fraction={fraction}"
+                "Argument `fraction` must be a number in (0, 1]. "
+                f"Received: fraction={fraction!r}"
             )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds

@@ -9,7 +9,7 @@ from keras_prelu.data.pipeline_options import check_shard, check_sizes
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.resizing import evaluation_view
 from keras_prelu.data.sources import Source
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf

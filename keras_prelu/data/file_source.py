@@ -12,7 +12,7 @@ from absl import logging
 from keras_prelu.data.errors import UnreadableImageError
 from keras_prelu.data.fingerprints import digest, digest_of_integers
 from keras_prelu.data.sources import Source
-from keras_prelu.integers import is_position
+from keras_prelu.number_checks import is_position
 from keras_prelu.types import PathLike
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
 from keras_prelu.data.sources import Source
-from keras_prelu.integers import is_integer, is_position
+from keras_prelu.number_checks import is_integer, is_position
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -16,7 +16,7 @@ from keras_prelu.data.errors import (
     UnreadableImageError,
 )
 from keras_prelu.data.fingerprints import digest_of_integers
-from keras_prelu.integers import is_integer, is_position
+from keras_prelu.number_checks import is_integer, is_position, is_real
 
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
@@ -284,9 +284,10 @@ def split(
             stacklevel=2,
         )
         fraction = share
-    if not 0 < fraction < 1:
+    if not is_real(fraction) or not 0 < fraction < 1:
         raise ValueError(
-            f"Argument `fraction` must be in (0, 1). Received: fraction={fraction}"
+            "Argument `fraction` must be a number in (0, 1). "
+            f"Received: fraction={fraction!r}"
         )
     generator = np.random.default_rng(seed)
     first: list[int] = []

@@ -16,6 +16,7 @@ from keras_prelu.detection.boxes import (
 from keras_prelu.detection.detector import check_detector
 from keras_prelu.detection.resizing import check_sides, padded, resize
 from keras_prelu.detection.suppression import suppress
+from keras_prelu.number_checks import is_real
 
 __all__ = ["Detecting", "DetectionOptions", "Detections", "checked_input", "detect"]
 
@@ -38,9 +39,10 @@ class DetectionOptions(NamedTuple):
         check_sides(self.shorter_side, self.longest_side)
         for name in ("score_threshold", "nms_threshold"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
+            if not is_real(value) or not 0 <= value <= 1:
                 raise ValueError(
-                    f"Argument `{name}` must be in [0, 1]. Received: {name}={value!r}"
+                    f"Argument `{name}` must be a number in [0, 1]. "
+                    f"Received: {name}={value!r}"
                 )
         if self.max_detections < 1:
             raise ValueError(

@@ -16,7 +16,7 @@ from keras_prelu.detection import sampling
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -25,7 +25,7 @@ from keras_prelu.data.sources import Source
 from keras_prelu.detection.boxes import clip
 from keras_prelu.detection.proposal_methods import METHODS, searcher
 from keras_prelu.files import filling
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 from keras_prelu.platforms import sync, usable_cores
 from keras_prelu.types import PathLike
 

@@ -20,7 +20,7 @@ from keras_prelu.evaluation.protocols import (
 )
 from keras_prelu.evaluation.ranking import Ranking, errors
 from keras_prelu.evaluation.results import Evaluation
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 __all__ = ["check_models", "evaluate", "rank_images", "standardize_models"]
 

@@ -16,7 +16,7 @@ from keras_prelu.export.checks import (
     once_positional,
 )
 from keras_prelu.export.signatures import Served
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_model"]

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 from keras_prelu.files import appear
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 __all__ = ["LAST_VERSION", "check", "new_version", "publish"]
 

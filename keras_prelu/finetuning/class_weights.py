@@ -1,6 +1,5 @@
 """Training batches whose examples are weighted by their class."""
 
-import numbers
 from collections.abc import Mapping
 from typing import Literal
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from keras_prelu.data.numpy_batches import NumpyBatches
 from keras_prelu.finetuning.datasets import Prepared
+from keras_prelu.number_checks import is_real
 
 __all__ = ["weighted"]
 
@@ -63,4 +63,4 @@ def _weights(prepared, class_weight):
 
 
 def _is_weight(value):
-    return isinstance(value, numbers.Real) and 0 <= value < float("inf")
+    return is_real(value) and value >= 0

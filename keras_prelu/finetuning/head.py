@@ -3,7 +3,7 @@
 import keras
 
 from keras_prelu import model_surgery
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer
 
 __all__ = ["check_model", "with_new_head"]
 

@@ -1,11 +1,10 @@
 """The options of a fine-tuning run, and the plan that follows from them."""
 
 import dataclasses
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from keras_prelu.integers import is_integer
+from keras_prelu.number_checks import is_integer, is_real
 
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
 
@@ -66,11 +65,14 @@ class Options:
             object.__setattr__(self, name, int(value))
         for name in ("head_learning_rate", "learning_rate"):
             value = getattr(self, name)
-            if value != AUTO and not _is_rate(value):
+            if value == AUTO:
+                continue
+            if not is_real(value) or value <= 0:
                 raise ValueError(
                     f'Argument `{name}` must be a positive finite number, or "auto". '
                     f"Received: {name}={value!r}"
                 )
+            object.__setattr__(self, name, float(value))
         self._check_epochs()
 
     def _check_epochs(self):
@@ -169,7 +171,3 @@ def _learning_rate(steps):
     """Return a rate that falls as the steps grow: a long run can learn slowly."""
     least, most = _LEARNING_RATES
     return float(f"{min(max(most * _MIN_STEPS / steps, least), most):.1g}")
-
-
-def _is_rate(value):
-    return isinstance(value, numbers.Real) and 0 < value < float("inf")

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_prelu.layers import data_formats
 from keras_prelu.layers.rectifier import rectify
+from keras_prelu.number_checks import is_real
 from keras_prelu.types import Tensor
 
 __all__ = ["PReLU"]
@@ -78,6 +79,12 @@ class PReLU(keras.layers.Layer):
                 f"channel). Received: shared={shared!r}"
             )
         if isinstance(alpha_initializer, numbers.Real):
+            if not is_real(alpha_initializer):
+                raise ValueError(
+                    "Argument `alpha_initializer` must be a finite number or an "
+                    "initializer. "
+                    f"Received: alpha_initializer={alpha_initializer!r}"
+                )
             alpha_initializer = keras.initializers.Constant(float(alpha_initializer))
         self.shared = shared
         self.alpha_initializer = keras.initializers.get(alpha_initializer)

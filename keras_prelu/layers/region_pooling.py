@@ -1,7 +1,6 @@
 """The region pooling layer."""
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from keras import ops
 
 from keras_prelu.keras_internals import infers_shapes
 from keras_prelu.layers.spatial_pyramid_pooling import SpatialPyramidPooling
+from keras_prelu.number_checks import is_real
 from keras_prelu.types import Tensor
 
 __all__ = ["RegionPooling"]
@@ -193,13 +193,18 @@ class RegionPooling(SpatialPyramidPooling):
     ) -> None:
         # Boxes must stay in float32 under every dtype policy. Maps have their dtype.
         super().__init__(levels, data_format, **{"autocast": False, **kwargs})
-        if not isinstance(stride, numbers.Real) or stride <= 0:
+        if not is_real(stride) or stride <= 0:
             raise ValueError(
-                "Argument `stride` must be a positive number. "
+                "Argument `stride` must be a positive finite number. "
                 f"Received: stride={stride!r}"
             )
-        self.stride: float = stride
-        self.offset: float = stride / 2 if offset is None else offset
+        if offset is not None and not is_real(offset):
+            raise ValueError(
+                "Argument `offset` must be None or a finite number. "
+                f"Received: offset={offset!r}"
+            )
+        self.stride = float(stride)
+        self.offset = self.stride / 2 if offset is None else float(offset)
         self.input_spec = None
         bins = [(n, i, j) for n in self.levels for i in range(n) for j in range(n)]
         # For each bin, the bins per side at its level, its row and its column.

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_prelu.integers import is_integer
 from keras_prelu.layers import data_formats
+from keras_prelu.number_checks import is_integer
 from keras_prelu.types import Tensor
 
 __all__ = ["SpatialPyramidPooling"]

@@ -1,10 +1,11 @@
-"""Checks of arguments that are integers."""
+"""Checks of arguments that are numbers."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-__all__ = ["is_integer", "is_position"]
+__all__ = ["is_integer", "is_position", "is_real"]
 
 
 def is_integer(value: Any, least: int | None = None) -> bool:
@@ -30,3 +31,17 @@ def is_position(value: Any, length: int) -> bool:
         length: Number of positions.
     """
     return is_integer(value, least=0) and value < length
+
+
+def is_real(value: Any) -> bool:
+    """Return whether a value is a finite number of Python or NumPy, and not a boolean.
+
+    Args:
+        value: The value.
+
+    Examples:
+        >>> is_real(3), is_real(np.float32(0.5)), is_real(float("nan")), is_real(True)
+        (True, True, False, False)
+    """
+    is_number = is_integer(value) or isinstance(value, float | np.floating)
+    return is_number and math.isfinite(value)
