@@ -19,13 +19,22 @@ NOT_STATED = "not stated"
 
 
 def check(card: Mapping[str, Any] | None) -> None:
-    """Raise if a card has unknown keys."""
+    """Raise if a card has unknown keys, or values that its files cannot hold."""
     unknown = sorted(set(card or {}) - set(STATED_KEYS))
     if unknown:
         raise ValueError(
             f"Argument `card` must have keys from {', '.join(STATED_KEYS)}. "
             f"Received: card with {', '.join(map(repr, unknown))}"
         )
+    for key, value in (card or {}).items():
+        try:
+            # JSON has no NaN and no infinity, though Python would write them.
+            json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Argument `card` must have values that JSON can hold ({error}). "
+                f"Received: card[{key!r}]={value!r}"
+            ) from error
 
 
 def _activation(layer):

@@ -92,8 +92,8 @@ def saved_model(
             rows all classes are `""` and all scores are 0.
         version: Number of the version. Defaults to the one after the last.
         card: Dict of statements for the model card, with any of the keys `data`,
-            `protocol`, `scores`, `command`, `licence` and `intended_use`. The card
-            says "not stated" for the others.
+            `protocol`, `scores`, `command`, `licence` and `intended_use`. JSON must be
+            able to hold the values. The card says "not stated" for the other keys.
 
     Returns:
         The folder of the version, a `pathlib.Path`.

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from keras_prelu.export import cards
@@ -28,3 +29,28 @@ def test_cards_with_any_characters_are_written_in_utf_8(tmp_path):
 def test_unknown_keys_are_refused():
     with pytest.raises(ValueError, match="licence.*Received: card with 'author'"):
         cards.check({"author": "me"})
+
+
+@pytest.mark.parametrize(
+    ("value", "received"),
+    [
+        (np.ones(2), r"array\(\[1., 1.\]\)"),
+        ({"top1_error": np.float32(0.5)}, r"\{'top1_error': .*0.5\)?\}"),
+        ({"prelu_shapes"}, r"\{'prelu_shapes'\}"),
+        ({"center": {"top1_error": float("nan")}}, r"\{'center': .* nan\}\}"),
+        ([float("inf")], r"\[inf\]"),
+        ({(1, 2): "pair"}, r"\{\(1, 2\): 'pair'\}"),
+        ("\ud800", r"'\\ud800'"),  # half a character, which UTF-8 does not have
+    ],
+)
+def test_values_that_json_cannot_hold_are_refused(value, received):
+    message = (
+        rf"^Argument `card` must .* JSON .* Received: card\['scores'\]={received}$"
+    )
+    with pytest.raises(ValueError, match=message):
+        cards.check({"licence": "MIT", "scores": value})
+
+
+def test_values_that_json_can_hold_are_accepted():
+    cards.check(None)
+    cards.check({"data": None, "scores": {"B\u00e4r": [1, 0.5, True, np.float64(0.1)]}})
