@@ -14,7 +14,7 @@ from PIL import Image
 
 import keras_prelu
 from keras_prelu import applications, data
-from keras_prelu.callbacks import CheckpointError, NotFiniteError
+from keras_prelu.callbacks import CheckpointError, NotFiniteError, Preempted
 from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
@@ -748,6 +748,22 @@ def test_an_epoch_without_a_speed_leaves_a_gap_in_the_history(tmp_path):
     speeds = history["images_per_second"]
     assert [speed is None for speed in speeds] == [False, True, False]
     assert history["epoch"] == [1, 2, 3]
+def test_sigterm_during_the_last_save_of_the_head_ends_the_run(tmp_path, monkeypatch):
+    real = np.savez
+
+    def asked(file, **arrays):
+        os.kill(os.getpid(), signal.SIGTERM)
+        real(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", asked)
+    with pytest.raises(Preempted):
+        _tune(directory=tmp_path, head_epochs=1, epochs=2)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["head"]
+    monkeypatch.undo()
+    tuned = _tune(directory=tmp_path, head_epochs=1, epochs=2)
+    assert tuned.history["stage"] == ["head", "all"]
+
+
     assert None not in history["loss"]
 
 

@@ -345,8 +345,11 @@ class ExactResume(keras.callbacks.Callback):
     def _end_if_asked(self):
         if self._termination.has_arrived:
             self.save()
-            logging.warning("SIGTERM: saved after step %d, ending.", self.step)
-            raise Preempted
+            self._end()
+
+    def _end(self):
+        logging.warning("SIGTERM: saved after step %d, ending.", self.step)
+        raise Preempted
 
     @contextlib.contextmanager
     def in_resumable_fit(self) -> Iterator[None]:
@@ -361,4 +364,6 @@ class ExactResume(keras.callbacks.Callback):
 
 
 def _read(named):
+        if self._termination.has_arrived:  # during the last save
+            self._end()
     return {name: variables.read(variable) for name, variable in named.items()}
