@@ -48,6 +48,9 @@ class ExactResume(keras.callbacks.Callback):
     A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
     save that fails, for instance on a full disk, is logged, and training continues.
 
+    Optimizers with `use_ema=True` are refused. Keras replaces the weights by their
+    averages whenever `fit` ends, and a resume may end one within an epoch.
+
     Args:
         directory: The folder of the checkpoints, one folder for each worker.
         seconds: Float. The least time between two saves.
@@ -361,9 +364,9 @@ class ExactResume(keras.callbacks.Callback):
         finally:
             self._in_resumable_fit = False
             self._random.restore()  # for a `fit` that follows this one
+        if self._termination.has_arrived:  # during the last save
+            self._end()
 
 
 def _read(named):
-        if self._termination.has_arrived:  # during the last save
-            self._end()
     return {name: variables.read(variable) for name, variable in named.items()}
