@@ -5,6 +5,8 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from keras_prelu.integers import is_integer
 
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
@@ -72,6 +74,12 @@ class Options:
                     f"Received: {name}={value!r}"
                 )
         self._check_epochs()
+        names = self.class_names
+        if names is not None and (not np.iterable(names) or isinstance(names, str)):
+            raise ValueError(
+                "Argument `class_names` must be None or a list of strings. "
+                f"Received: class_names={names!r}"
+            )
 
     def _check_epochs(self):
         if AUTO in (self.epochs, self.head_epochs):

@@ -119,6 +119,11 @@ class _Windows:
         return maxima
 
 
+def _is_finite(value):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
 def _refuse_empty(boxes):
     """Raise an error for empty boxes, unless the values are not known yet."""
     if infers_shapes():
@@ -193,10 +198,15 @@ class RegionPooling(SpatialPyramidPooling):
     ) -> None:
         # Boxes must stay in float32 under every dtype policy. Maps have their dtype.
         super().__init__(levels, data_format, **{"autocast": False, **kwargs})
-        if not isinstance(stride, numbers.Real) or stride <= 0:
+        if not _is_finite(stride) or stride <= 0:
             raise ValueError(
-                "Argument `stride` must be a positive number. "
+                "Argument `stride` must be a positive finite number. "
                 f"Received: stride={stride!r}"
+            )
+        if offset is not None and not _is_finite(offset):
+            raise ValueError(
+                "Argument `offset` must be None or a finite number. "
+                f"Received: offset={offset!r}"
             )
         self.stride: float = stride
         self.offset: float = stride / 2 if offset is None else offset

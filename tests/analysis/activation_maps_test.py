@@ -186,6 +186,7 @@ def test_images_in_another_range_are_stretched_to_be_drawn(least, most):
     ("options", "message"),
     [
         ({"method": "cam"}, "one of 'grad_cam', 'windows'. Received: method='cam'"),
+        ({"method": []}, r"Received: method=\[\]"),
         ({"classes": 5}, "from 0 to 4. Received: classes=5"),
         ({"classes": [1, 2, 3]}, r"one per image \(2\)"),
         ({"classes": 1.0}, "Received: classes=1.0"),
