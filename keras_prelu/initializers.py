@@ -100,7 +100,10 @@ class HeNormal(keras.initializers.Initializer):
             untrained PReLU, 1 for no rectifier.
         mode: `"fan_in"` (Eqn. 10) or `"fan_out"` (Eqn. 14).
         seed: Optional non-negative integer. By default, the values depend on
-            `keras.utils.set_random_seed`.
+            `keras.utils.set_random_seed`. A copy of a model, such as
+            `keras.models.clone_model` returns, has one instance per layer. All begin
+            again with the seed, as with Keras's initializers: kernels of one shape are
+            then equal.
 
     Examples:
         >>> initializer = keras_prelu.initializers.HeNormal(slope=0.25, seed=1)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import time
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 import keras_prelu
 from keras_prelu import applications, data
-from keras_prelu.callbacks import CheckpointError, NotFiniteError
+from keras_prelu.callbacks import CheckpointError, NotFiniteError, Preempted
 from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.pipeline_options import stream_options
 from keras_prelu.finetuning import datasets, fine_tune, with_new_head
@@ -658,6 +659,12 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
             },
             r"must have at least two classes.*Received: class_names=\['one'\]",
         ),
+        ({"class_names": 2}, "Received: class_names=2"),
+        ({"class_names": "ab"}, "Received: class_names='ab'"),
+        ({"callbacks": keras.callbacks.History()}, "list of Keras callbacks"),
+        ({"train": (1, 2)}, r"`train` must be a tuple of arrays \(images, labels\)"),
+        ({"validation": ()}, "`validation` must be .*Received: 0 items"),
+        ({"train": (*_arrays(), None)}, "`train` must be .*Received: 3 items"),
         ({"scale": (32, 40)}, "Arguments `scale` and `eval_scale` must be None"),
         ({"head_epochs": -1}, "Received: head_epochs=-1"),
         ({"epochs": 1}, "Received: epochs=1, head_epochs=2"),
@@ -684,6 +691,17 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
 def test_bad_arguments_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         _tune(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scale": 36}, {"scale": ()}, {"scale": "ab"}, {"eval_scale": 0}]
+)
+def test_wrong_scales_of_sources_are_refused(tmp_path, wrong):
+    source = _write_textures(tmp_path, 2, seed=0)
+    (value,) = wrong.values()
+    message = re.escape(f"Received: scale={value!r}")
+    with pytest.raises(ValueError, match=f"Argument `scale` must be .*{message}"):
+        _tune(train=source, validation=source, class_names=None, **wrong)
 
 
 # Resume ------------------------------------------------------------------------
@@ -728,6 +746,22 @@ def _often():
         original(self, directory, seconds=0.0, fraction=1.0)
 
     return mock.patch.object(keras_prelu.callbacks.ExactResume, "__init__", init)
+
+
+def test_sigterm_during_the_last_save_of_the_head_ends_the_run(tmp_path, monkeypatch):
+    real = np.savez
+
+    def asked(file, **arrays):
+        os.kill(os.getpid(), signal.SIGTERM)
+        real(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", asked)
+    with pytest.raises(Preempted):
+        _tune(directory=tmp_path, head_epochs=1, epochs=2)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["head"]
+    monkeypatch.undo()
+    tuned = _tune(directory=tmp_path, head_epochs=1, epochs=2)
+    assert tuned.history["stage"] == ["head", "all"]
 
 
 def test_an_epoch_without_a_speed_leaves_a_gap_in_the_history(tmp_path):

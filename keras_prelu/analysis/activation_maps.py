@@ -180,7 +180,7 @@ def activation_map(
         [Selvaraju et al., 2017](https://arxiv.org/abs/1610.02391), section 3;
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
     """
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         raise ValueError(
             f"Argument `method` must be one of {', '.join(map(repr, _METHODS))}. "
             f"Received: method={method!r}"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 
 from keras_prelu import keras_internals, model_surgery
+from keras_prelu.number_checks import is_integer
 
 __all__ = ["Features", "Stage", "features", "stages_of"]
 
@@ -128,9 +129,14 @@ def features(model: keras.Model, stages: Sequence[int] | None = None) -> Feature
     numbers = range(1, len(available) + 1)
     if stages is None:
         stages = numbers
-    if not stages or any(stage not in numbers for stage in stages):
+    if (
+        not isinstance(stages, Sequence)
+        or not stages
+        or not all(is_integer(stage) and stage in numbers for stage in stages)
+    ):
         raise ValueError(
-            f"Argument `stages` must be numbers from 1 to {len(available)}. "
+            "Argument `stages` must be a list of at least one integer from 1 to "
+            f"{len(available)}. "
             f"Received: stages={stages!r}"
         )
     chosen = [available[stage - 1] for stage in stages]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_prelu.applications.nets import RECTIFIERS
 from keras_prelu.number_checks import is_integer, is_real
@@ -67,15 +68,19 @@ def image_shape(
     if input_shape is None:
         size = (224, 224) if include_top else (None, None)
         input_shape = (3, *size) if is_channels_first else (*size, 3)
-    shape = tuple(input_shape)
-    is_valid = len(shape) == 3 and all(n is None or is_integer(n, 1) for n in shape)
+    shape = _as_tuple(input_shape)
+    is_valid = (
+        isinstance(shape, tuple)
+        and len(shape) == 3
+        and all(n is None or is_integer(n, 1) for n in shape)
+    )
     channels = shape[0 if is_channels_first else -1] if is_valid else None
     if channels is None:
         order = "height, width"
         axes = f"channels, {order}" if is_channels_first else f"{order}, channels"
         raise ValueError(
             f"Argument `input_shape` must be ({axes}), all positive integers, though "
-            f"height and width may be None. Received: input_shape={shape}"
+            f"height and width may be None. Received: input_shape={shape!r}"
         )
     sides = shape[1:] if is_channels_first else shape[:-1]
     if any(side is not None and side < smallest_size for side in sides):
@@ -86,6 +91,11 @@ def image_shape(
     return shape, channels
 
 
+def _as_tuple(shape):
+    """Return a sequence as a tuple, and any other value as it is."""
+    return tuple(shape) if np.iterable(shape) else shape
+
+
 def _shape_of_tensor(input_tensor, input_shape):
     """Return the shape of the images in `input_tensor`."""
     if not isinstance(input_tensor, keras.KerasTensor):
@@ -94,7 +104,7 @@ def _shape_of_tensor(input_tensor, input_shape):
             f"returns. Received: input_tensor={input_tensor!r}"
         )
     shape = tuple(input_tensor.shape[1:])
-    if input_shape is not None and tuple(input_shape) != shape:
+    if input_shape is not None and _as_tuple(input_shape) != shape:
         raise ValueError(
             f"Argument `input_shape` must be None or {shape}, the shape of "
             f"`input_tensor`. Received: input_shape={input_shape}"

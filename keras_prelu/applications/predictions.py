@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_prelu.applications import downloads
+from keras_prelu.number_checks import is_integer
 from keras_prelu.types import Tensor
 
 __all__ = ["decode_predictions", "preprocess_input"]
@@ -47,6 +48,21 @@ def _imagenet_classes():
     return [tuple(index[str(i)]) for i in range(len(index))]
 
 
+def _pairs(class_names):
+    """Return pairs of identifier and name, both equal for a class without a pair."""
+    is_list = np.iterable(class_names) and not isinstance(class_names, str)
+    pairs = [
+        (name, name) if isinstance(name, str) else name
+        for name in (class_names if is_list else ())
+    ]
+    if not pairs or any(not np.iterable(pair) or len(pair) != 2 for pair in pairs):
+        raise ValueError(
+            "Argument `class_names` must be a list of names or of pairs (identifier, "
+            f"name). Received: class_names={class_names!r}"
+        )
+    return pairs
+
+
 def decode_predictions(
     preds: Tensor,
     top: int = 5,
@@ -73,12 +89,15 @@ def decode_predictions(
         ... )
         [[('dog', 'dog', 0.7), ('newt', 'newt', 0.2)]]
     """
-    preds = ops.convert_to_numpy(preds)
-    if class_names is None:
-        class_names = _imagenet_classes()
-    if preds.ndim != 2 or preds.shape[1] != len(class_names):
+    if not is_integer(top, 1):
         raise ValueError(
-            f"Argument `preds` must have the shape (batch, {len(class_names)}), with "
+            f"Argument `top` must be an integer of at least 1. Received: top={top!r}"
+        )
+    preds = ops.convert_to_numpy(preds)
+    pairs = _imagenet_classes() if class_names is None else _pairs(class_names)
+    if preds.ndim != 2 or preds.shape[1] != len(pairs):
+        raise ValueError(
+            f"Argument `preds` must have the shape (batch, {len(pairs)}), with "
             f"one score per class name. Received: preds of shape {preds.shape}"
         )
     is_finite = np.isfinite(preds).all(axis=1)
@@ -87,7 +106,6 @@ def decode_predictions(
             "Argument `preds` must hold finite scores. Received: preds with NaN or "
             f"infinite scores in the rows {np.flatnonzero(~is_finite)[:5].tolist()}"
         )
-    pairs = [(name, name) if isinstance(name, str) else name for name in class_names]
     # Minus an integer of few bits, as quantized models return, may overflow.
     best = (-preds.astype("float64")).argsort(axis=1, kind="stable")[:, :top]
     return [

@@ -71,6 +71,7 @@ def resumable_fit(
             f"`steps_per_execution`, {model.steps_per_execution}. "
             f"Received: steps_per_epoch={steps_per_epoch}"
         )
+    _refuse_averages(model.optimizer)
     resume.set_model(model)
     resume.follow(callbacks)
     callbacks = [*callbacks, resume]  # last: it saves what the others have done
@@ -99,6 +100,17 @@ def resumable_fit(
         if resume.epoch < epochs and not model.stop_training:
             fit(batches, steps_per_epoch, until=epochs)
         resume.save()
+
+
+def _refuse_averages(optimizer):
+    """Refuse averages of the weights, which replace these whenever a `fit` ends."""
+    scaled = getattr(optimizer, "inner_optimizer", optimizer)  # in mixed precision
+    if scaled.use_ema:
+        raise ValueError(
+            "Argument `use_ema` of the optimizer must be False for an exact resume: "
+            "Keras replaces the weights by their averages whenever `fit` ends, and a "
+            "resume may end one within an epoch. Received: use_ema=True"
+        )
 
 
 def _example(batches):

@@ -49,6 +49,9 @@ class ExactResume(keras.callbacks.Callback):
     A loss or a weight that is not finite raises `NotFiniteError` and is never saved. A
     save that fails, for instance on a full disk, is logged, and training continues.
 
+    Optimizers with `use_ema=True` are refused. Keras replaces the weights by their
+    averages whenever `fit` ends, and a resume may end one within an epoch.
+
     Args:
         directory: The folder of the checkpoints, one folder for each worker.
         seconds: Float. The least time between two saves.
@@ -347,8 +350,11 @@ class ExactResume(keras.callbacks.Callback):
     def _end_if_asked(self):
         if self._termination.has_arrived:
             self.save()
-            logging.warning("SIGTERM: saved after step %d, ending.", self.step)
-            raise Preempted
+            self._end()
+
+    def _end(self):
+        logging.warning("SIGTERM: saved after step %d, ending.", self.step)
+        raise Preempted
 
     @contextlib.contextmanager
     def in_resumable_fit(self) -> Iterator[None]:
@@ -360,6 +366,8 @@ class ExactResume(keras.callbacks.Callback):
         finally:
             self._in_resumable_fit = False
             self._random.restore()  # for a `fit` that follows this one
+        if self._termination.has_arrived:  # during the last save
+            self._end()
 
 
 def _read(named):

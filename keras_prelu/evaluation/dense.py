@@ -211,6 +211,10 @@ def dense_model(model: keras.Model, average: bool = True) -> keras.Model:
     connected layers. The scores equal those of windows that are cut out of the map.
     Nets without a fixed input size are treated as nets for 224x224.
 
+    Smaller images raise an error. Do not convert the model to LiteRT: the file lacks
+    this check, and may return NaN. `keras_prelu.export.litert` refuses dense models,
+    and `keras_prelu.export.onnx` has the option `dense`.
+
     The new model shares the layers of `model`. It needs no memory for weights, and
     training one model changes both.
 

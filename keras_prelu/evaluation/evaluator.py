@@ -65,7 +65,7 @@ def check_models(
         batch_size: See `evaluate`.
         class_names: Names of the classes of the images.
     """
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise ValueError(
             f"Argument `protocol` must be one of {', '.join(map(repr, PROTOCOLS))}. "
             f"Received: protocol={protocol!r}"
@@ -238,6 +238,11 @@ def evaluate(
     """
     start = time.perf_counter()
     models = standardize_models(model_or_models)
+    if not isinstance(source, Source):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.Source`. "
+            f"Received: source={source!r}"
+        )
     check_models(models, protocol, scales, batch_size, source.class_names)
     scales, batch_size = tuple(map(int, scales)), int(batch_size)
     if not len(source):

@@ -160,6 +160,17 @@ def table(evaluations: Sequence[ErrorSummary]) -> str:
         | --- | --- |
         | 256 | 25.81 / 8.08 |
     """
+    if not isinstance(evaluations, Sequence) or not evaluations:
+        raise ValueError(
+            "Argument `evaluations` must be a list of at least one evaluation. "
+            f"Received: evaluations={evaluations!r}"
+        )
+    scales = [sorted(x.by_scale) for x in evaluations]
+    if any(others != scales[0] for others in scales):
+        raise ValueError(
+            "Argument `evaluations` must be evaluations at the same scales. "
+            f"Received: evaluations at {', '.join(map(str, scales))}"
+        )
     rows = [
         [str(scale), *(_cell(x, *x.by_scale[scale]) for x in evaluations)]
         for scale in evaluations[0].by_scale

@@ -20,6 +20,8 @@ NOT_STATED = "not stated"
 
 def check(card: Mapping[str, Any] | None) -> None:
     """Raise if a card has unknown keys, or values that its files cannot hold."""
+    if card is not None and not isinstance(card, Mapping):
+        raise ValueError(f"Argument `card` must be a dict. Received: card={card!r}")
     unknown = sorted(set(card or {}) - set(STATED_KEYS))
     if unknown:
         raise ValueError(

@@ -64,6 +64,7 @@ def check_class_names(class_names: Sequence[str] | None, classes: int) -> None:
     """Raise unless there is one name of one line for each class."""
     if class_names is not None and (
         isinstance(class_names, str)
+        or not hasattr(class_names, "__len__")
         or len(class_names) != classes
         or any(not isinstance(n, str) or n.splitlines() != [n] for n in class_names)
     ):

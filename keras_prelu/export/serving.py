@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_prelu import model_surgery
@@ -35,7 +36,7 @@ def _check(model, top_k, scale, dense_scales, on_error, version):
         ("scale", scale, (scale,)),
         ("dense_scales", dense_scales, dense_scales),
     ):
-        if not all(is_integer(scale, side) for scale in scales):
+        if not np.iterable(scales) or not all(is_integer(x, side) for x in scales):
             kind = "integers" if name == "dense_scales" else "an integer"
             raise ValueError(
                 f"Argument `{name}` must be {kind} of at least {side}, the model's "

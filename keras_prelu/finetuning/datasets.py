@@ -136,13 +136,11 @@ def _sources(train, validation, options, image_size):
             f"Received: class_names={list(names)}"
         )
     batch_size = options.batch_size_for(len(train))
-    # Crops keep most of each image: the paper's scales, up to 16 / 7 of the crop, need
-    # many more images than a set to fine-tune on usually has.
-    scale = options.scale or (image_size, image_size * 5 // 4)
-    eval_scale = options.eval_scale or sum(scale) // 2
-    validation_batches = data.eval_batches(
-        validation, batch_size, image_size, eval_scale
-    )
+    scale, eval_scale = options.scale, options.eval_scale
+    if scale is None:
+        # Crops keep most of each image: the paper's scales, up to 16 / 7 of the crop,
+        # need many more images than a set to fine-tune on usually has.
+        scale = image_size, image_size * 5 // 4
 
     def batches(step):
         return data.train_batches(
@@ -154,6 +152,12 @@ def _sources(train, validation, options, image_size):
             start_step=step,
         )
 
+    batches(0)  # also checks the scale
+    if eval_scale is None:
+        eval_scale = sum(scale) // 2
+    validation_batches = data.eval_batches(
+        validation, batch_size, image_size, eval_scale
+    )
     return Prepared(
         train=batches,
         steps=data.steps_per_epoch(train, batch_size),
@@ -206,6 +210,11 @@ def _arrays(train, validation, options):
 
 
 def _images_and_labels(argument, pair, class_names):
+    if len(pair) != 2 or any(np.ndim(part) == 0 for part in pair):
+        raise ValueError(
+            f"Argument `{argument}` must be a tuple of arrays (images, labels). "
+            f"Received: {len(pair)} items of types {[type(x).__name__ for x in pair]}"
+        )
     images, labels = (np.asarray(part) for part in pair)
     if len(images) != len(labels):
         raise ValueError(

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+import numpy as np
+
 from keras_prelu.number_checks import is_integer, is_real
 
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
@@ -74,6 +76,12 @@ class Options:
                 )
             object.__setattr__(self, name, float(value))
         self._check_epochs()
+        names = self.class_names
+        if names is not None and (not np.iterable(names) or isinstance(names, str)):
+            raise ValueError(
+                "Argument `class_names` must be None or a list of strings. "
+                f"Received: class_names={names!r}"
+            )
 
     def _check_epochs(self):
         if AUTO in (self.epochs, self.head_epochs):

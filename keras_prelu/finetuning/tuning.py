@@ -162,6 +162,11 @@ def fine_tune(
         seed=seed,
     )
     callbacks = callbacks or ()
+    if not isinstance(callbacks, Sequence):
+        raise ValueError(
+            "Argument `callbacks` must be None or a list of Keras callbacks. "
+            f"Received: callbacks={callbacks!r}"
+        )
     check_model(model)
     _check_layer_name(model, unfreeze_from)
     _refuse_several_workers(model)

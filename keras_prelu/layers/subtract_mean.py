@@ -150,6 +150,11 @@ class SubtractMean(keras.layers.Layer):
             per_pixel: Whether to compute a mean image instead of one value per
                 channel. All images must then have the same size.
         """
+        if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+            raise ValueError(
+                "Argument `data` must be an array of images or an iterable of batches. "
+                f"Received: data={data!r}"
+            )
         batches = [data] if hasattr(data, "shape") else data
         values = _mean_of(batches, self._channel_axis, per_pixel)
         if self.built and tuple(self.mean.shape) != values.shape:

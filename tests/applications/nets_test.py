@@ -297,6 +297,8 @@ def test_takes_an_input_tensor():
         ("classes", 2.5),
         ("classes", True),
         ("dropout", 1.0),
+        ("input_shape", 224),
+        ("input_shape", True),
         ("input_shape", (32, 32)),
         ("input_shape", (32, 32, None)),
         ("input_shape", (0, 32, 3)),

@@ -1,6 +1,7 @@
 """preprocess_input and decode_predictions."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -63,6 +64,19 @@ def test_class_names_default_to_keras_file_of_imagenets(tmp_path, monkeypatch):
 def test_scores_of_another_shape_raise_an_error(shape):
     with pytest.raises(ValueError, match="`preds`.*Received: preds of shape"):
         model_a.decode_predictions(np.zeros(shape), class_names=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("top", [0, -1, True, 2.0, "5", None])
+def test_another_number_of_classes_than_one_or_more_raises_an_error(top):
+    with pytest.raises(ValueError, match=f"`top` must be.*Received: top={top!r}"):
+        model_a.decode_predictions(np.eye(3), top, class_names=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("names", [3, "abc", [], [1, 2, 3], [("a",), ("b",), ("c",)]])
+def test_wrong_class_names_raise_an_error(names):
+    received = re.escape(f"Received: class_names={names!r}")
+    with pytest.raises(ValueError, match=f"`class_names` must be a list.*{received}"):
+        model_a.decode_predictions(np.eye(3), class_names=names)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -1,5 +1,6 @@
 """Tests that a run does not resume from a wrong or a lost checkpoint."""
 
+import keras
 import numpy as np
 import pytest
 from small_run import (
@@ -155,6 +156,15 @@ def test_fewer_epochs_than_were_begun_are_refused(done, begun, tmp_path):
     message = f"at least the {begun} epochs.*Received: epochs=1"
     with pytest.raises(callbacks.CheckpointError, match=message):
         callbacks.resumable_fit(make_model(), batches_from, 1, STEPS, resume)
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, keras.optimizers.LossScaleOptimizer])
+def test_averages_that_replace_the_weights_are_refused(wrap, tmp_path):
+    model = make_model()
+    model.compile(wrap(keras.optimizers.SGD(use_ema=True)), loss="mse")
+    keeper = callbacks.ExactResume(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match="`use_ema`.*Received: use_ema=True"):
+        callbacks.resumable_fit(model, None, 1, STEPS, keeper)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.5])

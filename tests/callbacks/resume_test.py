@@ -152,6 +152,25 @@ def test_sigterm_saves_and_ends_with_its_code(method, tmp_path, uninterrupted):
     assert bits(model, tmp_path) == uninterrupted
 
 
+def test_sigterm_during_the_last_save_ends_with_its_code(
+    tmp_path, uninterrupted, monkeypatch
+):
+    real = np.savez
+
+    def asked(file, **arrays):
+        os.kill(os.getpid(), signal.SIGTERM)
+        real(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", asked)
+    with pytest.raises(callbacks.Preempted):
+        run(tmp_path, **SELDOM)  # saves once
+    monkeypatch.undo()
+    again = InterruptAt("on_train_batch_end", 10**6, interrupt)
+    model, _ = run(tmp_path, [again], **SELDOM)
+    assert again.calls == 0
+    assert bits(model, tmp_path) == uninterrupted
+
+
 @pytest.mark.tensorflow_only
 def test_killed_while_it_saves(tmp_path, uninterrupted, monkeypatch):
     real = np.savez

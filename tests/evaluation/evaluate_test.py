@@ -374,6 +374,7 @@ def test_takes_integers_of_numpy(folder):
     "options, message",
     [
         ({"protocol": "tenview"}, "'ten_view', 'dense'. Received: protocol='tenview'"),
+        ({"protocol": ["center"]}, r"Received: protocol=\['center'\]"),
         ({"scales": ()}, r"Received: scales=\(\)"),
         ({"scales": 256}, "Received: scales=256"),
         ({"scales": (60, 60)}, r"Received: scales=\(60, 60\)"),
@@ -397,6 +398,33 @@ def test_wrong_arguments_are_refused_before_an_image_is_read(folder, options, me
     arguments = {"model_or_models": small_net(), "scales": (48,), "verbose": 0}
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate(source=source, **{**arguments, **options})
+
+
+@pytest.mark.parametrize("source", [None, 3, []])
+def test_what_is_not_a_source_is_refused(source):
+    with pytest.raises(TypeError, match="`source` must be.*Received: source="):
+        evaluation.evaluate(small_net(), source, scales=(48,), verbose=0)
+
+
+def _errors_at(*scales):
+    by_scale = dict.fromkeys(scales, (0.25, 0.0))
+    return evaluation.ErrorSummary(
+        "dense", scales, True, 1, 9, 0.25, 0.0, 4, 0, 1.0, by_scale
+    )
+
+
+@pytest.mark.parametrize("evaluations", [[], (), None, 3, _errors_at(256)])
+def test_a_table_needs_a_list_of_evaluations(evaluations):
+    with pytest.raises(ValueError, match="at least one.*Received: evaluations="):
+        evaluation.table(evaluations)
+
+
+@pytest.mark.parametrize("scales", [(256,), (256, 480), (256, 384, 480)])
+def test_a_table_needs_the_same_scales(scales):
+    with pytest.raises(ValueError, match=r"same scales. .*at \[256, 384\], \[256"):
+        evaluation.table([_errors_at(256, 384), _errors_at(*scales)])
+    in_any_order = evaluation.table([_errors_at(256, 384), _errors_at(384, 256)])
+    assert in_any_order.splitlines()[2] == "| 256 | 25.00 / 0.00 | 25.00 / 0.00 |"
 
 
 def test_a_source_that_may_lack_a_class_is_warned_about(folder, recwarn):

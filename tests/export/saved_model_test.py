@@ -346,6 +346,7 @@ def test_without_tensorflow_serving_api_only_the_warm_up_is_missing(
     [
         ({"class_names": ["a", "b"]}, r"list of 7 strings.* Received: class_names=\["),
         ({"class_names": "abcdefg"}, "Received: class_names='abcdefg'"),
+        ({"class_names": 7}, "Received: class_names=7"),
         ({"class_names": ["a\nb", *"cdefgh"]}, "strings of one line"),
         ({"top_k": 0}, "at least 1. Received: top_k=0"),
         ({"scale": 31}, "at least 32, .* Received: scale=31"),
@@ -353,11 +354,13 @@ def test_without_tensorflow_serving_api_only_the_warm_up_is_missing(
             {"dense_scales": (40, 20)},
             r"at least 32, .* Received: dense_scales=\(40, 20\)",
         ),
+        ({"dense_scales": 40}, "must be integers .* Received: dense_scales=40"),
         ({"on_error": "skip"}, "Received: on_error='skip'"),
         ({"version": 0}, "Received: version=0"),
         ({"version": True}, "Received: version=True"),
         ({"version": 2**63}, "to 9223372036854775807.* Received: version=92233"),
         ({"card": {"author": "me"}}, "Received: card with 'author'"),
+        ({"card": 3}, "`card` must be a dict. Received: card=3"),
     ],
 )
 def test_wrong_arguments_write_nothing(net, tmp_path, arguments, message):

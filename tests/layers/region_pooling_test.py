@@ -146,10 +146,16 @@ def test_wrong_shapes_are_refused(maps, boxes, name):
         RegionPooling()(np.zeros(maps), np.zeros(boxes))
 
 
-@pytest.mark.parametrize("stride", [0, -1, "16"])
+@pytest.mark.parametrize("stride", [0, -1, "16", True, float("nan"), float("inf")])
 def test_a_wrong_stride_is_refused(stride):
     with pytest.raises(ValueError, match="`stride` must be.*Received: stride="):
         RegionPooling(stride=stride)
+
+
+@pytest.mark.parametrize("offset", ["8", [8], True, float("nan"), float("inf")])
+def test_a_wrong_offset_is_refused(offset):
+    with pytest.raises(ValueError, match="`offset` must be.*Received: offset="):
+        RegionPooling(offset=offset)
 
 
 @pytest.mark.tensorflow_only

@@ -144,6 +144,8 @@ def test_images_without_three_channels_need_a_mean():
     ("data", "message"),
     [
         ([], "Received: no images"),
+        (3, "iterable of batches. Received: data=3"),
+        (None, "iterable of batches. Received: data=None"),
         (np.zeros((4, 4, 3)), r"Received: a batch of shape \(4, 4, 3\)"),
         ([np.zeros((1, 4, 4, 3)), np.zeros((1, 5, 4, 3))], "of the same size"),
     ],
