@@ -1,10 +1,11 @@
 """Batches of images for evaluation, with each image decoded once in bounded memory.
 
-One decoded image gives the views for all models and scales. Images of equal sizes are
-batched. The number of images that are decoded ahead, or that wait for others of their
-size, is limited by their pixels.
+One decoded image gives the views for all models and scales. Images whose views have
+equal sizes are batched: with crops, all images. The number of images that are decoded
+ahead, or that wait for others, is limited by their pixels.
 """
 
+import math
 from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,43 @@ from keras_prelu.data.resizing import evaluation_view, view_shape
 from keras_prelu.data.sources import Source
 from keras_prelu.data.threads import CORES, ahead, pool
 
-__all__ = ["Batch", "batches"]
+__all__ = ["Batch", "View", "batches"]
+
+
+class View(NamedTuple):
+    """What to see of an image.
+
+    Attributes:
+        scale: The shorter side after resizing.
+        crop: Side of the center crop, or `None` for the whole image.
+        corners: Whether to see the crops from the four corners too.
+    """
+
+    scale: int
+    crop: int | None = None
+    corners: bool = False
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of the view of an image, without the channels."""
+        crop = view_shape(height, width, self.crop, self.scale)
+        return (5, *crop) if self.corners else crop
+
+    def of(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the view of an image, with five crops on the first axis if asked."""
+        if not self.corners:
+            return evaluation_view(pixels, self.crop, self.scale)
+        return _corners_and_center(evaluation_view(pixels, None, self.scale), self.crop)
+
+
+def _corners_and_center(pixels, side):
+    bottom, right = pixels.shape[0] - side, pixels.shape[1] - side
+    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
+    return np.stack(
+        [
+            pixels[top : top + side, left : left + side]
+            for top, left in [*corners, (bottom // 2, right // 2)]
+        ]
+    )
 
 
 class Batch(NamedTuple):
@@ -30,13 +67,13 @@ class Batch(NamedTuple):
     Attributes:
         indices: Their positions in the source, an integer array.
         labels: Their classes.
-        views: A dict from each `(image_size, scale)` to a uint8 array of shape
-            `(batch, height, width, 3)`.
+        views: A dict from each `View` to a uint8 array of shape
+            `(batch, height, width, 3)`, or `(batch, 5, height, width, 3)` with corners.
     """
 
     indices: np.ndarray
     labels: np.ndarray
-    views: dict[tuple[int | None, int], np.ndarray]
+    views: dict[View, np.ndarray]
 
 
 class _Encoded(NamedTuple):
@@ -67,7 +104,7 @@ def _decode(image, wanted):
         return _Decoded(image.position, image.label, [], image.error)
     try:
         pixels = decode_rgb(image.content)
-        views = [evaluation_view(pixels, *view) for view in wanted]
+        views = [view.of(pixels) for view in wanted]
         return _Decoded(image.position, image.label, views)
     except BadImageError as error:
         return _Decoded(image.position, image.label, [], error)
@@ -86,8 +123,8 @@ def _decoded(source, indices, wanted, batch_size):
         if image.error:
             return 1 / most
         height, width = image.header[:2]
-        sizes = [view_shape(height, width, *view) for view in wanted]
-        pixels = sum(rows * columns for rows, columns in [(height, width), *sizes])
+        shapes = [view.shape(height, width) for view in wanted]
+        pixels = sum(map(math.prod, [(height, width), *shapes]))
         return max(1 / most, pixels / MAX_PIXELS)
 
     with pool() as threads:
@@ -110,7 +147,7 @@ def _batch(images, wanted):
 def batches(
     source: Source,
     indices: Iterable[int],
-    wanted: Sequence[tuple[int | None, int]],
+    wanted: Sequence[View],
     batch_size: int,
     most_pixels: int,
 ) -> Generator[Batch, None, None]:
@@ -119,8 +156,7 @@ def batches(
     Args:
         source: A source of `keras_prelu.data`.
         indices: Positions of the images in the source.
-        wanted: Different pairs `(image_size, scale)`: the views to make of each image;
-            see `keras_prelu.data.resizing.evaluation_view`.
+        wanted: The different views to make of each image.
         batch_size: Images per batch. Batches are smaller if too many pixels wait, and
             at the end.
         most_pixels: The largest number of pixels, over all views, that wait for images
@@ -135,7 +171,7 @@ def batches(
         key = tuple(view.shape for view in image.views)
         group = groups.setdefault(key, [])
         group.append(image)
-        pixels = sum(height * width for height, width, _ in key)
+        pixels = sum(math.prod(shape[:-1]) for shape in key)
         waiting += pixels
         if len(group) == batch_size:
             yield _batch(groups.pop(key), wanted)

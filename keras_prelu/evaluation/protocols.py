@@ -8,26 +8,12 @@ import numpy as np
 from keras_prelu import model_surgery
 from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
+from keras_prelu.evaluation.image_batches import View
 
 __all__ = ["PROTOCOLS", "Scorer", "flips_by_default", "input_side"]
 
 
-def _whole(images, side):
-    return [images]
-
-
-def _corners_and_center(images, side):
-    bottom, right = images.shape[1] - side, images.shape[2] - side
-    corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)]
-    return [
-        images[:, top : top + side, left : left + side]
-        for top, left in [*corners, (bottom // 2, right // 2)]
-    ]
-
-
-# Functions from a batch to its views, without mirror images, for each protocol. For
-# "center", the images are cropped when they are read.
-PROTOCOLS = {"center": _whole, "ten_view": _corners_and_center, "dense": _whole}
+PROTOCOLS = ("center", "ten_view", "dense")
 
 
 def flips_by_default(protocol: str) -> bool:
@@ -56,7 +42,7 @@ class Scorer:
 
     Args:
         model: A classifier.
-        protocol: A key of `PROTOCOLS`.
+        protocol: One of `PROTOCOLS`.
         flip: Whether to average over mirror images too.
         batch_size: Number of images of the model's input size per batch.
 
@@ -73,9 +59,9 @@ class Scorer:
         self.classes = model.output_shape[-1]
         self.strategy = getattr(model, "distribute_strategy", None)
         self._first = model_surgery.is_channels_first(model)
-        self._views = PROTOCOLS[protocol]
         self._flip = flip
-        self._crop = self.side if protocol == "center" else None
+        self._corners = protocol == "ten_view"
+        self._crop = None if protocol == "dense" else self.side
         self._score: Callable[[np.ndarray], np.ndarray]
         if protocol == "dense":
             pixels = batch_size * self.side**2
@@ -83,13 +69,13 @@ class Scorer:
         else:
             self._score = runner(model_surgery.softmax_scores(model), self.strategy)
 
-    def view(self, scale: int) -> tuple[int | None, int]:
-        """Return the view to read of each image at a scale; see `image_batches`."""
-        return self._crop, scale
+    def view(self, scale: int) -> View:
+        """Return the view to read of each image at a scale."""
+        return View(scale, self._crop, self._corners)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return scores of shape `(batch, classes)`."""
-        views = self._views(images, self.side)
+        views = list(images.swapaxes(0, 1)) if self._corners else [images]
         if self._flip:
             views += [view[:, :, ::-1] for view in views]
         return np.mean([self._score(self._in_layout(view)) for view in views], axis=0)

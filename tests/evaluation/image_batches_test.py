@@ -17,6 +17,7 @@ from PIL import Image
 from keras_prelu import data, evaluation
 from keras_prelu.data.sources import TooManyBadImagesError
 from keras_prelu.evaluation import image_batches
+from keras_prelu.evaluation.image_batches import View
 from tests.data.conftest import broken_jpeg, encoded, wavy_image
 from tests.evaluation.evaluate_test import small_net
 
@@ -85,7 +86,7 @@ def test_images_of_equal_sizes_are_batched_once_each():
         encoded(wavy_image(*size, number), "PNG") for number, size in enumerate(sizes)
     ]
     source = Bytes(contents)
-    wanted = [(None, 20), (16, 24)]
+    wanted = [View(20), View(24, 16)]
     batches = list(image_batches.batches(source, range(7), wanted, 3, 10**6))
     indices = [batch.indices.tolist() for batch in batches]
     assert indices == [[0, 2, 4], [1, 5], [3], [6]]
@@ -97,8 +98,30 @@ def test_images_of_equal_sizes_are_batched_once_each():
                 [round(side * 20 / min(image.size)) for side in image.size],
                 Image.Resampling.BILINEAR,
             )
-            np.testing.assert_array_equal(batch.views[None, 20][row], whole)
-            assert batch.views[16, 24][row].shape == (16, 16, 3)
+            np.testing.assert_array_equal(batch.views[View(20)][row], whole)
+            assert batch.views[View(24, 16)][row].shape == (16, 16, 3)
+
+
+def test_crops_of_images_of_all_sizes_are_batched():
+    images = [wavy_image(20, 30, 0), wavy_image(27, 21, 1), wavy_image(25, 25, 2)]
+    source = Bytes([encoded(image, "PNG") for image in images])
+    view = View(24, 16, corners=True)
+    (batch,) = image_batches.batches(source, range(3), [view], 3, 10**6)
+    for image, crops in zip(images, batch.views[view], strict=True):
+        height, width = (
+            round(side * 24 / min(image.shape[:2])) for side in image.shape[:2]
+        )
+        whole = np.asarray(
+            Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        )
+        expected = [
+            whole[:16, :16],
+            whole[:16, -16:],
+            whole[-16:, :16],
+            whole[-16:, -16:],
+            whole[(height - 16) // 2 :, (width - 16) // 2 :][:16, :16],
+        ]
+        np.testing.assert_array_equal(crops, expected)
 
 
 def test_waiting_images_are_batched_when_they_have_too_many_pixels(monkeypatch):
@@ -114,7 +137,7 @@ def test_waiting_images_are_batched_when_they_have_too_many_pixels(monkeypatch):
     # A batch of 8 has at least 3200 pixels. All sizes differ, so no batch becomes full.
     source = Bytes([encoded(wavy_image(20, 20 + i), "PNG") for i in range(12)])
     most, longest, seen = 1200, 0, []
-    for batch in image_batches.batches(source, range(12), [(None, 20)], 8, most):
+    for batch in image_batches.batches(source, range(12), [View(20)], 8, most):
         pixels = sum(20 * (20 + index) for index in waiting)
         assert pixels <= most + 20 * 32  # with the last image
         longest = max(longest, len(waiting))
@@ -169,7 +192,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
     # The larger images have 800 pixels, with their views of 20 x 20.
     monkeypatch.setattr(image_batches, "MAX_PIXELS", 4000)
     source = Bytes([encoded(wavy_image(side, side), "PNG")] * 20)
-    images = list(image_batches._decoded(source, range(20), [(None, 20)], 2))
+    images = list(image_batches._decoded(source, range(20), [View(20)], 2))
     assert [image.position for image in images] == list(range(20))
     assert max(decoding) == expected
 
@@ -178,7 +201,7 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
 def test_bad_images_are_skipped_with_the_reason(bad):
     good = encoded(wavy_image(50, 60), "JPEG")
     source = Bytes([good, bad, broken_jpeg(good), good], max_bad=2)
-    batches = list(image_batches.batches(source, range(4), [(16, 20)], 4, 10**6))
+    batches = list(image_batches.batches(source, range(4), [View(20, 16)], 4, 10**6))
     assert [batch.indices.tolist() for batch in batches] == [[0, 3]]
     assert list(source.skipped) == ["image 1", "image 2"]
 
