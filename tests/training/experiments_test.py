@@ -450,8 +450,11 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
         for seed, run in enumerate(ways_to_test.runs(name, experiment)):
             errors[run] = 0.2 + 0.1 * seed + 0.4 * (name == "prelu")
 
+    tested = []
+
     def pretended(models, source, protocol, scales, **arguments):
         inspect.signature(evaluate).bind(models, source, protocol, scales, **arguments)
+        tested.append((len(models), protocol, arguments["flip"]))
         error = min(errors[model] for model in models) - 0.1 * arguments["flip"]
         by_scale = dict.fromkeys(scales, (error, error / 2))
         return SimpleNamespace(by_scale=by_scale, top1=0.01, top5=0.02)
@@ -467,13 +470,19 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
     first, flipped = by_way["five views", "37"], by_way["ten views", "37"]
     assert (first["relu_top1_error"], first["prelu_top1_error"]) == ("0.25", "0.65")
     assert flipped["prelu_top5_error"] == "0.275"
-    assert first["prelu_ensemble_top1_error"] == "0.6"
-    assert first["all_ensemble_top1_error"] == "0.2"
     last = by_way["dense", "all"]
-    assert (last["relu_top1_error"], last["all_ensemble_top5_error"]) == (
-        "0.01",
-        "0.02",
-    )
+    assert (last["relu_top1_error"], last["prelu_top5_error"]) == ("0.01", "0.02")
+    rows = rows_of(experiment.output / "scales_ensembles.csv")
+    assert [(r["models"], r["top1_error"]) for r in rows if r["scale"] == "55"] == [
+        ("relu", "0.1"),
+        ("prelu", "0.5"),
+        ("both", "0.1"),
+    ]
+    assert [kind for kind in tested if kind[0] > 1] == [
+        (2, "dense", True),
+        (2, "dense", True),
+        (4, "dense", True),
+    ]
     claims = {
         row["claim"]: row for row in rows_of(experiment.output / "scales_claims.csv")
     }
@@ -481,6 +490,18 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
     row = claims["PReLU has a lower error than ReLU, dense at 55"]
     assert float(row["difference"]) == pytest.approx(0.4)
     assert (experiment.output / "scales.png").stat().st_size > 5000
+    monkeypatch.setattr(
+        training_runs,
+        "is_flat",
+        lambda runs, experiment: runs[0].arm.rectifier == "prelu",
+    )
+    ways_to_test.run(experiment)
+    untested = {
+        claim: verdict == "not tested"
+        for claim, verdict in verdicts(experiment.output / "scales_claims.csv").items()
+    }
+    assert untested == {claim: "than ReLU" in claim for claim in untested}
+    assert len(untested) == 7
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from training.experiments import arms, training_runs
-from training.experiments.comparison import NOT_TESTED, compare, mean_and_spread
+from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
 NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
@@ -93,12 +93,8 @@ def degradation(experiment):
         last(shallow, experiment, "top1_error"),
         1,
     )
-    if not all(
-        training_runs.is_flat(runs(case, experiment), experiment)
-        for case in (deep, shallow)
-    ):
-        claim["verdict"] = NOT_TESTED
-    return claim
+    both = [runs(case, experiment) for case in (deep, shallow)]
+    return training_runs.tested_if_flat(claim, both, experiment)
 
 
 def claim_about(net, initializer, experiment):

@@ -174,32 +174,31 @@ def depth(results):
 
 
 def scales(results):
-    """Return Table 4: top-1 error by way to test."""
+    """Return Table 4: top-1 error of single nets by way to test."""
     rows = [
         [
             row["way"],
             row["scale"],
             percent(row, "relu_top1_error"),
             percent(row, "prelu_top1_error"),
-            *(
-                f"{100 * row[f'{name}_ensemble_top1_error']:.1f}"
-                for name in ("relu", "prelu", "all")
-            ),
         ]
         for row in read_csv(results / "scales.csv")
     ]
-    return markdown(
-        [
-            "way to test",
-            "scale",
-            "one ReLU net",
-            "one PReLU net",
-            "all ReLU nets",
-            "all PReLU nets",
-            "all nets",
-        ],
-        rows,
-    )
+    return markdown(["way to test", "scale", "one ReLU net", "one PReLU net"], rows)
+
+
+def scales_ensembles(results):
+    """Return the top-1 errors of averaged nets by scale."""
+    errors = {}
+    for row in read_csv(results / "scales_ensembles.csv"):
+        by_models = errors.setdefault(row["scale"], {})
+        by_models[row["models"]] = f"{100 * row['top1_error']:.2f}"
+    rows = [
+        [scale, *(by_models[name] for name in ("relu", "prelu", "both"))]
+        for scale, by_models in errors.items()
+    ]
+    header = ["scale", "ReLU nets", "PReLU nets", "ReLU and PReLU nets"]
+    return markdown(header, rows)
 
 
 def vgg(results):

@@ -29,6 +29,7 @@ TABLES = {
     "responses": (page_tables.responses, "responses"),
     "depth": (page_tables.depth, "depth"),
     "scales": (page_tables.scales, "ways_to_test"),
+    "scales_ensembles": (page_tables.scales_ensembles, "ways_to_test"),
     "vgg": (page_tables.vgg, "speed_beside_vgg19"),
     "detection": (page_tables.detection, "detection"),
     "scaling": (page_tables.scaling, "gpu_scaling"),

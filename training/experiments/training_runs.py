@@ -18,6 +18,7 @@ from keras_prelu.files import replacing
 from keras_prelu.tables import read_csv
 from training import from_recipe
 from training.experiments.arms import Arm, Run, build, configuration, sources
+from training.experiments.comparison import NOT_TESTED
 from training.workdir import InUseError, Workdir
 
 # Each arm of a comparison is trained at each learning rate with a seed that is used for
@@ -214,6 +215,12 @@ def is_flat(runs, experiment):
         for epoch in (epochs - 6, epochs - 1)
     )
     return after > 0.9 * before
+
+
+def tested_if_flat(claim, arms, experiment):
+    """Return a claim about several lists of runs, not tested if a loss still fell."""
+    is_tested = all(is_flat(runs, experiment) for runs in arms)
+    return claim if is_tested else {**claim, "verdict": NOT_TESTED}
 
 
 def load(run, experiment):

@@ -3,9 +3,10 @@
     python -m training.experiments.ways_to_test --output=training/results
 
 Trains model A with ReLU and with PReLU, each at its own best learning rate and with the
-paper's scale jitter, and tests both at the same scales in every way. Writes scales.csv,
+paper's scale jitter, and tests both at the same scales in every way. Ensembles are
+tested as in the paper, densely. Writes scales.csv, scales_ensembles.csv,
 scales_claims.csv and, with the full setting, docs/images/scales.png. The full setting
-takes about four hours on one core.
+takes about five hours on one core.
 """
 
 from keras_prelu.evaluation import evaluate
@@ -23,9 +24,10 @@ WAYS = {
     "dense": ("dense", False),
     "dense, flipped too": ("dense", True),
 }
+PAPERS_WAY = "dense, flipped too"
 SCALES = (8 / 7, 12 / 7, 15 / 7)  # of the crop: 256, 384 and 480 where it is 224
 ALL_SCALES = "all"
-ALL = "all"
+KINDS = ("top1_error", "top5_error")
 
 
 def runs(rectifier, experiment):
@@ -34,12 +36,9 @@ def runs(rectifier, experiment):
 
 
 def ensembles(experiment):
-    """Return the runs of each ensemble by name: single runs, by rectifier, and all."""
+    """Return the runs of each ensemble by name: of each rectifier, and of both."""
     by_rectifier = {name: runs(name, experiment) for name in RECTIFIERS}
-    every = [run for several in by_rectifier.values() for run in several]
-    alone = {run.name: [run] for run in every}
-    together = {f"{name}, ensemble": several for name, several in by_rectifier.items()}
-    return {**alone, **together, f"{ALL}, ensemble": every}
+    return {**by_rectifier, "both": sum(by_rectifier.values(), [])}
 
 
 def sides(experiment):
@@ -50,7 +49,9 @@ def sides(experiment):
 
 def evaluations(experiment):
     """Return the rows of all evaluations: one for each scale, and for all scales."""
-    sets = ensembles(experiment)
+    together = ensembles(experiment)
+    alone = {run.name: [run] for run in together["both"]}
+    sets = {**alone, **together}
     _, source = arms.sources(experiment.setting)
 
     def measure(cell):
@@ -70,71 +71,73 @@ def evaluations(experiment):
             for scale, (top1, top5) in errors.items()
         ]
 
-    cells = [{"models": name, "way": way} for name in sets for way in WAYS]
+    cells = [
+        *({"models": name, "way": way} for name in alone for way in WAYS),
+        *({"models": name, "way": PAPERS_WAY} for name in together),
+    ]
     return fill(experiment.output / "scales_by_model.csv", cells, measure)
 
 
-def by_seed(rows, experiment, rectifier, way, scale):
-    """Return the top-1 errors of a rectifier's networks for one way to test."""
-    names = [run.name for run in runs(rectifier, experiment)]
+def by_seed(rows, experiment, rectifier, way, scale, kind="top1_error"):
+    """Return the errors of a rectifier's networks for one way to test."""
     errors = {
-        row["models"]: row["top1_error"]
+        row["models"]: row[kind]
         for row in rows
         if (row["way"], str(row["scale"])) == (way, str(scale))
     }
-    return [errors[name] for name in names]
+    return [errors[run.name] for run in runs(rectifier, experiment)]
 
 
 def summary(rows, experiment):
-    """Return a row for each way to test, with single networks and ensembles."""
-    errors = {}
-    for row in rows:
-        errors.setdefault((row["way"], row["scale"]), {})[row["models"]] = row
+    """Return a row for each way to test, with the mean errors of single networks."""
     table = []
-    for (way, scale), by_models in errors.items():
-        row = {"way": way, "scale": scale}
-        for name in RECTIFIERS:
-            for kind in ("top1_error", "top5_error"):
-                values = [by_models[run.name][kind] for run in runs(name, experiment)]
-                key = f"{name}_{kind}"
-                row[key], row[f"{key}_spread"] = mean_and_spread(values)
-        for name in (*RECTIFIERS, ALL):
-            for kind in ("top1_error", "top5_error"):
-                key = f"{name}_ensemble_{kind}"
-                row[key] = by_models[f"{name}, ensemble"][kind]
-        table.append(row)
+    for way in WAYS:
+        for scale in (*sides(experiment), ALL_SCALES):
+            row = {"way": way, "scale": scale}
+            for name in RECTIFIERS:
+                for kind in KINDS:
+                    values = by_seed(rows, experiment, name, way, scale, kind)
+                    key = f"{name}_{kind}"
+                    row[key], row[f"{key}_spread"] = mean_and_spread(values)
+            table.append(row)
     return table
 
 
 def claims(rows, experiment):
-    """Return the paper's claims about ways to test, each with our verdict."""
+    """Return the paper's claims about ways to test, each with our verdict.
+
+    PReLU is not tested against ReLU if the training loss of one was still falling.
+    """
     smallest, middle, largest = sides(experiment)
 
     def errors(rectifier, way, scale):
         return by_seed(rows, experiment, rectifier, way, scale)
 
-    flipped = "dense, flipped too"
-    table = [
+    both = [runs(name, experiment) for name in RECTIFIERS]
+    of_rectifiers = [
         compare(
             f"PReLU has a lower error than ReLU, dense at {scale}",
-            errors("prelu", flipped, scale),
-            errors("relu", flipped, scale),
+            errors("prelu", PAPERS_WAY, scale),
+            errors("relu", PAPERS_WAY, scale),
             -1,
         )
         for scale in (smallest, middle, largest, ALL_SCALES)
     ]
     return [
-        *table,
+        *(
+            training_runs.tested_if_flat(claim, both, experiment)
+            for claim in of_rectifiers
+        ),
         compare(
             "Several scales have a lower error than the middle one (PReLU, dense)",
-            errors("prelu", flipped, ALL_SCALES),
-            errors("prelu", flipped, middle),
+            errors("prelu", PAPERS_WAY, ALL_SCALES),
+            errors("prelu", PAPERS_WAY, middle),
             -1,
         ),
         *(
             compare(
                 f"Dense has a lower error than ten views at {scale} (PReLU)",
-                errors("prelu", flipped, scale),
+                errors("prelu", PAPERS_WAY, scale),
                 errors("prelu", "ten views", scale),
                 -1,
             )
@@ -149,29 +152,30 @@ def label(row):
     return f"{row['way']}, {scale}"
 
 
-def draw(table, experiment):
+def draw(table, of_ensembles, experiment):
     """Draw the top-1 error of each way to test."""
     figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
-    rows = range(len(table))
+    labels = [label(row) for row in table]
     for name, title in RECTIFIERS.items():
         key = f"{name}_top1_error"
         axis.errorbar(
             [100 * row[key] for row in table],
-            rows,
+            range(len(table)),
             xerr=[100 * row[f"{key}_spread"] for row in table],
             fmt="o",
             capsize=3,
             label=f"{title}, one network",
         )
-    for name, title in (*RECTIFIERS.items(), (ALL, "ReLU and PReLU")):
-        members = (2 if name == ALL else 1) * len(experiment.seeds)
+    titles = {**RECTIFIERS, "both": "ReLU and PReLU"}
+    for name, members in ensembles(experiment).items():
+        rows = [row for row in of_ensembles if row["models"] == name]
         axis.plot(
-            [100 * row[f"{name}_ensemble_top1_error"] for row in table],
-            rows,
+            [100 * row["top1_error"] for row in rows],
+            [labels.index(label(row)) for row in rows],
             "d",
-            label=f"{title}, {members} networks",
+            label=f"{titles[name]}, {len(members)} networks",
         )
-    axis.set_yticks(rows, [label(row) for row in table])
+    axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()
     axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way to test")
     axis.grid(alpha=0.3)
@@ -185,9 +189,11 @@ def run(experiment):
         rows = evaluations(experiment)
         table = summary(rows, experiment)
         experiment.write("scales", table)
+        of_ensembles = [row for row in rows if row["models"] in ensembles(experiment)]
+        experiment.write("scales_ensembles", of_ensembles)
         experiment.write("scales_claims", claims(rows, experiment))
         experiment.write_config("scales", scales_of_input_size=SCALES)
-        draw(table, experiment)
+        draw(table, of_ensembles, experiment)
 
 
 if __name__ == "__main__":
