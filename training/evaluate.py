@@ -30,10 +30,10 @@ from training.from_recipe import is_divided, open_source
 from training.report import write_evaluations
 from training.workdir import (
     data_name,
-    kept_class_names,
     load_model,
     read_classifier_config,
     refuse_empty,
+    refuse_other_classes,
 )
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "The folder of a run.")
@@ -114,22 +114,6 @@ def open_images(run):
     return open_source(config, split), data_name(config, split)
 
 
-def refuse_other_classes(workdir, source):
-    """Raise an error if the images have other classes than a run."""
-    trained = kept_class_names(workdir) or source.class_names
-    changes = data.differences(
-        {"class_names": trained}, {"class_names": source.class_names}
-    )
-    if changes:
-        received = "no --data, and the run's own data have"
-        if _DATA.value:
-            received = f"--data={_DATA.value}, which has"
-        raise ValueError(
-            f"Argument `--data` must have the classes of the run {workdir}. "
-            f"Received: {received} other {changes[0]}"
-        )
-
-
 def build_model(classes):
     """Return the model of `--model` with the weights of `--weights`."""
     size = _IMAGE_SIZE.value
@@ -151,8 +135,11 @@ def main(_):
         runs = [read_classifier_config(workdir)["data"] for workdir in workdirs]
         run = runs[0] if runs else None
         source, name = open_images(run)
+        received = "no --data, and the run's own data have"
+        if _DATA.value:
+            received = f"--data={_DATA.value}, which has"
         for workdir in workdirs:
-            refuse_other_classes(workdir, source)
+            refuse_other_classes(workdir, source.class_names, "--data", received)
         models = [load_model(workdir) for workdir in workdirs]
         models = models or [build_model(len(source.class_names))]
         scales = read_scales() or (run["eval_scale"] if run else 256,)

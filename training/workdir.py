@@ -156,6 +156,26 @@ def kept_class_names(workdir):
     return read_class_names(workdir) if is_kept else None
 
 
+def refuse_other_classes(workdir, class_names, argument, received):
+    """Raise an error if images have other classes than a run, or in another order.
+
+    A run without data.json takes all classes.
+
+    Args:
+        workdir: The folder of the run.
+        class_names: Names of the classes of the images.
+        argument: The name of the argument that chooses the images.
+        received: The start of a sentence for the message, up to the verb.
+    """
+    trained = kept_class_names(workdir) or class_names
+    changes = differences({"class_names": trained}, {"class_names": class_names})
+    if changes:
+        raise ValueError(
+            f"Argument `{argument}` must have the classes of the run {workdir}. "
+            f"Received: {received} other {changes[0]}"
+        )
+
+
 def load_model(workdir):
     """Return the trained model of a run."""
     path = _file_of("a finished run", workdir, "model.keras")

@@ -11,6 +11,7 @@ The workers need this package. Exit codes: 0, done; 2 and 75, see
 `applications.batch.score`.
 """
 
+import pathlib
 import sys
 
 if not __package__:
@@ -38,6 +39,7 @@ from keras_prelu.evaluation.evaluator import (
 )
 from keras_prelu.evaluation.protocols import PROTOCOLS, Scorer, flips_by_default
 from keras_prelu.evaluation.ranking import misses
+from training.workdir import refuse_other_classes
 
 _MODEL = flags.DEFINE_list("model", None, "Files of trained models, to average.")
 _PROTOCOL = flags.DEFINE_enum("protocol", "center", [*PROTOCOLS], "How to test.")
@@ -255,11 +257,27 @@ def read_options():
     }
 
 
+def check_classes(path, class_names):
+    """Raise an error if images have other classes than the run of a model.
+
+    Args:
+        path: File of the model. If no run wrote it, nothing is known about its classes.
+        class_names: Names of the classes of the images.
+    """
+    folder = pathlib.Path(path).parent
+    if (folder / "config.json").is_file():
+        flag, value = program.given_source()
+        received = f"{flag}={value}, which has"
+        refuse_other_classes(folder, class_names, flag, received)
+
+
 def main(arguments):
     """Evaluate, print and write."""
     options = read_options()
     source, class_names = program.labeled_source()
     paths = [program.absolute(path) for path in _MODEL.value]
+    for path in paths:
+        check_classes(path, class_names)
     models = standardize_models([keras.saving.load_model(path) for path in paths])
     without_flip = {key: value for key, value in options.items() if key != "flip"}
     check_models(models, class_names=class_names, **without_flip)

@@ -164,6 +164,14 @@ class Records(beam.PTransform):
         read = {"tfrecord": _tfrecords, "array_record": _array_records}[file_format]
         self._read = functools.partial(_read_block, title, read, features)
 
+    def first_labels(self):
+        """Return a list of the first image's label, empty if there are no images."""
+        return [
+            label
+            for path, start, _, position in self._blocks[:1]
+            for _, _, label, _ in self._read((path, start, 1, position))
+        ]
+
     def expand(self, pipeline):
         """Return the images."""
         return (

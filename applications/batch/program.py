@@ -85,10 +85,22 @@ def labeled_source():
     """
     _check_source()
     if _TFDS.value:
-        return _dataset()
+        records, names = _dataset()
+        if -1 in records.first_labels():  # as TFDS labels ImageNet's test split
+            raise ValueError(
+                "Argument `--split` must be a split with labels. "
+                f"Received: --split={_SPLIT.value}, which has none"
+            )
+        return records, names
     root = _INPUT.value.rstrip("/")
     names = class_folders(pathlib.Path(root))
     return images.files_of_classes(root, names, TEXT_FILES), names
+
+
+def given_source():
+    """Return the flag that names the images, and its value."""
+    flag = _TFDS if _TFDS.value else _INPUT
+    return f"--{flag.name}", flag.value
 
 
 def _check_source():

@@ -12,6 +12,7 @@ process was lost: nothing was written, start the same command again.
 
 import hashlib
 import logging
+import re
 import sys
 
 if not __package__:
@@ -138,6 +139,11 @@ def _classified(classify, contents):
 
 def check_model(path, signature):
     """Raise an error unless a folder contains an exported model with a signature."""
+    if re.search(r"[*?[]", path):
+        raise ValueError(
+            "Argument `--model` must be a path without *, ? and [, which TensorFlow "
+            f"and Beam take for patterns. Received: --model={path}"
+        )
     file = FileSystems.join(path, "saved_model.pb")
     if not FileSystems.exists(file):
         raise FileNotFoundError(

@@ -27,6 +27,7 @@ with console.quiet_import():
 from applications.browser import build
 from applications.browser.server import ADDRESS, page_server
 from keras_prelu.files import appear, filling
+from training.workdir import refuse_empty
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a finished run.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port of the page.", 0, 65535)
@@ -69,6 +70,8 @@ def _serve(folder):
 def main(_):
     """Write or serve the page."""
     with errors.in_one_line():
+        refuse_empty("--workdir", _WORKDIR.value)
+        refuse_empty("--build", _BUILD.value)
         if _BUILD.value:
             _write(pathlib.Path(_BUILD.value))
         else:

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 SIGNATURE = "classify"
 SECONDS = 30.0  # the deadline for a complete answer
 UNREADABLE = "cannot be decoded"
+MAX_DRAWN = 20  # more images would take minutes, and make a figure nobody can read
 START = (
     "MODEL=$PWD/runs/served/prelu docker compose -f applications/serving/compose.yaml "
     "up --wait"
@@ -133,7 +134,9 @@ def run(ask, server):
                     print(f"  {UNREADABLE}")
                 for name, score in answer:
                     print(f"  {score:7.2%}  {name}")
-            draw(paths, answers, output.value)
-            print(f"Written to {output.value}")
+            draw(paths[:MAX_DRAWN], answers[:MAX_DRAWN], output.value)
+            is_part = len(paths) > MAX_DRAWN
+            drawn = f": the first {MAX_DRAWN} of {len(paths)} images" if is_part else ""
+            print(f"Written to {output.value}{drawn}")
 
     app.run(main)

@@ -3,7 +3,8 @@
     python -m applications.serving.client_grpc photo.jpg [another.png ...] \\
         [--server=localhost:8500] [--model=prelu] [--output=answer.png]
 
-Prints the best classes of each image, and draws them beside it.
+Prints the best classes of each image, and draws them beside it, for the first 20
+images.
 """
 
 import os

@@ -3,8 +3,8 @@
     python -m applications.serving.client_rest photo.jpg [another.png ...] \\
         [--server=http://localhost:8501] [--model=prelu] [--output=answer.png]
 
-Prints the best classes of each image, and draws them beside it. The format is described
-at https://www.tensorflow.org/tfx/serving/api_rest.
+Prints the best classes of each image, and draws them beside it, for the first 20
+images. The format is described at https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
 import base64

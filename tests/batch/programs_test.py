@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import pathlib
+import shutil
 import signal
 import time
 
@@ -16,6 +17,7 @@ pytest.importorskip("apache_beam")
 import pyarrow.parquet
 
 from keras_prelu import data, evaluation
+from keras_prelu.data.tfds_records import prepared_builder
 from keras_prelu.layers import SubtractMean
 from tests.batch.conftest import (
     BAD,
@@ -25,6 +27,7 @@ from tests.batch.conftest import (
     run,
     start,
 )
+from tests.data.conftest import encoded, tar, wavy_image
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
@@ -225,3 +228,70 @@ def test_errors_are_those_of_one_machine(collection, net, tmp_path):
         assert row["label"] == CLASSES[label]
         assert row["class"] == [CLASSES[i] for i in best]
         np.testing.assert_allclose(row["score"], scores, atol=1e-5)
+
+
+def test_images_of_other_classes_than_the_run_are_refused(net, tmp_path):
+    """By their numbers, bee would be ant, and cat would be bee."""
+    workdir, images = tmp_path / "run", tmp_path / "set"
+    workdir.mkdir()
+    net.save(workdir / "model.keras")
+    (workdir / "config.json").write_text("{}")
+    names = json.dumps({"train": {"class_names": CLASSES}})
+    (workdir / "data.json").write_text(names)
+    for name in CLASSES[1:]:
+        (images / name).mkdir(parents=True)
+        (images / name / "0.png").write_bytes(encoded(wavy_image(40, 44), "PNG"))
+    code, _, err = run(
+        "evaluate",
+        f"--model={workdir / 'model.keras'}",
+        f"--input={images}",
+        f"--output={tmp_path / 'out'}",
+        "--scales=36",
+    )
+    assert code == 2, err
+    *_, line = err.splitlines()
+    assert f"Argument `--input` must have the classes of the run {workdir}. " in line
+    received = f"Received: --input={images}, which has other class_names: without 'ant'"
+    assert received in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_split_without_labels_is_refused(net, tmp_path):
+    """The test split of ImageNet has the label -1."""
+    net.save(tmp_path / "net.keras")
+    manual = tmp_path / "downloads" / "manual"
+    manual.mkdir(parents=True)
+    image = encoded(wavy_image(40, 44))
+    for split in ("test", "val"):
+        content = tar({f"ILSVRC2012_{split}_00000001.JPEG": image})
+        (manual / f"ILSVRC2012_img_{split}.tar").write_bytes(content)
+    prepared_builder("imagenet2012", tmp_path)
+    code, _, err = run(
+        "evaluate",
+        f"--model={tmp_path / 'net.keras'}",
+        "--tfds=imagenet2012",
+        "--split=test",
+        f"--data_dir={tmp_path}",
+        f"--output={tmp_path / 'out'}",
+        "--scales=36",
+    )
+    assert code == 2, err
+    *_, line = err.splitlines()
+    assert "Argument `--split` must be a split with labels. " in line
+    assert "Received: --split=test" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_whose_path_is_a_pattern_is_refused(version, tmp_path):
+    """TensorFlow would find no variables, and Beam no files for the hash."""
+    model = tmp_path / "net[1]"
+    shutil.copytree(version, model)
+    output = tmp_path / "out"
+    code, _, err = run(
+        "score", f"--model={model}", f"--input={tmp_path}", f"--output={output}"
+    )
+    assert code == 2, err
+    *_, line = err.splitlines()
+    assert "must be a path without *, ? and [" in line
+    assert f"Received: --model={model} (" in line
+    assert not output.exists()

@@ -2,6 +2,8 @@
 
 import http.client
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -76,3 +78,23 @@ def test_a_port_in_use_is_an_error(tmp_path):
         reason = os.strerror(98)
         with pytest.raises(ValueError, match=f"{reason}.*Received: --port={port}"):
             page_server(tmp_path, port)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow_only
+@pytest.mark.parametrize("name", ["workdir", "build"])
+def test_an_empty_folder_is_refused(name, tmp_path):
+    """An empty value is often a shell variable that is not set."""
+    flags = {"build": str(tmp_path / "page"), "workdir": str(tmp_path), name: ""}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "applications.browser.serve", "--noopen"),
+            *(f"--{flag}={value}" for flag, value in flags.items()),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    *_, line = done.stderr.splitlines()
+    assert f"Argument `--{name}` must be a path. Received: --{name}= (" in line
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from applications.browser import build
 from applications.browser.server import page_server
 from keras_prelu import resampling
 from keras_prelu.applications import ModelA
+from keras_prelu.data.resizing import resized_length, view_shape
 from keras_prelu.data.shapes_renderer import render
 from keras_prelu.evaluation import dense_model
 from tests.browser.chromium import Elsewhere, from_pages, peak_memory
@@ -150,7 +151,7 @@ def test_a_known_image_is_classified_as_by_the_model(page, shown, tmp_path):
     pixels = decoded("star", 12)
     scores = choose(page, saved(pixels, tmp_path / "star.png"))
     height, width = scores.shape[:2]
-    sides = [round(54 * side / min(pixels.shape[:2])) for side in pixels.shape[:2]]
+    sides = view_shape(*pixels.shape[:2], None, 54)
     expected = dense_scores(shown.model, resampled(pixels, *sides))
     assert (height, width) == expected.shape[:2]
     np.testing.assert_allclose(scores, expected, atol=1e-3)
@@ -168,6 +169,26 @@ def test_a_known_image_is_classified_as_by_the_model(page, shown, tmp_path):
     scores = slide(page, "Shorter side", 48)
     expected = shown.model(small[None].astype("float32")).numpy()
     np.testing.assert_allclose(scores[0], expected, atol=1e-3)
+
+
+def test_sides_have_the_lengths_of_the_library(page, tmp_path):
+    lengths = page.evaluate(
+        """async () => {
+          const { resizedLength } = await import("/pixels.js");
+          const result = [];
+          for (let shorter = 1; shorter <= 600; shorter++)
+            for (let side = shorter; side <= 600; side++)
+              result.push(resizedLength(side, shorter, 54));
+          return result;
+        }"""
+    )
+    shorter, side = np.triu_indices(600)
+    expected = resized_length(side + 1, shorter + 1, 54)
+    np.testing.assert_array_equal(lengths, expected)
+
+    # 535 * 54 / 428 is 67.5, but slightly less in floating point.
+    choose(page, saved(np.zeros((535, 428, 3), "uint8"), tmp_path / "half.png"))
+    assert page.evaluate("[state.answer.height, state.answer.width]") == [68, 54]
 
 
 def with_slopes(model, slope_of):

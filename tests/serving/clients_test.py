@@ -150,6 +150,21 @@ def test_a_client_says_which_images_the_model_has_marked(photos, tmp_path):
         assert image.size == (880, 572)
 
 
+def test_many_images_are_printed_and_the_first_ones_are_drawn(
+    addresses, photos, tmp_path
+):
+    output = tmp_path / "answer.png"
+    images = [photos / "a.jpg", photos / "b.png"] * 12
+    server = f"--server={addresses['client_rest']}"
+    done = run("client_rest", *images, server, f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    *lines, last = done.stdout.splitlines()
+    assert lines[::6] == [str(path) for path in images]
+    assert last == f"Written to {output}: the first 20 of 24 images"
+    with Image.open(output) as image:
+        assert image.size == (880, 5720)
+
+
 @contextlib.contextmanager
 def sending(content, pause=0.0):
     """Send bytes to each client, with a pause after each byte."""

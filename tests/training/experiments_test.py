@@ -13,7 +13,7 @@ import pytest
 from runs import finish, start
 from scipy import stats
 
-from keras_prelu import callbacks, data
+from keras_prelu import data
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
 from keras_prelu.tables import write_csv
@@ -145,8 +145,22 @@ def test_a_rate_of_the_sweep_that_diverges_is_not_the_best(experiment, monkeypat
     assert math.isnan(training_runs.final(diverging, experiment, "val_top1_error"))
     monkeypatch.setattr(training_runs, "RATES", (diverging.rate, fast.rate))
     assert training_runs.best_rate(arm, experiment) == fast.rate
-    with pytest.raises(callbacks.NotFiniteError):
-        training_runs.train_all([diverging._replace(seed=0)], experiment)
+    seed = diverging._replace(seed=0)
+    for _ in range(2):  # the same when the command is repeated
+        with pytest.raises(
+            ValueError, match=rf"{re.escape(seed.name)}, which diverged"
+        ):
+            training_runs.train_all([seed], experiment)
+
+
+def test_an_arm_that_diverges_at_all_rates_is_named(experiment):
+    arm = arms.Arm("model14", "relu")
+    for run in training_runs.sweep(arm, experiment):
+        pretend(run, experiment, [0.9])  # the first of two epochs
+    with pytest.raises(
+        ValueError, match=r"model14-relu does not diverge. Received: 0.005, 0.01$"
+    ):
+        training_runs.best_rate(arm, experiment)
 
 
 def test_a_sweep_of_another_process_is_left_to_it(experiment, monkeypatch):

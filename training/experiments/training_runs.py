@@ -25,6 +25,7 @@ from training.workdir import InUseError, Workdir
 # nothing else. It is then compared at its own best rate.
 RATES = (0.005, 0.01, 0.02)
 SWEEP_SEED = 99
+_RATES = "`RATES` in training/experiments/training_runs.py"  # for messages
 TABLES = ("metrics.csv", "slopes.csv")
 COMPARED_AT_EQUAL_LOSS = (Arm("model14", "relu"), Arm("model14", "prelu"))
 
@@ -37,7 +38,7 @@ def train(run, experiment):
 
     Raises:
         InUseError: If another process is working on the run.
-        NotFiniteError: If a run that is not of the sweep diverges.
+        ValueError: If a run that is not of the sweep diverges.
     """
     config = configuration(run, experiment.setting)
     workdir = Workdir(experiment.workdir / run.name)
@@ -47,7 +48,13 @@ def train(run, experiment):
         _fit(run, config, workdir, experiment.setting)
     except callbacks.NotFiniteError as error:
         if run.seed != SWEEP_SEED:
-            raise
+            # A mean over the other seeds would hide that the arm can diverge.
+            raise ValueError(
+                "The runs of an arm must not diverge at the rate that its sweep chose. "
+                f"Received: {run.name}, which diverged: its tables are in "
+                f"{workdir.path}. This is a result, and repeating the command gives it "
+                f"again. To compare at other rates, change {_RATES}"
+            ) from error
         print(f"{run.name}: {error}", flush=True)
     _publish(run, experiment)
 
@@ -156,6 +163,11 @@ def best_rate(arm, experiment):
         for run in sweep(arm, experiment)
     }
     finished = {rate: e for rate, e in errors.items() if not math.isnan(e)}
+    if not finished:
+        raise ValueError(
+            f"{_RATES} must have a learning rate at which {arm.name} does not diverge. "
+            f"Received: {', '.join(f'{rate:g}' for rate in errors)}"
+        )
     return min(finished, key=finished.get)
 
 

@@ -11,6 +11,12 @@ export async function decode(blob, name) {
   }
 }
 
+// Returns the length of a side when the shorter side is resampled to `target` pixels. It is rounded
+// half up in integers, as in the library: 535 * (54 / 428) is 67.5, but less in floating point.
+export function resizedLength(length, shorter, target) {
+  return Math.floor((2 * length * target + shorter) / (2 * shorter));
+}
+
 // Returns the input pixels that each output pixel averages: a triangle as wide as two pixels of
 // the input or of the output, whichever is larger. Pillow's bilinear filter has the same weights.
 export function filter(inputs, outputs) {

@@ -2,7 +2,7 @@
 //
 // Each message has a `task` and its options, and is answered by a result or an error.
 
-import { decode, resample } from "./pixels.js";
+import { decode, resample, resizedLength } from "./pixels.js";
 
 const MAX_SCORED = 2 ** 21; // pixels after resampling
 const RUNTIMES = {
@@ -49,8 +49,8 @@ async function open({ blob, name }) {
 
 // Returns the scores of all windows of the image whose shorter side is resampled to `scale`.
 async function score({ scale, slopes }) {
-  const factor = scale / Math.min(bitmap.width, bitmap.height);
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.round(side * factor));
+  const shorter = Math.min(bitmap.width, bitmap.height);
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => resizedLength(side, shorter, scale));
   if (width * height > MAX_SCORED) {
     throw new Error(`At this size the image has ${width} × ${height} pixels, which is too many. Choose a shorter side.`);
   }
