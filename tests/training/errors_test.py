@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prelu
-from keras_prelu import data
+from keras_prelu import data, tables
 from keras_prelu.callbacks import PREEMPTED, SameRun
 from training import errors, train
 
@@ -16,8 +16,8 @@ pytestmark = pytest.mark.tensorflow_only
 
 
 def bug_in_an_expression():
-    # What `keras_prelu.data.split` does to something that is no source.
-    data.split(data.Source([]), fraction="much")
+    # What `keras_prelu.tables.markdown` does to something that is no list of rows.
+    tables.markdown(["way to test"], None)
 
 
 def bug_that_raises_a_value_error():
