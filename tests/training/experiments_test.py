@@ -501,7 +501,7 @@ def test_ways_to_test_are_averaged_by_net_and_by_ensemble(experiment, monkeypatc
         row["claim"]: row for row in rows_of(experiment.output / "scales_claims.csv")
     }
     # Every net has the same 0.01 over all scales, and 0.4 less with ReLU at each.
-    row = claims["PReLU has a lower error than ReLU, dense at 55"]
+    row = claims["PReLU has a lower error than ReLU, dense, at 55"]
     assert float(row["difference"]) == pytest.approx(0.4)
     assert (experiment.output / "scales.png").stat().st_size > 5000
     monkeypatch.setattr(

@@ -30,9 +30,10 @@ DEPTH = {
 }
 
 
-def percent(row, name):
+def percent(row, name, digits=1):
     """Return a mean and its standard deviation in percent."""
-    return f"{100 * row[name]:.1f} ± {100 * row[f'{name}_spread']:.1f}"
+    mean, spread = (100 * row[key] for key in (name, f"{name}_spread"))
+    return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
 def decimals(row, name, digits=2):
@@ -179,8 +180,8 @@ def scales(results):
         [
             row["way"],
             row["scale"],
-            percent(row, "relu_top1_error"),
-            percent(row, "prelu_top1_error"),
+            percent(row, "relu_top1_error", 2),
+            percent(row, "prelu_top1_error", 2),
         ]
         for row in read_csv(results / "scales.csv")
     ]

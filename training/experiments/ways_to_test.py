@@ -103,6 +103,11 @@ def summary(rows, experiment):
     return table
 
 
+def place(scale):
+    """Return a scale in words."""
+    return "all scales" if scale == ALL_SCALES else f"at {scale}"
+
+
 def claims(rows, experiment):
     """Return the paper's claims about ways to test, each with our verdict.
 
@@ -116,7 +121,7 @@ def claims(rows, experiment):
     both = [runs(name, experiment) for name in RECTIFIERS]
     of_rectifiers = [
         compare(
-            f"PReLU has a lower error than ReLU, dense at {scale}",
+            f"PReLU has a lower error than ReLU, dense, {place(scale)}",
             errors("prelu", PAPERS_WAY, scale),
             errors("relu", PAPERS_WAY, scale),
             -1,
@@ -136,7 +141,7 @@ def claims(rows, experiment):
         ),
         *(
             compare(
-                f"Dense has a lower error than ten views at {scale} (PReLU)",
+                f"Dense has a lower error than ten views {place(scale)} (PReLU)",
                 errors("prelu", PAPERS_WAY, scale),
                 errors("prelu", "ten views", scale),
                 -1,
@@ -148,8 +153,7 @@ def claims(rows, experiment):
 
 def label(row):
     """Return a way to test in words."""
-    scale = "all scales" if row["scale"] == ALL_SCALES else f"at {row['scale']}"
-    return f"{row['way']}, {scale}"
+    return f"{row['way']}, {place(row['scale'])}"
 
 
 def draw(table, of_ensembles, experiment):
