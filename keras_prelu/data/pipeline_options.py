@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
-from keras_prelu.data.sources import Source
+from keras_prelu.data.sources import Source, check_source
 from keras_prelu.number_checks import is_integer, is_position
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ def check_sizes(source: Source, batch_size: int, image_size: int) -> None:
         batch_size: Number of images in a batch.
         image_size: Side of the crops.
     """
-    if not isinstance(source, Source):
-        raise TypeError(
-            "Argument `source` must be a `keras_prelu.data.Source`. "
-            f"Received: source={source!r}"
-        )
+    check_source(source)
     if not len(source):
         raise ValueError(
             f"Argument `source` must contain images. Received: source={source}"

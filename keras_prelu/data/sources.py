@@ -21,7 +21,7 @@ from keras_prelu.number_checks import is_integer, is_position, is_real
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
 
-__all__ = ["Source", "Subset", "split"]
+__all__ = ["Source", "Subset", "check_source", "split"]
 
 
 class Source:
@@ -180,6 +180,15 @@ class Source:
             raise UnreadableImageError(
                 f"{self.describe(index)} cannot be read: {error.strerror or error}"
             ) from error
+
+
+def check_source(source: Any) -> None:
+    """Raise a TypeError unless a value is a source."""
+    if not isinstance(source, Source):
+        raise TypeError(
+            "Argument `source` must be a `keras_prelu.data.Source`. "
+            f"Received: source={source!r}"
+        )
 
 
 class Subset(Source):

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_prelu import model_surgery
 from keras_prelu.data.errors import original_errors
-from keras_prelu.data.sources import Source
+from keras_prelu.data.sources import Source, check_source
 from keras_prelu.evaluation import image_batches
 from keras_prelu.evaluation.protocols import (
     PROTOCOLS,
@@ -238,11 +238,7 @@ def evaluate(
     """
     start = time.perf_counter()
     models = standardize_models(model_or_models)
-    if not isinstance(source, Source):
-        raise TypeError(
-            "Argument `source` must be a `keras_prelu.data.Source`. "
-            f"Received: source={source!r}"
-        )
+    check_source(source)
     check_models(models, protocol, scales, batch_size, source.class_names)
     scales, batch_size = tuple(map(int, scales)), int(batch_size)
     if not len(source):

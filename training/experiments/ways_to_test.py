@@ -16,15 +16,15 @@ from training.experiments.experiment import fill, plt, program
 
 RECTIFIERS = {"relu": "ReLU", "prelu": "PReLU"}
 ARMS = {name: arms.Arm("model_a", name) for name in RECTIFIERS}
+PAPERS_WAY = "dense, flipped too"
 # Name of a way to test: protocol, and whether flipped images are tested too.
 WAYS = {
     "center crop": ("center", False),
     "five views": ("ten_view", False),
     "ten views": ("ten_view", True),
     "dense": ("dense", False),
-    "dense, flipped too": ("dense", True),
+    PAPERS_WAY: ("dense", True),
 }
-PAPERS_WAY = "dense, flipped too"
 SCALES = (8 / 7, 12 / 7, 15 / 7)  # of the crop: 256, 384 and 480 where it is 224
 ALL_SCALES = "all"
 KINDS = ("top1_error", "top5_error")
@@ -193,7 +193,8 @@ def run(experiment):
         rows = evaluations(experiment)
         table = summary(rows, experiment)
         experiment.write("scales", table)
-        of_ensembles = [row for row in rows if row["models"] in ensembles(experiment)]
+        names = set(ensembles(experiment))
+        of_ensembles = [row for row in rows if row["models"] in names]
         experiment.write("scales_ensembles", of_ensembles)
         experiment.write("scales_claims", claims(rows, experiment))
         experiment.write_config("scales", scales_of_input_size=SCALES)
