@@ -18,9 +18,9 @@ __all__ = [
     "GROUPED",
     "READY",
     "TrainingStream",
+    "check_scale",
     "check_shard",
     "check_sizes",
-    "pair_or_none",
     "stream_options",
     "training_stream",
 ]
@@ -79,7 +79,7 @@ def check_shard(shard: tuple[int, int]) -> None:
     Args:
         shard: A pair `(worker, workers)`.
     """
-    worker, workers = pair_or_none(shard) or (0, 0)
+    worker, workers = _pair_or_none(shard) or (0, 0)
     if not is_position(worker, workers):
         raise ValueError(
             "Argument `shard` must be (worker, workers), integers with "
@@ -87,17 +87,29 @@ def check_shard(shard: tuple[int, int]) -> None:
         )
 
 
-def pair_or_none(value: Any) -> tuple[int, int] | None:
-    """Return a pair of integers, or `None` if the value is something else.
-
-    Args:
-        value: The value.
-    """
+def _pair_or_none(value):
+    """Return a pair of integers, or `None` if the value is something else."""
     try:
         first, second = value
     except (TypeError, ValueError):
         return None
     return (first, second) if is_integer(first) and is_integer(second) else None
+
+
+def check_scale(scale: Any, image_size: int) -> None:
+    """Refuse a range of scales that does not exist.
+
+    Args:
+        scale: The smallest and the largest shorter side.
+        image_size: Side of the crops.
+    """
+    low, high = _pair_or_none(scale) or (0, 0)
+    if not image_size <= low <= high:
+        raise ValueError(
+            "Argument `scale` must be a pair of integers, the smallest and the largest "
+            "shorter side, that are not smaller than the crop: "
+            f"{image_size} <= smallest <= largest. Received: scale={scale!r}"
+        )
 
 
 class TrainingStream(NamedTuple):

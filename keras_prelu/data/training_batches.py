@@ -9,8 +9,8 @@ from keras_prelu.data import random_draws
 from keras_prelu.data.batch_format import Plan
 from keras_prelu.data.color import IMAGENET_COMPONENTS, ColorComponents
 from keras_prelu.data.pipeline_options import (
+    check_scale,
     check_sizes,
-    pair_or_none,
     training_stream,
 )
 from keras_prelu.data.readers import reader as reader_of
@@ -108,13 +108,7 @@ def train_batches(
         >>> history = training_model.fit(batches, steps_per_epoch=2, verbose=0)
     """
     check_sizes(source, batch_size, image_size)
-    low, high = pair_or_none(scale) or (0, 0)
-    if not image_size <= low <= high:
-        raise ValueError(
-            "Argument `scale` must be a pair of integers, the smallest and the largest "
-            "shorter side, that are not smaller than the crop: "
-            f"{image_size} <= smallest <= largest. Received: scale={scale!r}"
-        )
+    check_scale(scale, image_size)
     stream = training_stream(len(source), batch_size, seed, start_step, shard)
     if augment_on not in ("device", "host"):
         raise ValueError(

@@ -11,6 +11,7 @@ from keras_prelu import data, model_surgery
 from keras_prelu.data import random_draws
 from keras_prelu.data.augmentation import check_channels_last
 from keras_prelu.data.fingerprints import digest_of_array
+from keras_prelu.data.pipeline_options import check_scale
 from keras_prelu.finetuning.arrays import batch_functions
 from keras_prelu.finetuning.options import Options
 
@@ -152,7 +153,7 @@ def _sources(train, validation, options, image_size):
             start_step=step,
         )
 
-    batches(0)  # also checks the scale
+    check_scale(scale, image_size)
     if eval_scale is None:
         eval_scale = sum(scale) // 2
     validation_batches = data.eval_batches(
