@@ -1,13 +1,13 @@
 """AlexNet's color augmentation: the principal components of a training set's RGB."""
 
 import dataclasses
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.sources import Source
+from keras_prelu.data.threads import ahead, pool
 
 __all__ = [
     "IMAGENET_COMPONENTS",
@@ -81,12 +81,9 @@ def color_components(source: Source, threads: int = 8) -> ColorComponents:
             source.skip(index, str(error))
             return 0
 
-    total: Any = 0
-    with ThreadPoolExecutor(threads) as pool:
-        # In parts, because `map` would queue the results of a whole ImageNet.
-        for start in range(0, len(source), 1024):
-            stop = min(start + 1024, len(source))
-            total += sum(pool.map(sums, range(start, stop)))
+    with pool(threads) as executor:
+        # Not all at once: the results of a whole ImageNet would wait to be added.
+        total: Any = sum(ahead(executor, sums, range(len(source)), most=1024))
     if not np.any(total):
         raise ValueError(
             "Argument `source` must contain an image that can be decoded. "

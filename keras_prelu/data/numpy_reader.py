@@ -77,16 +77,12 @@ def training(
 
     def begin():
         with pool() as threads:
-            filled = _ahead(threads, fill, rows(), READY * stream.batch_size)
+            filled = ahead(threads, fill, rows(), READY * stream.batch_size)
             while True:
                 *_, batch = itertools.islice(filled, stream.batch_size)
                 yield batch
 
     return NumpyBatches(begin)
-
-
-def _ahead(threads, function, items, most):
-    return ahead(threads, function, items, lambda _: 1, most)
 
 
 def _new_windows(batch_size, image_size):
@@ -137,7 +133,7 @@ def evaluation(
 
     def begin():
         with pool() as threads:
-            views = _ahead(threads, view, indices, READY * batch_size)
+            views = ahead(threads, view, indices, READY * batch_size)
             images = (image for image in views if image is not None)
             for group in _grouped_by_size(images, batch_size):
                 x, y = zip(*group, strict=True)
@@ -190,7 +186,7 @@ def numbered(
 
     def begin():
         with pool() as threads:
-            yield from _ahead(threads, packed, numbers, READY)
+            yield from ahead(threads, packed, numbers, READY)
 
     return NumpyBatches(begin)
 
@@ -219,7 +215,7 @@ def grouped(
 
     def begin():
         with pool() as threads:
-            examples = _ahead(threads, example, indices, READY * batch_size)
+            examples = ahead(threads, example, indices, READY * batch_size)
             good = (one for one in examples if one is not None)
             while group := list(itertools.islice(good, batch_size)):
                 yield pack(*collated(group))

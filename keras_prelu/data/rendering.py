@@ -7,11 +7,12 @@ same bits on every machine with the same versions of Pillow and NumPy.
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from keras_prelu.data.threads import ahead, pool
 
 __all__ = [
     "QUALITIES",
@@ -163,7 +164,6 @@ def in_threads(example: Callable[[int], Any], count: int) -> Iterator[Any]:
         example: A function that renders an example, given its index.
         count: Number of examples.
     """
-    with ThreadPoolExecutor() as pool:
-        # In parts, so that images do not pile up before they are written.
-        for start in range(0, count, 256):
-            yield from pool.map(example, range(start, min(start + 256, count)))
+    with pool() as threads:
+        # Not all at once: images would pile up before they are written.
+        yield from ahead(threads, example, range(count), most=256)

@@ -31,8 +31,8 @@ def ahead(
     pool: concurrent.futures.Executor,
     function: Callable[[Any], Any],
     items: Iterable[Any],
-    cost: Callable[[Any], float],
     most: float,
+    cost: Callable[[Any], float] = lambda item: 1,
 ) -> Iterator[Any]:
     """Yield `function(item)` for each item, in order, computed ahead by a pool.
 
@@ -40,9 +40,9 @@ def ahead(
         pool: A `concurrent.futures.Executor`.
         function: Function of an item.
         items: Iterable of items.
-        cost: Function from an item to a number.
         most: The largest total cost of items that are computed ahead. A single item may
             cost more.
+        cost: Function from an item to a number. Defaults to 1 for every item.
     """
     futures: collections.deque = collections.deque()
     costs = 0.0

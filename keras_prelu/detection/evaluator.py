@@ -135,5 +135,4 @@ def _decoded(source):
             return index, error, objects
 
     with pool(2) as threads:
-        indices = range(len(source))
-        yield from ahead(threads, decode, indices, lambda _: 1, _DECODED_AHEAD)
+        yield from ahead(threads, decode, range(len(source)), _DECODED_AHEAD)

@@ -128,8 +128,8 @@ def _decoded(source, indices, wanted, batch_size):
         return max(1 / most, pixels / MAX_PIXELS)
 
     with pool() as threads:
-        encoded = ahead(threads, lambda i: _read(source, i), indices, lambda _: 1, most)
-        for image in ahead(threads, lambda i: _decode(i, wanted), encoded, fraction, 1):
+        encoded = ahead(threads, lambda i: _read(source, i), indices, most)
+        for image in ahead(threads, lambda i: _decode(i, wanted), encoded, 1, fraction):
             if image.error:
                 source.skip(image.position, str(image.error))
             else:

@@ -164,7 +164,7 @@ class Counting(concurrent.futures.Executor):
 def test_items_computed_ahead_are_limited_by_their_cost():
     items = [3, 1, 4, 1, 5, 30, 2, 6, 5]
     pool, taken = Counting(), []
-    results = image_batches.ahead(pool, lambda x: 10 * x, iter(items), int, 8)
+    results = image_batches.ahead(pool, lambda x: 10 * x, iter(items), 8, int)
     for result in results:
         taken.append(result)
         ahead = pool.submitted[len(taken) - 1 :]
@@ -179,9 +179,9 @@ def test_many_small_or_a_few_large_images_are_decoded_ahead(
 ):
     ahead, decoding = image_batches.ahead, []
 
-    def counting(pool, function, items, cost, most):
+    def counting(pool, function, items, most, cost=lambda item: 1):
         pool = Counting()
-        results = ahead(pool, function, items, cost, most)
+        results = ahead(pool, function, items, most, cost)
         for taken, result in enumerate(results):
             if most == 1:
                 decoding.append(len(pool.submitted) - taken)
