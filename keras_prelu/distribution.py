@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import keras
 import numpy as np
 
+from keras_prelu import data_parallel
 from keras_prelu.data_parallel import KerasStrategy
 
 if TYPE_CHECKING:
@@ -76,9 +77,6 @@ def strategy(name: str = "auto", wait: float = 600.0) -> Strategy:
         from keras_prelu import tensorflow_strategies
 
         return tensorflow_strategies.strategy(name, wait)
-
-    from keras_prelu import data_parallel
-
     return data_parallel.strategy(name)
 
 

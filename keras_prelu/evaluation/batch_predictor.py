@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_prelu import distribution
+
 __all__ = ["runner"]
 
 
@@ -30,8 +32,6 @@ def runner(
 
 def _on_replicas(model, strategy):
     import tensorflow as tf
-
-    from keras_prelu import distribution
 
     strategy = strategy or tf.distribute.get_strategy()
     replicas = len(distribution.devices(strategy))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from keras_prelu import model_surgery
+from keras_prelu import distribution, model_surgery
 from keras_prelu.data.errors import original_errors
 from keras_prelu.data.sources import Source, check_source
 from keras_prelu.evaluation import image_batches
@@ -113,15 +113,6 @@ def _scores(batch, scorers, scale):
     return scores
 
 
-def _this_worker(strategy):
-    """Return this process's number among the workers, and the number of workers."""
-    if strategy is None:
-        return 0, 1
-    from keras_prelu import distribution
-
-    return distribution.worker(strategy)
-
-
 def rank_images(
     scorers: Sequence[Scorer],
     source: Source,
@@ -163,10 +154,6 @@ def rank_images(
 
 def _from_all_workers(strategy, values):
     """Combine arrays in which each worker has -1 for the images of the others."""
-    if strategy is None:
-        return values
-    from keras_prelu import distribution
-
     rows = distribution.gather(strategy, values.ravel())
     return rows.max(axis=0).reshape(values.shape).astype(values.dtype)
 
@@ -248,7 +235,7 @@ def evaluate(
     flip = flips_by_default(protocol) if flip is None else flip
     scorers = [Scorer(model, protocol, flip, batch_size) for model in models]
     strategy = scorers[0].strategy
-    worker, workers = _this_worker(strategy)
+    worker, workers = distribution.worker(strategy)
     shard = range(worker, len(source), workers)
     progress = keras.utils.Progbar(
         len(shard), unit_name="image", verbose=verbose if worker == 0 else 0

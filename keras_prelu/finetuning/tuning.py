@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import keras
 
 from keras_prelu import callbacks as followers
+from keras_prelu import distribution
 from keras_prelu.callbacks.fit import without_needless_warnings
 from keras_prelu.data.errors import original_errors
 from keras_prelu.finetuning import datasets
@@ -245,12 +246,7 @@ def _refuse_a_single_class(class_names):
 
 def _refuse_several_workers(model):
     """Refuse several workers: each would train on all images."""
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is None:
-        return
-    from keras_prelu import distribution
-
-    workers = distribution.worker(strategy)[1]
+    workers = distribution.worker(getattr(model, "distribute_strategy", None))[1]
     if workers > 1:
         raise ValueError(
             "Argument `model` must be built for one machine: fine-tuning does not "
