@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
-from keras_prelu.data.sources import Source, check_source
+from keras_prelu.data.sources import Source, check_not_empty, check_source
 from keras_prelu.number_checks import is_integer, is_position
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ def check_sizes(source: Source, batch_size: int, image_size: int) -> None:
         image_size: Side of the crops.
     """
     check_source(source)
-    if not len(source):
-        raise ValueError(
-            f"Argument `source` must contain images. Received: source={source}"
-        )
+    check_not_empty(source)
     if isinstance(source, AnnotatedSource):
         raise TypeError(
             "Argument `source` must have one label per image, not boxes. "

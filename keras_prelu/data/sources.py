@@ -21,7 +21,7 @@ from keras_prelu.number_checks import is_integer, is_position, is_real
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
 
-__all__ = ["Source", "Subset", "check_source", "split"]
+__all__ = ["Source", "Subset", "check_not_empty", "check_source", "split"]
 
 
 class Source:
@@ -187,7 +187,15 @@ def check_source(source: Any) -> None:
     if not isinstance(source, Source):
         raise TypeError(
             "Argument `source` must be a `keras_prelu.data.Source`. "
-            f"Received: source={source!r}"
+            f"Received: source={type(source).__name__}"
+        )
+
+
+def check_not_empty(source: Source) -> None:
+    """Raise a ValueError for a source without images."""
+    if not len(source):
+        raise ValueError(
+            f"Argument `source` must have at least one image. Received: source={source}"
         )
 
 

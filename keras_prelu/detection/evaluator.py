@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_prelu.data.annotations import check_annotated
 from keras_prelu.data.decoding import BadImageError, decode_rgb
+from keras_prelu.data.sources import check_not_empty
 from keras_prelu.data.threads import ahead, pool
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.detecting import Detecting, DetectionOptions, checked_input
@@ -112,10 +113,7 @@ def evaluate(
 
 def _check(detector, source):
     check_annotated(source)
-    if not len(source):
-        raise ValueError(
-            f"Argument `source` must have at least one image. Received: source={source}"
-        )
+    check_not_empty(source)
     classes = detector.output["scores"].shape[-1] - 1
     if len(source.class_names) != classes:
         raise ValueError(

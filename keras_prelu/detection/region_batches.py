@@ -12,6 +12,7 @@ from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.pipeline_options import ENDLESS, check_shard, training_stream
 from keras_prelu.data.readers import reader as reader_of
 from keras_prelu.data.replacement import first_good
+from keras_prelu.data.sources import check_not_empty
 from keras_prelu.detection import sampling
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
@@ -223,10 +224,7 @@ def _checked(source, proposals, batch_size, regions, shorter_side, longest_side,
                 f"Received: {name}={value!r}"
             )
     proposals = checked_proposals(source, proposals)
-    if not len(source):
-        raise ValueError(
-            f"Argument `source` must have at least one image. Received: source={source}"
-        )
+    check_not_empty(source)
     if is_integer(shorter_side):
         shorter_side = (shorter_side, shorter_side)
     if len(shorter_side) != 2 or shorter_side[0] > shorter_side[1]:

@@ -21,7 +21,7 @@ import numpy as np
 from keras_prelu.data.decoding import BadImageError, decode_rgb
 from keras_prelu.data.fingerprints import differences
 from keras_prelu.data.resizing import evaluation_view
-from keras_prelu.data.sources import Source
+from keras_prelu.data.sources import Source, check_source
 from keras_prelu.detection.boxes import clip
 from keras_prelu.detection.proposal_methods import METHODS, searcher
 from keras_prelu.files import filling
@@ -152,11 +152,7 @@ def proposals(
 
 
 def _check(source, method, side):
-    if not isinstance(source, Source):
-        raise TypeError(
-            "Argument `source` must be a `keras_prelu.data.Source`. "
-            f"Received: source={type(source).__name__}"
-        )
+    check_source(source)
     if method not in METHODS:
         raise ValueError(
             f"Argument `method` must be one of {', '.join(map(repr, METHODS))}. "

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_prelu import distribution, model_surgery
 from keras_prelu.data.errors import original_errors
-from keras_prelu.data.sources import Source, check_source
+from keras_prelu.data.sources import Source, check_not_empty, check_source
 from keras_prelu.evaluation import image_batches
 from keras_prelu.evaluation.protocols import (
     PROTOCOLS,
@@ -228,10 +228,7 @@ def evaluate(
     check_source(source)
     check_models(models, protocol, scales, batch_size, source.class_names)
     scales, batch_size = tuple(map(int, scales)), int(batch_size)
-    if not len(source):
-        raise ValueError(
-            f"Argument `source` must have at least one image. Received: source={source}"
-        )
+    check_not_empty(source)
     flip = flips_by_default(protocol) if flip is None else flip
     scorers = [Scorer(model, protocol, flip, batch_size) for model in models]
     strategy = scorers[0].strategy
