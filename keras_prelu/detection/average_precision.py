@@ -15,7 +15,7 @@ For each class, the best 100 detections of an image count. Difficult objects are
 as in VOC: any number of detections may match one, and none of these counts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -216,31 +216,28 @@ def coco_curves(
     Reference:
         [Lin et al., 2014](https://arxiv.org/abs/1405.0312)
     """
-    outside = _outside(*AREAS[area])
     scores, right, counts, total = [], [], [], 0
     for found, wanted in _of_class(detections, objects, label):
         found = Detections(*(values[:_MOST] for values in found))
-        ignored = wanted.difficult | outside(wanted.boxes)
+        ignored = wanted.difficult | _is_outside(area, wanted.boxes)
         total += int((~ignored).sum())
         matches = _coco_match(iou(found.boxes, wanted.boxes), ignored, wanted.difficult)
         is_matched = matches >= 0
         ignored = np.append(ignored, False)[matches]  # -1 is the appended one
         scores.append(found.scores)
         right.append(is_matched & ~ignored)
-        counts.append(~ignored & (is_matched | ~outside(found.boxes)))
-    thresholds = range(len(COCO_THRESHOLDS))
+        counts.append(~ignored & (is_matched | ~_is_outside(area, found.boxes)))
     return [
         _curve(scores, [x[i] for x in right], [x[i] for x in counts], total)
-        for i in thresholds
+        for i in range(len(COCO_THRESHOLDS))
     ]
 
 
-def _outside(low: float, high: float) -> Callable[[np.ndarray], np.ndarray]:
-    def is_outside(boxes):
-        sizes = areas(np.asarray(boxes, np.float64))
-        return (sizes < low) | (sizes > high)
-
-    return is_outside
+def _is_outside(area, boxes):
+    """Return which boxes lie outside a range of areas."""
+    low, high = AREAS[area]
+    sizes = areas(np.asarray(boxes, np.float64))
+    return (sizes < low) | (sizes > high)
 
 
 def _coco_match(overlaps, ignored, reusable):
