@@ -20,19 +20,19 @@ _SECONDS_BETWEEN_MESSAGES = 30.0
 def strategy(name: str, wait: float) -> tf.distribute.Strategy:
     """Return the strategy of a name, see `keras_prelu.distribution.strategy`."""
     if name == "auto":
-        several = len(tf.config.list_logical_devices("GPU")) > 1
-        name = "mirrored" if several else "one_device"
+        has_several = len(tf.config.list_logical_devices("GPU")) > 1
+        name = "mirrored" if has_several else "one_device"
     if name == "one_device":
         # Not OneDeviceStrategy: under any explicit strategy Keras leaves XLA off.
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        several = _mirrored(local_devices())
+        mirrored = _mirrored(local_devices())
     else:
         cluster = _cluster()
         _wait_for_workers(cluster, wait)
-        several = tf.distribute.MultiWorkerMirroredStrategy(cluster)
-    keras_repairs.apply(several)
-    return several
+        mirrored = tf.distribute.MultiWorkerMirroredStrategy(cluster)
+    keras_repairs.apply(mirrored)
+    return mirrored
 
 
 @functools.cache

@@ -119,12 +119,12 @@ def mask(
         center: The point that is added to them, in pixels.
     """
     width, height = size
-    mask = Image.new("L", (_SUPERSAMPLING * width, _SUPERSAMPLING * height))
-    draw = ImageDraw.Draw(mask)
+    canvas = Image.new("L", (_SUPERSAMPLING * width, _SUPERSAMPLING * height))
+    draw = ImageDraw.Draw(canvas)
     for polygon, filled in parts:
         points = (np.array(polygon) @ transform.T + center) * _SUPERSAMPLING
         draw.polygon(list(map(tuple, points.tolist())), 255 * filled)
-    return mask.reduce(_SUPERSAMPLING)
+    return canvas.reduce(_SUPERSAMPLING)
 
 
 def finished(rng: np.random.Generator, image: Image.Image) -> bytes:

@@ -110,18 +110,18 @@ def fast_rcnn(
         )
     trunk, pooling, top, _ = model_surgery.split(model)
     stride, offset = model_surgery.cell_centers(trunk)
-    copy = keras.models.clone_model(trunk)
-    copy.set_weights(trunk.get_weights())
-    images, maps = copy.inputs[0], copy.outputs[0]
+    new_trunk = keras.models.clone_model(trunk)
+    new_trunk.set_weights(trunk.get_weights())
+    images, maps = new_trunk.inputs[0], new_trunk.outputs[0]
     boxes = keras.Input((None, 4), dtype="float32", name="boxes")
     pooled = RegionPooling(
         pooling.levels, stride, pooling.data_format, offset, name="region_pooling"
     )(maps, boxes)
     features = ops.reshape(pooled, (-1, pooled.shape[-1]))
     for layer in _fully_connected(pooling, top):
-        copy = layer.__class__.from_config(layer.get_config())
-        features = copy(features)
-        copy.set_weights(layer.get_weights())
+        new_layer = layer.__class__.from_config(layer.get_config())
+        features = new_layer(features)
+        new_layer.set_weights(layer.get_weights())
 
     scores = keras.layers.Dense(
         1 + classes, kernel_initializer=_gaussian(0.01), name="region_scores"
