@@ -68,15 +68,14 @@ class Workdir:
             _refuse_another(self.path / name, present)
         self._command = shlex.join(command)
 
-    def claim(self, config, command, data=None):
+    def claim(self, config, command):
         """Write what identifies a new run, or refuse what differs from an earlier one.
 
         Args:
             config: See `compare`.
             command: See `compare`.
-            data: See `compare`.
         """
-        self.compare(config, command, data)
+        self.compare(config, command)
         if not any((self.path / "checkpoints").rglob("step-*.npz")):
             self.keep()
         # If there are checkpoints, they contain the files that are missing here, and

@@ -46,13 +46,12 @@ UNSEEN_SHAPES = {
 }  # fmt: skip
 
 
-def write_images(folder, count, seed=0):
+def write_images(folder, count):
     """Write one folder of JPEG files per unseen shape.
 
     Args:
         folder: The parent folder. Files that exist are not written again.
         count: Integer. Images of each shape.
-        seed: Integer. Each seed draws other images.
     """
     for number, (name, parts) in enumerate(UNSEEN_SHAPES.items()):
         class_folder = pathlib.Path(folder, name)
@@ -61,7 +60,7 @@ def write_images(folder, count, seed=0):
             path = class_folder / f"{name}-{i:04d}.jpg"
             if not path.exists():
                 # The built-in set does not use these seeds.
-                path.write_bytes(render_parts(parts, (10**6 + seed, 1000 * number + i)))
+                path.write_bytes(render_parts(parts, (10**6, 1000 * number + i)))
 
 
 def load_digits(parts, seed=0):

@@ -216,7 +216,9 @@ def _draw_checks(axis, nets, name, machine, **strategy):
     pairs = [bounds(nets[name], machine, n, per_gpu, **strategy) for n in GPUS]
     _band(axis, pairs, "predicted", "grey")
     published = [
-        (row[3], 100 * row[4]) for row in CHECKS if (row[0], row[2]) == (name, per_gpu)
+        (row["gpus"], 100 * row["published"])
+        for row in checks(nets)
+        if (row["net"], row["images_per_gpu"]) == (name, per_gpu)
     ]
     axis.plot(*zip(*published, strict=True), "k*", markersize=10, label="published")
 

@@ -36,11 +36,11 @@ def percent(row, name, digits=1):
     return f"{mean:.{digits}f} ± {spread:.{digits}f}"
 
 
-def decimals(row, name, digits=2):
+def decimals(row, name):
     """Return a mean and its standard deviation, or a dash if there are none."""
     if math.isnan(row[name]):
         return "–"
-    return f"{row[name]:.{digits}f} ± {row[f'{name}_spread']:.{digits}f}"
+    return f"{row[name]:.2f} ± {row[f'{name}_spread']:.2f}"
 
 
 def claims(results):

@@ -100,7 +100,7 @@ def claims(experiment):
 def step_times(experiment):
     """Return the time of a training step with each rectifier."""
     rng = np.random.default_rng(0)
-    functions, config = {}, None
+    functions = {}
     for label in RECTIFIERS:
         run = training_runs.sweep(ARMS[label], experiment)[0]
         config = arms.configuration(run, experiment.setting)

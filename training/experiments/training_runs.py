@@ -73,12 +73,8 @@ def _fit(run, config, workdir, setting):
         callbacks.ExactResume(workdir.checkpoints),
         [
             from_recipe.schedule(config.schedule, config.optimizer.learning_rate),
-            *(
-                log(workdir.path / table)
-                for log, table in zip(
-                    (callbacks.MetricsLog, callbacks.SlopesLog), TABLES, strict=True
-                )
-            ),
+            callbacks.MetricsLog(workdir.path / "metrics.csv"),
+            callbacks.SlopesLog(workdir.path / "slopes.csv"),
             callbacks.Progress(config.batch_size, config.epochs),
             *_weights_by_epoch(run, model, workdir),
         ],
