@@ -38,6 +38,10 @@ def layer_slopes(model: keras.Model) -> dict[str, np.ndarray]:
         >>> layer_slopes(model)["prelu1"].tolist()
         [0.25]
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(
+            f"Argument `model` must be a Keras model. Received: model={model!r}"
+        )
     alphas = [weight for weight in model.weights if weight.name == "alpha"]
     paths = dict(_paths(model))
     names = [weight.path.split("/")[-2] for weight in alphas]

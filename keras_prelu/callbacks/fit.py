@@ -65,6 +65,11 @@ def resumable_fit(
         >>> resume.step
         6
     """
+    if not isinstance(callbacks, Sequence):
+        raise ValueError(
+            "Argument `callbacks` must be a list of Keras callbacks. "
+            f"Received: callbacks={callbacks!r}"
+        )
     if steps_per_epoch % model.steps_per_execution:
         raise ValueError(
             "Argument `steps_per_epoch` must be a multiple of the model's "

@@ -76,6 +76,11 @@ def test_slopes_are_measured_per_layer():
     np.testing.assert_allclose(row[2:], [0.6, alpha.std(), -0.2, 2.0], rtol=1e-6)
 
 
+def test_slopes_of_something_else_are_refused():
+    with pytest.raises(ValueError, match="`model` must be.*Received: model=None"):
+        analysis.slopes(None)
+
+
 class Block(keras.layers.Layer):
     """A layer with a PReLU of its own."""
 

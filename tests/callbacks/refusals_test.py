@@ -121,6 +121,14 @@ def test_a_plain_fit_after_a_resumable_one_is_refused(tmp_path):
         model.fit(batches_from(0), steps_per_epoch=1, callbacks=[resume])
 
 
+@pytest.mark.parametrize("given", [keras.callbacks.History(), None, iter(())])
+def test_callbacks_that_are_no_list_are_refused(given, tmp_path):
+    resume = callbacks.ExactResume(tmp_path)
+    message = "Argument `callbacks` must be a list of Keras callbacks. Received: callb"
+    with pytest.raises(ValueError, match=message):
+        callbacks.resumable_fit(make_model(), batches_from, 1, 5, resume, given)
+
+
 def test_steps_that_keras_cannot_run_in_equal_parts_are_refused(tmp_path):
     model = make_model()
     model.compile(model.optimizer, model.loss, steps_per_execution=2)
