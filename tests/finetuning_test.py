@@ -661,6 +661,8 @@ def test_images_in_0_1_suit_a_model_without_preprocessing(recwarn):
         ),
         ({"class_names": 2}, "Received: class_names=2"),
         ({"class_names": "ab"}, "Received: class_names='ab'"),
+        ({"class_names": [1, 2]}, r"list of strings.*Received: class_names=\[1, 2\]"),
+        ({"seed": -1}, "Received: seed=-1"),
         ({"callbacks": keras.callbacks.History()}, "list of Keras callbacks"),
         ({"train": (1, 2)}, r"`train` must be a tuple of arrays \(images, labels\)"),
         ({"validation": ()}, "`validation` must be .*Received: 0 items"),

@@ -11,8 +11,10 @@ from keras_prelu import data, detection
 from keras_prelu.applications import Model14, ModelA
 from keras_prelu.callbacks import ExactResume
 from keras_prelu.callbacks.checkpoints import Checkpoints
-from keras_prelu.detection.detecting import DetectionOptions
+from keras_prelu.data.annotations import as_objects
+from keras_prelu.detection.detecting import DetectionOptions, Detections
 from keras_prelu.evaluation import evaluate
+from keras_prelu.finetuning import with_new_head
 from keras_prelu.finetuning.class_weights import weighted
 from keras_prelu.finetuning.datasets import Prepared
 from keras_prelu.finetuning.options import Options
@@ -102,11 +104,39 @@ def test_batches_of_regions_take_integers_of_numpy():
             "batch_size",
             lambda value: evaluate(ModelA(weights="shapes"), Toy(), batch_size=value),
         ),
+        ("max_bad", lambda value: data.Source(["ant"], max_bad=value)),
+        (
+            "max_detections",
+            lambda value: DetectionOptions(max_detections=value).check(),
+        ),
+        ("classes", lambda value: detection.fast_rcnn(_small(), value)),
+        ("seed", lambda value: with_new_head(_small(), 2, seed=value)),
+        ("seed", lambda value: Options(seed=value)),
+        ("seed", lambda value: data.split(_Two(["ant", "bee"]), seed=value)),
     ],
 )
-def test_booleans_are_refused(name, call):
-    with pytest.raises(ValueError, match=f"Argument `{name}` must.*Received.*True"):
-        call(True)
+@pytest.mark.parametrize("value", [True, 2.5, "3"])
+def test_values_that_are_not_integers_are_refused(name, call, value):
+    message = f"Argument `{name}` must.*Received.*{value!r}"
+    with pytest.raises(ValueError, match=message):
+        call(value)
+
+
+def _small():
+    return Model14(width=1 / 64, classes=2)
+
+
+def test_the_classes_of_a_detector_can_be_an_integer_of_numpy():
+    detector = detection.fast_rcnn(_small(), np.int64(3))
+    assert detector.output["deltas"].shape[-2:] == (3, 4)
+
+
+def test_the_seed_of_a_new_head_can_be_an_integer_of_numpy():
+    first, second = (
+        with_new_head(_small(), 3, seed=seed)[0].layers[-2].get_weights()[0]
+        for seed in (5, np.int64(5))
+    )
+    np.testing.assert_array_equal(first, second)
 
 
 class _Two(data.Source):
@@ -117,6 +147,12 @@ class _Two(data.Source):
 
     def __getitem__(self, index):
         return b"", index % 2
+
+
+def _gallery(value):
+    image, nothing = np.zeros((8, 8, 3), "uint8"), as_objects([], [], [])
+    found = Detections(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+    return detection.gallery([image], [nothing], [found], [], least_score=value)
 
 
 def _weigh(value):
@@ -140,6 +176,8 @@ REAL = {
     "fraction": lambda value: data.split(_Two(["ant", "bee"]), fraction=value),
     "score_threshold": lambda value: DetectionOptions(score_threshold=value).check(),
     "nms_threshold": lambda value: DetectionOptions(nms_threshold=value).check(),
+    "least_score": _gallery,
+    "thresholds": lambda value: detection.recall([], Toy(0), thresholds=(0.5, value)),
 }
 
 
@@ -152,11 +190,12 @@ def test_values_that_are_not_real_are_refused(name, value):
         REAL[name](value)
 
 
-@pytest.mark.parametrize("value", [True, float("nan"), float("inf"), "0.1"])
-def test_a_fraction_of_time_that_is_not_real_is_refused(value, tmp_path):
-    message = "Argument `fraction` must.*Received: fraction="
+@pytest.mark.parametrize("value", [True, -0.5, float("nan"), float("inf"), "0.1"])
+@pytest.mark.parametrize("name", ["fraction", "seconds"])
+def test_a_time_between_saves_that_is_not_real_is_refused(name, value, tmp_path):
+    message = f"Argument `{name}` must.*Received: {name}={value!r}"
     with pytest.raises(ValueError, match=message):
-        ExactResume(tmp_path / "new", fraction=value)
+        ExactResume(tmp_path / "new", **{name: value})
     assert not (tmp_path / "new").exists()
 
 

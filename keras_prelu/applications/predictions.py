@@ -55,12 +55,18 @@ def _pairs(class_names):
         (name, name) if isinstance(name, str) else name
         for name in (class_names if is_list else ())
     ]
-    if not pairs or any(not np.iterable(pair) or len(pair) != 2 for pair in pairs):
+    if not pairs or not all(map(_is_pair, pairs)):
         raise ValueError(
             "Argument `class_names` must be a list of names or of pairs (identifier, "
             f"name). Received: class_names={class_names!r}"
         )
     return pairs
+
+
+def _is_pair(value):
+    """Return whether a value is a list or tuple of two strings."""
+    is_sequence = np.iterable(value) and not isinstance(value, str)
+    return is_sequence and [isinstance(part, str) for part in value] == [True, True]
 
 
 def decode_predictions(

@@ -49,7 +49,7 @@ class Checkpoints:
         if not is_integer(keep, 1):
             raise ValueError(
                 "Argument `keep` must be an integer of at least 1. "
-                f"Received: keep={keep}"
+                f"Received: keep={keep!r}"
             )
         self.directory = pathlib.Path(directory)
         self.keep = keep

@@ -54,7 +54,7 @@ class ExactResume(keras.callbacks.Callback):
 
     Args:
         directory: The folder of the checkpoints, one folder for each worker.
-        seconds: Float. The least time between two saves.
+        seconds: Float of at least 0. The least time between two saves.
         fraction: Float in (0, 1]. The largest fraction of the time that saving may
             take: the next save waits until the last one took no more than that.
             The first save does not wait.
@@ -90,6 +90,11 @@ class ExactResume(keras.callbacks.Callback):
             raise ValueError(
                 "Argument `fraction` must be a number in (0, 1]. "
                 f"Received: fraction={fraction!r}"
+            )
+        if not is_real(seconds) or seconds < 0:
+            raise ValueError(
+                "Argument `seconds` must be a number of at least 0. "
+                f"Received: seconds={seconds!r}"
             )
         self.checkpoints = Checkpoints(directory)
         self.seconds = seconds

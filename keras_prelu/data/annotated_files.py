@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prelu.class_names import checked_class_names
 from keras_prelu.data.annotation_formats import Annotation, read_csv, read_xml
 from keras_prelu.data.annotations import (
     AnnotatedSource,
@@ -227,6 +228,8 @@ def _annotation(stem, images, file):
 
 def _source(path, annotations, class_names, max_bad):
     """Return the images without problems. Count, or report, those that have some."""
+    if class_names is not None:
+        class_names = checked_class_names(class_names)
     with ThreadPoolExecutor(_THREADS) as pool:
         sizes = list(pool.map(_actual_size, annotations))
     for annotation, size in zip(annotations, sizes, strict=True):

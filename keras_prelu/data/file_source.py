@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from keras_prelu.class_names import checked_class_names
 from keras_prelu.data.errors import UnreadableImageError
 from keras_prelu.data.fingerprints import digest, digest_of_integers
 from keras_prelu.data.sources import Source
@@ -158,6 +159,7 @@ def from_files(
         >>> source.describe(0), source.class_names[source.labels[0]]
         ('a.jpg', 'dog')
     """
+    class_names = checked_class_names(class_names)
     paths, labels = list(paths), list(labels)
     if len(paths) != len(labels):
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import logging
 
+from keras_prelu.class_names import checked_class_names
 from keras_prelu.data.errors import (
     DataError,
     TooManyBadImagesError,
@@ -52,12 +53,12 @@ class Source:
     """
 
     def __init__(self, class_names: Iterable[str], max_bad: int | None = None) -> None:
-        if max_bad is not None and max_bad < 0:
+        if max_bad is not None and not is_integer(max_bad, 0):
             raise ValueError(
-                "Argument `max_bad` must be None or at least 0. "
-                f"Received: max_bad={max_bad}"
+                "Argument `max_bad` must be None or an integer of at least 0. "
+                f"Received: max_bad={max_bad!r}"
             )
-        self.class_names = list(class_names)
+        self.class_names = checked_class_names(class_names)
         self.skipped: dict[str, str] = {}
         self.bad: dict[int, Extent] = {}  # by index, filled in training
         self._max_bad = max_bad
@@ -305,6 +306,10 @@ def split(
         raise ValueError(
             "Argument `fraction` must be a number in (0, 1). "
             f"Received: fraction={fraction!r}"
+        )
+    if not is_integer(seed, 0):
+        raise ValueError(
+            f"Argument `seed` must be an integer of at least 0. Received: seed={seed!r}"
         )
     generator = np.random.default_rng(seed)
     first: list[int] = []

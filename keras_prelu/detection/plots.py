@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from keras_prelu import on_use
 from keras_prelu.data.annotations import Objects
 from keras_prelu.detection.detecting import Detections
+from keras_prelu.number_checks import is_real
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,6 +120,11 @@ def gallery(
             "`detections` one item for each. "
             f"Received: {len(images)} images, {len(objects)} objects, "
             f"{len(detections)} detections"
+        )
+    if not is_real(least_score) or not 0 <= least_score <= 1:
+        raise ValueError(
+            "Argument `least_score` must be a number in [0, 1]. "
+            f"Received: least_score={least_score!r}"
         )
     figure = _figure("gallery", figsize=(10, 4 * len(images)))
     axes = figure.subplots(len(images), 2, squeeze=False)

@@ -9,6 +9,7 @@ import numpy as np
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import iou
 from keras_prelu.detection.detecting import Detections
+from keras_prelu.number_checks import is_real
 from keras_prelu.tables import markdown
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def recall(
     Returns:
         A `Recall`.
     """
+    thresholds = _checked(thresholds)
     labels, best = _best_overlaps(proposals, source)
     names = source.class_names
 
@@ -90,6 +92,17 @@ def recall(
         {name: len(overlaps) for name, overlaps in of_class.items()},
         sum(len(regions) for regions in proposals) / max(len(source), 1),
     )
+
+
+def _checked(thresholds):
+    """Return thresholds as a list, or refuse those that no overlap can have."""
+    values = list(thresholds) if np.iterable(thresholds) else [None]
+    if not all(is_real(value) and 0 <= value <= 1 for value in values):
+        raise ValueError(
+            "Argument `thresholds` must be numbers in [0, 1]. "
+            f"Received: thresholds={thresholds!r}"
+        )
+    return values
 
 
 def perfect_detections(

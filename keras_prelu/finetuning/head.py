@@ -24,7 +24,7 @@ def with_new_head(
         model: A functional or sequential `keras.Model` with one output. It is not
             changed, and shares no weights with the copy.
         classes: Integer, at least 2. Units of the new layer.
-        seed: Integer or None. Seed of the new kernel.
+        seed: Integer of at least 0, or None. Seed of the new kernel.
 
     Returns:
         A functional `keras.Model` with softmax scores in float32, and the names of the
@@ -43,6 +43,12 @@ def with_new_head(
             "Argument `classes` must be an integer of at least 2. "
             f"Received: classes={classes!r}"
         )
+    if seed is not None and not is_integer(seed, 0):
+        raise ValueError(
+            "Argument `seed` must be None or an integer of at least 0. "
+            f"Received: seed={seed!r}"
+        )
+    seed = None if seed is None else int(seed)  # Keras takes no integers of NumPy
     features, *names = _features(model)
     body = keras.Model(model.inputs, features)
     copy = keras.models.clone_model(body)

@@ -4,8 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import numpy as np
-
+from keras_prelu.class_names import checked_class_names
 from keras_prelu.number_checks import is_integer, is_real
 
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
@@ -76,11 +75,13 @@ class Options:
                 )
             object.__setattr__(self, name, float(value))
         self._check_epochs()
-        names = self.class_names
-        if names is not None and (not np.iterable(names) or isinstance(names, str)):
+        if self.class_names is not None:
+            names = checked_class_names(self.class_names)
+            object.__setattr__(self, "class_names", names)
+        if not is_integer(self.seed, 0):
             raise ValueError(
-                "Argument `class_names` must be None or a list of strings. "
-                f"Received: class_names={names!r}"
+                "Argument `seed` must be an integer of at least 0. "
+                f"Received: seed={self.seed!r}"
             )
 
     def _check_epochs(self):

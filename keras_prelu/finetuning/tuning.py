@@ -123,7 +123,8 @@ def fine_tune(
             A run that `patience` has ended does not go on.
         callbacks: List of Keras callbacks, or `None`. They follow both stages. A
             `keras_prelu.callbacks.Progress` among them replaces the one of `verbose`.
-        seed: Integer. Seed of the order, the augmentation and the new head.
+        seed: Integer of at least 0. Seed of the order, the augmentation and the new
+            head.
         verbose: Boolean. Whether to print the plan and the progress.
 
     Returns:

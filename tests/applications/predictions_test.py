@@ -72,7 +72,9 @@ def test_another_number_of_classes_than_one_or_more_raises_an_error(top):
         model_a.decode_predictions(np.eye(3), top, class_names=["a", "b", "c"])
 
 
-@pytest.mark.parametrize("names", [3, "abc", [], [1, 2, 3], [("a",), ("b",), ("c",)]])
+@pytest.mark.parametrize(
+    "names", [3, "abc", [], [1, 2, 3], [("a",), ("b",), ("c",)], [(1, 2)] * 3]
+)
 def test_wrong_class_names_raise_an_error(names):
     received = re.escape(f"Received: class_names={names!r}")
     with pytest.raises(ValueError, match=f"`class_names` must be a list.*{received}"):

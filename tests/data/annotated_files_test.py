@@ -270,6 +270,14 @@ def test_bad_lines_are_named(images):
         data.from_boxes_csv(path, class_names=["dog"], max_bad=8)
 
 
+@pytest.mark.parametrize("names", ["dog", ["dog", 2]])
+def test_class_names_that_are_no_strings_are_refused(images, names):
+    path = boxes_csv(images, "a.jpg,5,0,6,40,dog,")
+    for read in (data.from_pascal_xml, data.from_boxes_csv):
+        with pytest.raises(ValueError, match="list of strings.*Received: class_names="):
+            read(path if read is data.from_boxes_csv else images, class_names=names)
+
+
 def test_a_file_that_is_not_such_a_csv_is_refused(images):
     path = boxes_csv(images, header="image,x1\n")
     with pytest.raises(ValueError, match=r"with the columns \['image', 'x1'\]"):

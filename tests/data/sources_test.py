@@ -1,5 +1,6 @@
 import os
 import pathlib
+import re
 import sqlite3
 
 import numpy as np
@@ -77,7 +78,8 @@ def test_a_list_of_files(tmp_path):
     with pytest.raises(ValueError, match="at least one file"):
         data.from_files([], [], ["ant"])
     labels = np.array([1, 0], np.int64)
-    assert data.from_files(["a.jpg", "b.jpg"], labels, "ab").labels.tolist() == [1, 0]
+    source = data.from_files(["a.jpg", "b.jpg"], labels, ["ant", "bee"])
+    assert source.labels.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("label", [0.6, 1.0, np.float32(1), True, np.True_, "1"])
@@ -122,6 +124,15 @@ def test_quota_can_be_set():
         source.skip(0, "torn")
     with pytest.raises(ValueError, match="max_bad=-1"):
         data.from_files(["x"], [0], ["ant"], max_bad=-1)
+
+
+@pytest.mark.parametrize("names", ["ant", ["ant", 2], [b"ant"], [None], 3, None])
+def test_class_names_that_are_no_strings_are_refused(names):
+    message = re.escape(f"must be a list of strings. Received: class_names={names!r}")
+    with pytest.raises(ValueError, match=message):
+        data.Source(names)
+    with pytest.raises(ValueError, match=message):
+        data.from_files(["x"], [0], names)
 
 
 def test_the_source_of_the_guide(tmp_path):

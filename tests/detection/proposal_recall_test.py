@@ -1,6 +1,7 @@
 """Proposal recall, by hand."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -62,6 +63,13 @@ def test_a_region_list_of_another_length_is_refused():
         ValueError, match="^Argument `proposals` must have one.*length 2"
     ):
         recall([regions()] * 2, Toy())
+
+
+@pytest.mark.parametrize("thresholds", [0.5, [-0.1], [0.5, 1.5], "05"])
+def test_thresholds_that_are_no_fractions_are_refused(thresholds):
+    message = re.escape(f"numbers in [0, 1]. Received: thresholds={thresholds!r}")
+    with pytest.raises(ValueError, match=f"^Argument `thresholds` must be {message}"):
+        recall([regions()] * 3, Toy(), thresholds)
 
 
 def test_perfect_detections_are_the_best_regions_of_the_objects():
