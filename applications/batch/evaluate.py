@@ -170,6 +170,10 @@ class BatchSource(Source):
         _, content, label, _ = self._batch[index]
         return content, label
 
+    def describe(self, index):
+        """Return the path of an image, or the name of its record."""
+        return self._batch[index][0]
+
     def skip(self, index, reason):
         """Remember an image that cannot be decoded. Any number of them is allowed."""
         self.reasons[index] = reason

@@ -28,6 +28,7 @@ from tests.batch.conftest import (
     start,
 )
 from tests.data.conftest import encoded, tar, wavy_image
+from tests.export.conftest import build
 
 pytestmark = [pytest.mark.tensorflow_only, pytest.mark.slow]
 
@@ -256,29 +257,35 @@ def test_images_of_other_classes_than_the_run_are_refused(net, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_split_without_labels_is_refused(net, tmp_path):
-    """The test split of ImageNet has the label -1."""
-    net.save(tmp_path / "net.keras")
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("test", "`--split` must be a split with labels. Received: --split=test"),
+        ("validation+test", "label=-1 of imagenet2012/5.1.0 validation+test record 1 "),
+    ],
+)
+def test_a_split_without_labels_is_refused(split, message, tmp_path):
+    """The test split of ImageNet has the label -1, which is no last class."""
+    build(32, 32, classes=1000).save(tmp_path / "net.keras")
     manual = tmp_path / "downloads" / "manual"
     manual.mkdir(parents=True)
     image = encoded(wavy_image(40, 44))
-    for split in ("test", "val"):
-        content = tar({f"ILSVRC2012_{split}_00000001.JPEG": image})
-        (manual / f"ILSVRC2012_img_{split}.tar").write_bytes(content)
+    for name in ("test", "val"):
+        content = tar({f"ILSVRC2012_{name}_00000001.JPEG": image})
+        (manual / f"ILSVRC2012_img_{name}.tar").write_bytes(content)
     prepared_builder("imagenet2012", tmp_path)
     code, _, err = run(
         "evaluate",
         f"--model={tmp_path / 'net.keras'}",
         "--tfds=imagenet2012",
-        "--split=test",
+        f"--split={split}",
         f"--data_dir={tmp_path}",
         f"--output={tmp_path / 'out'}",
         "--scales=36",
     )
     assert code == 2, err
     *_, line = err.splitlines()
-    assert "Argument `--split` must be a split with labels. " in line
-    assert "Received: --split=test" in line
+    assert message in line
     assert not (tmp_path / "out").exists()
 
 
