@@ -149,15 +149,18 @@ def tiny_model():
     )
 
 
-def test_fit_in_half_precision_updates_every_weight_and_stays_finite():
-    keras.config.set_dtype_policy("mixed_float16")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_fit_in_half_precision_updates_every_weight_and_stays_finite(dtype):
+    keras.config.set_dtype_policy(f"mixed_{dtype}")
     model = tiny_model()
     before = [w.numpy() for w in model.trainable_variables]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(SGD(), loss=loss)
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    is_scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert is_scaled == (dtype == "float16")
     images = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
-    model.fit(images, np.arange(16) % 3, batch_size=4, epochs=2, verbose=0)
+    fitted = model.fit(images, np.arange(16) % 3, batch_size=4, epochs=2, verbose=0)
+    assert np.isfinite(fitted.history["loss"]).all()
     for old, weight in zip(before, model.trainable_variables, strict=True):
         assert np.isfinite(weight.numpy()).all(), weight.path
         assert np.abs(weight.numpy() - old).max() > 0, weight.path

@@ -4,6 +4,7 @@ import csv
 import inspect
 import json
 import math
+import pathlib
 import re
 from types import SimpleNamespace
 
@@ -14,9 +15,10 @@ from runs import finish, start
 from scipy import stats
 
 from keras_prelu import data
+from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.evaluation import evaluate
 from keras_prelu.initializers import HeNormal
-from keras_prelu.tables import write_csv
+from keras_prelu.tables import read_csv, write_csv
 from training.experiments import (
     arms,
     depth,
@@ -559,6 +561,21 @@ def test_a_start_with_inputs_too_large_fails_and_ours_does_not(experiment):
     assert [len(str(row["losses"]).split()) for row in rows.values()] == [2] * 4
     assert first_steps.verdict([6.9, 1e9]) == "fails"
     assert first_steps.verdict([6.9, float("nan")]) == "fails"
+
+
+def test_every_net_took_20_finite_steps_at_full_width():
+    folder = pathlib.Path(first_steps.__file__).parents[1]
+    rows = read_csv(folder / "results" / "start.csv")
+    default = {"rectifier": "prelu", "remedy": first_steps.DEFAULT, "batch": 32}
+    taken = {
+        row["net"]: [float(loss) for loss in str(row["losses"]).split()]
+        for row in rows
+        if default.items() <= row.items()
+    }
+    assert set(taken) == set(CONSTRUCTORS)
+    for net, losses in taken.items():
+        assert len(losses) == 20 and np.isfinite(losses).all(), net
+        assert max(losses) < 2 * np.log(first_steps.CLASSES), net
 
 
 def test_a_table_is_filled_where_it_has_gaps(tmp_path):
