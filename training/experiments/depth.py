@@ -18,13 +18,19 @@ from training.experiments import arms, training_runs
 from training.experiments.comparison import compare, mean_and_spread
 from training.experiments.experiment import plt, program
 
-NETS = {"model14": "14 layers", "model_b": "model B, 22 layers", "model30": "30 layers"}
+NETS = {"model14": "14 layers", "model_b": "Model B, 22 layers", "model30": "30 layers"}
 INITIALIZERS = {
     "he": "He",
     "xavier": "Xavier, 1/n with n inputs",
     "xavier_fan_out": "Xavier, 1/n with n outputs",
 }
-COLORS = dict(zip(INITIALIZERS, ("tab:blue", "tab:orange", "tab:red"), strict=True))
+# Where nets stall, the lines of both of Xavier's rules are at guessing: the second is
+# drawn thin on the first.
+STYLES = {
+    "he": {"color": "C0"},
+    "xavier": {"color": "C1", "linewidth": 2.5},
+    "xavier_fan_out": {"color": "C3", "linewidth": 1},
+}
 TRAINED_IN_ORDER = ("model14", "model30", "model_b")  # those that compute most last
 COLUMNS = ("loss", "top1_error", "val_top1_error")
 
@@ -149,7 +155,7 @@ def draw_losses(axis, net, experiment):
     """Draw the training loss of a network from each start."""
     for initializer, title in INITIALIZERS.items():
         losses = curves((net, initializer), experiment, "loss")
-        draw_seeds(axis, losses, title, color=COLORS[initializer])
+        draw_seeds(axis, losses, title, **STYLES[initializer])
     axis.axhline(math.log(16), color="grey", linestyle=":", label="guessing")
     axis.set(title=f"{NETS[net]}, {len(seeds(net, experiment))} seeds")
     axis.set_ylabel("training loss")
@@ -157,28 +163,33 @@ def draw_losses(axis, net, experiment):
 
 def draw_errors(axis, nets, experiment):
     """Draw the errors of networks from He's start."""
-    for net, color in zip(nets, ("tab:green", "tab:blue", "tab:purple"), strict=False):
+    for net, color in zip(nets, ("C2", "C0", "C4"), strict=False):
         for name, style in (("top1_error", "-"), ("val_top1_error", "--")):
             kind = "validation" if name.startswith("val") else "training"
             percents = 100 * np.array(curves((net, "he"), experiment, name))
             label = f"{NETS[net]}, {kind}"
             draw_seeds(axis, percents, label, color=color, linestyle=style)
-    axis.set(title="from He's start")
+    axis.set(title="All nets from He's start")
     axis.set_ylabel("top-1 error, %")
+    axis.legend(fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.93))
 
 
 def draw(nets, experiment):
     """Draw the training losses of some networks, and their errors."""
-    count = len(nets) + 1
-    figure, axes = plt.subplots(1, count, figsize=(5 * count, 5), layout="constrained")
-    for axis, net in zip(axes, nets, strict=False):
+    figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+    for axis, net in zip(axes.flat, nets, strict=False):
         draw_losses(axis, net, experiment)
-    draw_errors(axes[-1], nets, experiment)
-    for axis in axes:
+    for axis in axes.flat[len(nets) : -1]:
+        axis.remove()  # of a network that is not finished
+    draw_errors(axes[1, 1], nets, experiment)
+    for axis in axes.flat:
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+    )
+    figure.suptitle("Nets with ReLU; one line per seed")
     experiment.save(figure, "depth")
 
 

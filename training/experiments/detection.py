@@ -217,17 +217,18 @@ def draw(rows, bound, experiment):
     positions = range(len(rows))
     axis.barh(
         positions,
-        [row["mean_average_precision"] for row in rows],
-        xerr=[row["mean_average_precision_spread"] for row in rows],
-        color=["tab:blue", "tab:orange", "tab:grey"],
+        [100 * row["mean_average_precision"] for row in rows],
+        xerr=[100 * row["mean_average_precision_spread"] for row in rows],
+        color=["C1", "C0", "tab:grey"],  # as in the other figures
         capsize=4,
     )
-    axis.axvline(bound, color="grey", linestyle=":")
+    axis.axvline(100 * bound, color="grey", linestyle=":")
     axis.set_yticks(positions, [row["start"] for row in rows])
     axis.invert_yaxis()
     axis.set(
-        xlim=(0, 1),
-        xlabel="VOC07 mean average precision; dotted: all proposals classified right",
+        xlim=(0, 100),
+        xlabel="VOC07 mean average precision, %\n"
+        "(dotted: all proposals classified right)",
         title="Detectors on scenes, by what they start from",
     )
     experiment.save(figure, "detection")

@@ -14,6 +14,19 @@ from training import errors
 matplotlib.use("Agg")  # figures go to files; there may be no screen
 import matplotlib.pyplot as plt
 
+# Okabe and Ito's colors, which color-blind readers can tell apart. "C0" is the first.
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=COLORS)
+
+# The names of the networks in figures.
+NETS = {
+    "model_a": "Model A",
+    "model_b": "Model B",
+    "model_c": "Model C",
+    "model14": "14 layers",
+    "model30": "30 layers",
+}
+
 ROOT = pathlib.Path(__file__).parents[2]
 FULL, SMALL = "full", "small"
 DIGITS = 5  # of the numbers in the tables

@@ -16,7 +16,7 @@ import keras
 from keras_prelu.analysis import multiply_adds
 from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.keras_internals import shapes_only
-from training.experiments.experiment import plt, program
+from training.experiments.experiment import NETS, plt, program
 
 FLOAT32, BFLOAT16 = 4, 2
 GPUS = tuple(2**i for i in range(11))
@@ -226,12 +226,12 @@ def _draw_checks(axis, nets, name, machine, **strategy):
 def draw(rows, nets, experiment):
     """Draw the efficiency by GPUs: published beside predicted, then what follows."""
     figure, axes = plt.subplots(
-        2, 4, figsize=(16, 7.5), layout="constrained", sharex=True, sharey=True
+        2, 4, figsize=(13, 7.5), layout="constrained", sharex=True, sharey=True
     )
     _draw_checks(axes[0, 0], nets, "VGG16", HOROVOD)
-    axes[0, 0].set_title("VGG-16, P100s, 64 images per GPU")
+    axes[0, 0].set_title("VGG-16, P100s,\n64 images per GPU")
     _draw_checks(axes[1, 0], nets, "model_a", PAPERS, fc_on_one=True)
-    axes[1, 0].set_title("model A, the paper's GPUs, 16 images per GPU")
+    axes[1, 0].set_title("Model A, the paper's GPUs,\n16 images per GPU")
     for i, network in enumerate(NETWORKS):
         for axis, net in zip(axes[i, 1:], MODELS, strict=True):
             for strategy, color in zip(STRATEGIES, ("C0", "C1", "C2"), strict=True):
@@ -242,18 +242,23 @@ def draw(rows, nets, experiment):
                     == (net, network, strategy)
                 ]
                 _band(axis, pairs, strategy, color)
-            axis.set_title(f"{net}, {network} between servers")
+            axis.set_title(f"{NETS[net]},\n{network} between servers")
     for axis in axes.flat:
         axis.set(xscale="log", ylim=(0, 105))
         axis.set_xticks(GPUS, GPUS, rotation=60)
         axis.minorticks_off()
         axis.grid(alpha=0.3)
-    for axis in (*axes[:, 0], axes[0, 1]):
-        axis.legend(fontsize=8, loc="lower left")
+    for axis in axes[1]:
+        axis.set_xlabel("GPUs")
+    for axis in axes[:, 0]:
+        axis.legend(loc="lower left")
+    figure.legend(
+        *axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=3
+    )
     figure.supylabel("efficiency, %")
-    figure.supxlabel("GPUs, 8 per server (VGG-16: 4)")
     figure.suptitle(
-        "Predicted: from no overlap of communication (line) to full overlap (edge)"
+        "Predicted: from no overlap of communication (line) to full overlap (edge);\n"
+        "8 GPUs per server, 4 for VGG-16"
     )
     experiment.save(figure, "scaling")
 

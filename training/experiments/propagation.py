@@ -20,7 +20,7 @@ from keras_prelu.analysis import signal_propagation
 from keras_prelu.applications import CONSTRUCTORS
 from keras_prelu.initializers import HeNormal
 from training.experiments import arms
-from training.experiments.experiment import fill, plt, program
+from training.experiments.experiment import NETS, fill, plt, program
 
 IMAGES = 2
 SEED = 0
@@ -164,7 +164,7 @@ def example(experiment):
 def draw(rows, experiment):
     """Draw both variances by depth, one column per network; dotted lines are theory."""
     figure, axes = plt.subplots(
-        2, len(CONSTRUCTORS), figsize=(18, 7.5), layout="constrained", sharey="row"
+        2, len(CONSTRUCTORS), figsize=(13, 7), layout="constrained", sharey="row"
     )
     for column, net in zip(axes.T, CONSTRUCTORS, strict=True):
         for rule in RULES:
@@ -179,11 +179,11 @@ def draw(rows, experiment):
                 axis.plot(depths, theory / theory[start], ":", color=line.get_color())
                 axis.set(yscale="log", xlabel="layer")
                 axis.grid(alpha=0.3)
-        column[0].set_title(net)
+        column[0].set_title(NETS[net])
     axes[0, 0].set_ylabel("variance of the response, first = 1")
     axes[1, 0].set_ylabel("variance of the gradient, last = 1")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=12)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
     figure.suptitle(
         "Untrained networks with PReLU (a = 0.25); dotted: theory, without pooling"
     )

@@ -9,6 +9,7 @@ docs/images/rectifiers.png. The full setting takes about four hours on one core.
 """
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from benchmarks._measure import interleaved, machine
 from training.experiments import arms, training_runs
@@ -132,7 +133,9 @@ def draw(experiment):
                 for run in training_runs.runs_of(ARMS[label], experiment)
             ]
             band(axis, range(1, len(curves[0]) + 1), curves, label=label)
-        axis.set(title=COLUMNS[name], xlabel="epoch", ylabel="%")
+        axis.set(xlabel="epoch", ylabel=f"{COLUMNS[name]}, %")
+        axis.set_ylim(bottom=0)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
     axes[1].legend()
     seeds = len(experiment.seeds)

@@ -28,10 +28,11 @@ ARMS = {name: arms.Arm("model14", name) for name in RECTIFIERS}
 # More than fc2, the largest layer that is measured, has inputs: 512 and a bias.
 IMAGES = 640
 MOMENTS = ("at the start", "at equal loss", "at the end")
+# Of what is measured: the title of its panel, and the unit.
 COLUMNS = {
-    "offset": "mean response over its deviation",
-    "block": "Fisher information, block: largest over mean",
-    "diagonal": "Fisher information, diagonal: largest over mean",
+    "offset": ("mean response", "mean / standard deviation"),
+    "block": ("Fisher information, block", "largest / mean eigenvalue"),
+    "diagonal": ("Fisher information, diagonal", "largest / mean element"),
 }
 
 
@@ -167,8 +168,8 @@ def claims(measured):
 
 def draw(table, experiment):
     """Draw each measurement by layer, at equal loss."""
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
-    for axis, (name, title) in zip(axes, COLUMNS.items(), strict=True):
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5), layout="constrained")
+    for axis, (name, (title, unit)) in zip(axes, COLUMNS.items(), strict=True):
         for label, color in zip(RECTIFIERS.values(), ("C0", "C1"), strict=True):
             chosen = [
                 row
@@ -187,8 +188,14 @@ def draw(table, experiment):
             )
             if name == "offset":
                 alone = [row["gaussian"] for row in chosen]
-                axis.plot(layers, alone, ":", color=color, label=f"{label} alone")
-        axis.set_title(title, fontsize=10)
+                axis.plot(
+                    layers,
+                    alone,
+                    ":",
+                    color=color,
+                    label=f"{label} alone",
+                )
+        axis.set(title=title, xlabel="layer", ylabel=unit)
         axis.tick_params(axis="x", rotation=60)
         axis.grid(axis="y", alpha=0.3)
     for axis in axes[1:]:

@@ -125,7 +125,7 @@ def claims(experiment):
 def draw(table, experiment):
     """Draw our slopes and the paper's by layer."""
     figure, axes = plt.subplots(
-        1, 2, figsize=(12, 4.5), layout="constrained", sharey=True
+        1, 2, figsize=(11, 4.5), layout="constrained", sharey=True
     )
     positions = range(len(table))
     for axis, form in zip(axes, FORMS.values(), strict=True):
@@ -145,10 +145,14 @@ def draw(table, experiment):
             )
         axis.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
         axis.set_xticks(positions, [row["layer"] for row in table], rotation=60)
-        axis.set(title=f"{form} slopes", ylabel="slope")
+        axis.set(title=f"{form} slopes", xlabel="layer")
         axis.grid(axis="y", alpha=0.3)
+    axes[0].set_ylabel("slope")
     axes[0].legend()
-    figure.suptitle("Dotted: every slope at the start")
+    figure.suptitle(
+        "14-layer network: mean and standard deviation of "
+        f"{len(experiment.seeds)} seeds; dotted: every slope at the start"
+    )
     experiment.save(figure, "slopes")
 
 

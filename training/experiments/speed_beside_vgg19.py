@@ -15,6 +15,7 @@ import itertools
 
 import keras
 import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks._measure import interleaved, machine
 from keras_prelu.analysis import multiply_adds
@@ -91,7 +92,7 @@ def draw(rows, experiment):
     figure, axes = plt.subplots(
         2,
         len(cases),
-        figsize=(1 + 3.5 * len(cases), 7),
+        figsize=(1 + 3 * len(cases), 7),
         layout="constrained",
         sharex=True,
         sharey="row",
@@ -112,9 +113,12 @@ def draw(rows, experiment):
                 axis.grid(alpha=0.3)
         policy, phase = case
         column[0].set(title=f"{phase}, {policy}", xscale="log", yscale="log")
-        column[1].set(xlabel="batch", xscale="log", xticks=BATCHES)
+        column[1].set(xlabel="images per batch", xscale="log", xticks=BATCHES)
         column[1].set_xticklabels(BATCHES)
         column[1].minorticks_off()
+    axes[0, 0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0, 0].yaxis.set_major_formatter("{x:g}")
+    axes[0, 0].yaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylabel("seconds per image")
     axes[1, 0].set_ylabel("time, VGG19 = 1")
     axes[0, 0].legend()

@@ -158,7 +158,7 @@ def label(row):
 
 def draw(table, of_ensembles, experiment):
     """Draw the top-1 error of each way to test."""
-    figure, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(9, 7.5), layout="constrained")
     labels = [label(row) for row in table]
     for name, title in RECTIFIERS.items():
         key = f"{name}_top1_error"
@@ -167,6 +167,7 @@ def draw(table, of_ensembles, experiment):
             range(len(table)),
             xerr=[100 * row[f"{key}_spread"] for row in table],
             fmt="o",
+            markersize=4,
             capsize=3,
             label=f"{title}, one network",
         )
@@ -175,13 +176,17 @@ def draw(table, of_ensembles, experiment):
         rows = [row for row in of_ensembles if row["models"] == name]
         axis.plot(
             [100 * row["top1_error"] for row in rows],
-            [labels.index(label(row)) for row in rows],
+            [labels.index(label(row)) + 0.3 for row in rows],  # below single nets
             "d",
+            markersize=5,
             label=f"{titles[name]}, {len(members)} networks",
         )
     axis.set_yticks(range(len(labels)), labels)
     axis.invert_yaxis()
-    axis.set(xlabel="top-1 error, %", title="Model A on shapes, by way to test")
+    axis.set(
+        xlabel="top-1 error, %",
+        title="Model A on shapes, by way to test and shorter side in pixels",
+    )
     axis.grid(alpha=0.3)
     axis.legend()
     experiment.save(figure, "scales")
