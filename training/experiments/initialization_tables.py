@@ -1,6 +1,33 @@
 """The tables about nets at the start of training, in Markdown, from the results."""
 
 from keras_prelu.tables import markdown, read_csv
+from training.experiments.experiment import NETS
+
+RECTIFIERS = {"prelu": "PReLU", "relu": "ReLU"}
+
+
+def start_verdicts(results):
+    """Return the table of verdicts and last losses: by network, and by start."""
+    rows = read_csv(results / "start.csv")
+    starts = sorted({(row["remedy"], row["batch"]) for row in rows})
+    cells = {
+        (row["net"], row["rectifier"], row["remedy"], row["batch"]): (
+            f"{row['verdict']}: {str(row['losses']).split()[-1]}"
+        )
+        for row in rows
+    }
+    nets = sorted({(row["net"], row["rectifier"]) for row in rows})
+    return markdown(
+        ["net", "rectifier", *(f"{name}, {batch} images" for name, batch in starts)],
+        [
+            [
+                NETS[net],
+                RECTIFIERS[rectifier],
+                *(cells.get((net, rectifier, *start), "–") for start in starts),
+            ]
+            for net, rectifier in nets
+        ],
+    )
 
 
 def start(results):
