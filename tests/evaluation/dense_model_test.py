@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_prelu import evaluation, model_surgery
 from keras_prelu.applications import Model14, ModelA
-from keras_prelu.evaluation.batch_predictor import runner
 from keras_prelu.evaluation.dense_scores import DenseScores
 from keras_prelu.layers import SpatialPyramidPooling, SubtractMean
 
@@ -27,7 +26,7 @@ def net(constructor=ModelA, side=48, channels_first=False, **options):
 def moderate(model, channels_first=False):
     """Draw the last layer so that scores are neither equal nor close to 0 and 1."""
     classifier = model.get_layer("fc3")
-    features = keras.Model(model.inputs, classifier.input)
+    features = keras.Model(model.input, classifier.input)
     height, width = model_surgery.input_size(model)
     vector = run(
         features, random_images(1, height, width, channels_first=channels_first)
@@ -43,13 +42,15 @@ def random_images(*size, channels_first=False):
 
 
 def run(model, x):
-    return runner(model)(x)
+    if keras.backend.backend() == "tensorflow":  # faster than to compile for one batch
+        return ops.convert_to_numpy(model(x, training=False))
+    return model.predict_on_batch(x)
 
 
 def scores_of_cut_windows(model, dense, images, window):
     """Score every window, cut out of the last map, with the net's own top."""
     spp = model.get_layer("spp")
-    maps = run(keras.Model(dense.inputs, dense.layers[-1].input), images)
+    maps = run(keras.Model(dense.input, dense.layers[-1].input), images)
     if spp.data_format == "channels_first":
         maps = maps.transpose(0, 2, 3, 1)
     rows, columns = (
@@ -212,7 +213,7 @@ def test_strips_have_the_map_of_the_whole_image():
     in_strips._of_map = lambda maps, axis, most: seen.setdefault("maps", maps)
     in_strips(image)
     dense = evaluation.dense_model(model)
-    whole = run(keras.Model(dense.inputs, dense.layers[-1].input), image)
+    whole = run(keras.Model(dense.input, dense.layers[-1].input), image)
     np.testing.assert_allclose(seen["maps"], whole, atol=1e-4 * np.abs(whole).max())
 
 
@@ -249,7 +250,7 @@ def test_strips_of_a_net_with_dilated_windows(padding, margins):
     model = keras.Model(images, keras.layers.Dense(7, activation="softmax")(x))
     image = random_images(1, 32, 200) / 100
     dense = evaluation.dense_model(model)
-    trunk = keras.Model(dense.inputs, dense.layers[-1].input)
+    trunk = keras.Model(dense.input, dense.layers[-1].input)
     assert model_surgery.margins(trunk) == margins
     whole = run(dense, image)
     assert whole.std() > 1e-2
