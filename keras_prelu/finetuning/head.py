@@ -50,7 +50,10 @@ def with_new_head(
         )
     seed = None if seed is None else int(seed)  # Keras takes no integers of NumPy
     features, *names = _features(model)
-    body = keras.Model(model.inputs, features)
+    # The copy takes its inputs in the form in which the model takes them, or Keras would
+    # warn. A sequential model has no `input` before its first call.
+    is_sequential = isinstance(model, keras.Sequential)
+    body = keras.Model(model.inputs[0] if is_sequential else model.input, features)
     copy = keras.models.clone_model(body)
     copy.set_weights(body.get_weights())
     pool_name, *head = (
@@ -64,7 +67,7 @@ def with_new_head(
     logits = keras.layers.Dense(classes, kernel_initializer=kernel, name=dense_name)
     softmax = keras.layers.Activation("softmax", dtype="float32", name=scores_name)
     outputs = softmax(logits(pooled))
-    return keras.Model(copy.inputs, outputs, name=model.name), head
+    return keras.Model(copy.input, outputs, name=model.name), head
 
 
 def check_model(model: keras.Model) -> None:
