@@ -1,13 +1,15 @@
 """The figures about nets at the start of training, from the results."""
 
+import fractions
 import math
 
 import numpy as np
 
 from keras_prelu.tables import read_csv
 from training.experiments.experiment import plt
+from training.experiments.first_try import COLORS as CLASSES
 
-CLASSES = 4  # of the images of first_try.py
+GUESSING = math.log(len(CLASSES))
 COLORS = {0.0625: "C0", 0.25: "C1", 1: "C2"}  # by width
 LIMITS = (1e-3, 1e3)  # losses beyond these are drawn at the edge
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
@@ -38,8 +40,8 @@ def first_try(results):
                 title=f"{OPTIMIZERS[name]} at {rate:g}, {side}×{side}", yscale="log"
             )
             axis.set(ylim=(LIMITS[0] / 1.5, LIMITS[1] * 1.5))
-            axis.axhline(math.log(CLASSES), color="grey", linestyle=":")
-            axis.axhline(math.log(CLASSES) / 2, color="grey", linestyle="--")
+            axis.axhline(GUESSING, color="grey", linestyle=":")
+            axis.axhline(GUESSING / 2, color="grey", linestyle="--")
             axis.grid(alpha=0.3)
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
@@ -47,7 +49,7 @@ def first_try(results):
     for style in (":", "--"):
         lines.append(plt.Line2D([], [], color="grey", linestyle=style))
     lines.append(plt.Line2D([], [], color="black", marker="x", linestyle=""))
-    labels = [f"width {width:g}" for width in COLORS]
+    labels = [f"width {fractions.Fraction(width)}" for width in COLORS]
     labels += ["guessing", "half of it", "then NaN"]
     figure.legend(lines, labels, loc="outside lower center", ncols=len(labels))
     figure.suptitle(

@@ -2,6 +2,7 @@
 
 from keras_prelu.tables import markdown, read_csv
 from training.experiments.experiment import NETS
+from training.experiments.start import REMEDIES
 
 RECTIFIERS = {"prelu": "PReLU", "relu": "ReLU"}
 
@@ -9,7 +10,10 @@ RECTIFIERS = {"prelu": "PReLU", "relu": "ReLU"}
 def start_verdicts(results):
     """Return the table of verdicts and last losses: by network, and by start."""
     rows = read_csv(results / "start.csv")
-    starts = sorted({(row["remedy"], row["batch"]) for row in rows})
+    starts = sorted(
+        {(row["remedy"], row["batch"]) for row in rows},
+        key=lambda start: (REMEDIES.index(start[0]), start[1]),
+    )
     cells = {
         (row["net"], row["rectifier"], row["remedy"], row["batch"]): (
             f"{row['verdict']}: {str(row['losses']).split()[-1]}"
