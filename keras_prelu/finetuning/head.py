@@ -50,8 +50,8 @@ def with_new_head(
         )
     seed = None if seed is None else int(seed)  # Keras takes no integers of NumPy
     features, *names = _features(model)
-    # The copy takes its inputs in the form in which the model takes them, or Keras would
-    # warn. A sequential model has no `input` before its first call.
+    # The copy takes its inputs in the form in which the model takes them, or Keras
+    # would warn. A sequential model has no `input` before its first call.
     is_sequential = isinstance(model, keras.Sequential)
     body = keras.Model(model.inputs[0] if is_sequential else model.input, features)
     copy = keras.models.clone_model(body)
