@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 
 EXAMPLES = 12
 MISTAKES = 4
+RIGHT, WRONG = "#007A5A", "#B3261E"
 
 
 def write_report(workdir, config, source):
@@ -198,13 +199,15 @@ def draw_examples(evaluation, image_size):
         left, bars = pairs[i]
         left.imshow(image)
         is_right = best[i, 0] == labels[i]
+        # The mark tells those who cannot tell the colors.
+        mark, color = ("✓", RIGHT) if is_right else ("✗", WRONG)
         left.set_title(
-            class_names[labels[i]],
-            color="darkgreen" if is_right else "firebrick",
-            parse_math=False,
+            f"{mark} {class_names[labels[i]]}", color=color, parse_math=False
         )
         bars.axis("on")
-        colors = ["seagreen" if guess == labels[i] else "silver" for guess in best[i]]
+        colors = [
+            "mediumseagreen" if guess == labels[i] else "silver" for guess in best[i]
+        ]
         heights = np.arange(len(best[i]))
         bars.barh(heights, scores[i], color=colors)
         for height, guess in zip(heights, best[i], strict=True):

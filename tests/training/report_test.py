@@ -34,9 +34,10 @@ def test_examples_are_drawn_with_the_names_as_they_are(tmp_path, monkeypatch):
     evaluation = SimpleNamespace(
         class_names=NAMES,
         labels=np.array([0, 1]),
-        best=np.array([[0, 1], [1, 0]]),
+        best=np.array([[0, 1], [0, 1]]),
         best_scores=np.array([[0.7, 0.3], [0.6, 0.4]]),
     )
     figure = report.draw_examples(evaluation, 8)
-    assert {r"$\frac{x$ ^", r"caf\udce9"} < {*texts(figure)}
+    first, second = r"$\frac{x$ ^", r"caf\udce9"
+    assert {first, second, f"✓ {first}", f"✗ {second}"} < {*texts(figure)}
     report.save(figure, tmp_path / "examples.png")
