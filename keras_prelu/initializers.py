@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_prelu.keras_internals import layer_being_built
-from keras_prelu.number_checks import is_integer, is_real
+from keras_prelu.number_checks import check_integer, is_real
 from keras_prelu.types import Tensor
 
 __all__ = ["HeNormal"]
@@ -129,11 +129,7 @@ class HeNormal(keras.initializers.Initializer):
                 "Argument `mode` must be 'fan_in' or 'fan_out'. "
                 f"Received: mode={mode!r}"
             )
-        if seed is not None and not is_integer(seed, 0):
-            raise ValueError(
-                "Argument `seed` must be None or an integer of at least 0. "
-                f"Received: seed={seed!r}"
-            )
+        check_integer("seed", seed, 0, or_none=True)
         self.slope = float(slope)
         self.mode = mode
         self.seed = None if seed is None else int(seed)

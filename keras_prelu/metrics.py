@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 
 __all__ = ["TopKError"]
 
@@ -50,10 +50,7 @@ class TopKError(keras.metrics.MeanMetricWrapper):
     def __init__(
         self, k: int = 1, name: str | None = None, dtype: Any | None = None
     ) -> None:
-        if not is_integer(k, 1):
-            raise ValueError(
-                f"Argument `k` must be an integer of at least 1. Received: k={k!r}"
-            )
+        check_integer("k", k, 1)
         k, name = int(k), name or f"top{k}_error"
         super().__init__(_misses, name=name, dtype=dtype, k=k)
         self.k = k

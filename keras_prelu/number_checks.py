@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_integer", "is_position", "is_real"]
+__all__ = ["check_integer", "is_integer", "is_position", "is_real"]
 
 
 def is_integer(value: Any, least: int | None = None) -> bool:
@@ -21,6 +21,23 @@ def is_integer(value: Any, least: int | None = None) -> bool:
     """
     is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return is_whole and (least is None or bool(value >= least))
+
+
+def check_integer(name: str, value: Any, least: int, or_none: bool = False) -> None:
+    """Raise a ValueError for what is not an integer of at least `least`.
+
+    Args:
+        name: The argument's name.
+        value: Its value.
+        least: The smallest integer to accept.
+        or_none: Whether to accept `None` too.
+    """
+    if not is_integer(value, least) and not (or_none and value is None):
+        kind = "None or an integer" if or_none else "an integer"
+        raise ValueError(
+            f"Argument `{name}` must be {kind} of at least {least}. "
+            f"Received: {name}={value!r}"
+        )
 
 
 def is_position(value: Any, length: int) -> bool:

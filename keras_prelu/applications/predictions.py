@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_prelu.applications import downloads
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 from keras_prelu.types import Tensor
 
 __all__ = ["decode_predictions", "preprocess_input"]
@@ -95,10 +95,7 @@ def decode_predictions(
         ... )
         [[('dog', 'dog', 0.7), ('newt', 'newt', 0.2)]]
     """
-    if not is_integer(top, 1):
-        raise ValueError(
-            f"Argument `top` must be an integer of at least 1. Received: top={top!r}"
-        )
+    check_integer("top", top, 1)
     preds = ops.convert_to_numpy(preds)
     pairs = _imagenet_classes() if class_names is None else _pairs(class_names)
     if preds.ndim != 2 or preds.shape[1] != len(pairs):

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_prelu.files import PARTIAL, replacing
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["CheckpointError", "Checkpoints", "prefixed", "unprefixed"]
@@ -46,11 +46,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: PathLike, keep: int = 2) -> None:
-        if not is_integer(keep, 1):
-            raise ValueError(
-                "Argument `keep` must be an integer of at least 1. "
-                f"Received: keep={keep!r}"
-            )
+        check_integer("keep", keep, 1)
         self.directory = pathlib.Path(directory)
         self.keep = keep
         self.directory.mkdir(parents=True, exist_ok=True)

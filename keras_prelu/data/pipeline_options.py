@@ -8,7 +8,7 @@ import numpy as np
 from keras_prelu.data import random_draws
 from keras_prelu.data.annotations import AnnotatedSource
 from keras_prelu.data.sources import Source, check_not_empty, check_source
-from keras_prelu.number_checks import is_integer, is_position
+from keras_prelu.number_checks import check_integer, is_integer, is_position
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -63,11 +63,7 @@ def check_sizes(source: Source, batch_size: int, image_size: int) -> None:
             f"Received: source={source}"
         )
     for name, value in (("batch_size", batch_size), ("image_size", image_size)):
-        if not is_integer(value, 1):
-            raise ValueError(
-                f"Argument `{name}` must be an integer of at least 1. "
-                f"Received: {name}={value!r}"
-            )
+        check_integer(name, value, 1)
 
 
 def check_shard(shard: tuple[int, int]) -> None:
@@ -148,11 +144,7 @@ def training_stream(
             "Argument `seed` must be an integer in 0 ... 2**31 - 1. "
             f"Received: seed={seed!r}"
         )
-    if not is_integer(start_step, 0):
-        raise ValueError(
-            "Argument `start_step` must be an integer of at least 0. "
-            f"Received: start_step={start_step!r}"
-        )
+    check_integer("start_step", start_step, 0)
     part = slice(batch_size * worker // workers, batch_size * (worker + 1) // workers)
 
     def wanted(step):

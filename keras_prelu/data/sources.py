@@ -17,7 +17,7 @@ from keras_prelu.data.errors import (
     UnreadableImageError,
 )
 from keras_prelu.data.fingerprints import digest_of_integers
-from keras_prelu.number_checks import is_integer, is_position, is_real
+from keras_prelu.number_checks import check_integer, is_integer, is_position, is_real
 
 if TYPE_CHECKING:
     from keras_prelu.data.batch_assembly import Extent
@@ -53,11 +53,7 @@ class Source:
     """
 
     def __init__(self, class_names: Iterable[str], max_bad: int | None = None) -> None:
-        if max_bad is not None and not is_integer(max_bad, 0):
-            raise ValueError(
-                "Argument `max_bad` must be None or an integer of at least 0. "
-                f"Received: max_bad={max_bad!r}"
-            )
+        check_integer("max_bad", max_bad, 0, or_none=True)
         self.class_names = checked_class_names(class_names)
         self.skipped: dict[str, str] = {}
         self.bad: dict[int, Extent] = {}  # by index, filled in training
@@ -307,10 +303,7 @@ def split(
             "Argument `fraction` must be a number in (0, 1). "
             f"Received: fraction={fraction!r}"
         )
-    if not is_integer(seed, 0):
-        raise ValueError(
-            f"Argument `seed` must be an integer of at least 0. Received: seed={seed!r}"
-        )
+    check_integer("seed", seed, 0)
     generator = np.random.default_rng(seed)
     first: list[int] = []
     second: list[int] = []

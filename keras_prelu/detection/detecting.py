@@ -16,7 +16,7 @@ from keras_prelu.detection.boxes import (
 from keras_prelu.detection.detector import check_detector
 from keras_prelu.detection.resizing import check_sides, padded, resize
 from keras_prelu.detection.suppression import suppress
-from keras_prelu.number_checks import is_integer, is_real
+from keras_prelu.number_checks import check_integer, is_real
 
 __all__ = ["Detecting", "DetectionOptions", "Detections", "checked_input", "detect"]
 
@@ -44,11 +44,7 @@ class DetectionOptions(NamedTuple):
                     f"Argument `{name}` must be a number in [0, 1]. "
                     f"Received: {name}={value!r}"
                 )
-        if not is_integer(self.max_detections, 1):
-            raise ValueError(
-                "Argument `max_detections` must be an integer of at least 1. "
-                f"Received: max_detections={self.max_detections!r}"
-            )
+        check_integer("max_detections", self.max_detections, 1)
 
 
 class Detections(NamedTuple):

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_prelu import model_surgery
 from keras_prelu.layers import RegionPooling
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 from keras_prelu.types import Tensor
 
 __all__ = ["BACKGROUND", "DELTAS", "Regions", "check_detector", "fast_rcnn"]
@@ -105,11 +105,7 @@ def fast_rcnn(
         [Girshick, 2015](https://arxiv.org/abs/1504.08083), section 2;
         [He et al., 2015](https://arxiv.org/abs/1502.01852), section 4
     """
-    if not is_integer(classes, 1):
-        raise ValueError(
-            "Argument `classes` must be an integer of at least 1. "
-            f"Received: classes={classes!r}"
-        )
+    check_integer("classes", classes, 1)
     classes = int(classes)  # Keras takes no integers of NumPy
     trunk, pooling, top, _ = model_surgery.split(model)
     stride, offset = model_surgery.cell_centers(trunk)

@@ -17,7 +17,7 @@ from keras_prelu.detection import sampling
 from keras_prelu.detection.arguments import checked_proposals
 from keras_prelu.detection.boxes import parts_inside
 from keras_prelu.detection.resizing import check_sides, padded, resize
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer, is_integer
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -218,11 +218,7 @@ def _packed(images, boxes, labels, targets):
 def _checked(source, proposals, batch_size, regions, shorter_side, longest_side, seed):
     """Return the examples, or raise an error for arguments that do not fit."""
     for name, value in (("batch_size", batch_size), ("regions", regions)):
-        if not is_integer(value, 1):
-            raise ValueError(
-                f"Argument `{name}` must be an integer of at least 1. "
-                f"Received: {name}={value!r}"
-            )
+        check_integer(name, value, 1)
     proposals = checked_proposals(source, proposals)
     check_not_empty(source)
     if is_integer(shorter_side):

@@ -25,7 +25,7 @@ from keras_prelu.data.sources import Source, check_source
 from keras_prelu.detection.boxes import clip
 from keras_prelu.detection.proposal_methods import METHODS, searcher
 from keras_prelu.files import filling
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 from keras_prelu.platforms import sync, usable_cores
 from keras_prelu.types import PathLike
 
@@ -163,11 +163,7 @@ def _check(source, method, side):
             "Argument `side` must be None for method='grid', whose windows depend on "
             f"the size of the original image. Received: side={side!r}"
         )
-    if side is not None and not is_integer(side, _SMALLEST):
-        raise ValueError(
-            f"Argument `side` must be None or an integer of at least {_SMALLEST}. "
-            f"Received: side={side!r}"
-        )
+    check_integer("side", side, _SMALLEST, or_none=True)
 
 
 def _complete(computed, source, path, method, side, verbose):

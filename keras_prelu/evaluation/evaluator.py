@@ -20,7 +20,7 @@ from keras_prelu.evaluation.protocols import (
 )
 from keras_prelu.evaluation.ranking import Ranking, errors
 from keras_prelu.evaluation.results import Evaluation
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer, is_integer
 
 __all__ = ["check_models", "evaluate", "rank_images", "standardize_models"]
 
@@ -81,11 +81,7 @@ def check_models(
             "Argument `scales` must be a non-empty tuple of different integers of at "
             f"least {side}, the models' input size. Received: scales={scales!r}"
         )
-    if not is_integer(batch_size, 1):
-        raise ValueError(
-            "Argument `batch_size` must be an integer of at least 1. "
-            f"Received: batch_size={batch_size!r}"
-        )
+    check_integer("batch_size", batch_size, 1)
     classes = models[0].output_shape[-1]
     if len(class_names) > classes:
         raise ValueError(

@@ -17,7 +17,7 @@ from keras_prelu.export.checks import (
     once_positional,
 )
 from keras_prelu.export.signatures import Served
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer, is_integer
 from keras_prelu.types import PathLike
 
 __all__ = ["saved_model"]
@@ -27,11 +27,7 @@ _SCALE = 256 / 224  # the paper resizes images to 256 for crops of 224
 
 def _check(model, top_k, scale, dense_scales, on_error, version):
     side = model_surgery.input_size(model)[0]
-    if not is_integer(top_k, 1):
-        raise ValueError(
-            "Argument `top_k` must be an integer of at least 1. "
-            f"Received: top_k={top_k!r}"
-        )
+    check_integer("top_k", top_k, 1)
     for name, value, scales in (
         ("scale", scale, (scale,)),
         ("dense_scales", dense_scales, dense_scales),

@@ -3,7 +3,7 @@
 import keras
 
 from keras_prelu import model_surgery
-from keras_prelu.number_checks import is_integer
+from keras_prelu.number_checks import check_integer
 
 __all__ = ["check_model", "with_new_head"]
 
@@ -38,16 +38,8 @@ def with_new_head(
         ((None, 3), ['fc3', 'predictions'])
     """
     check_model(model)
-    if not is_integer(classes, 2):
-        raise ValueError(
-            "Argument `classes` must be an integer of at least 2. "
-            f"Received: classes={classes!r}"
-        )
-    if seed is not None and not is_integer(seed, 0):
-        raise ValueError(
-            "Argument `seed` must be None or an integer of at least 0. "
-            f"Received: seed={seed!r}"
-        )
+    check_integer("classes", classes, 2)
+    check_integer("seed", seed, 0, or_none=True)
     seed = None if seed is None else int(seed)  # Keras takes no integers of NumPy
     features, *names = _features(model)
     # The copy takes its inputs in the form in which the model takes them, or Keras

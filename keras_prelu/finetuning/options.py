@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from keras_prelu.class_names import checked_class_names
-from keras_prelu.number_checks import is_integer, is_real
+from keras_prelu.number_checks import check_integer, is_integer, is_real
 
 __all__ = ["AUTO", "Auto", "Options", "Plan"]
 
@@ -78,11 +78,7 @@ class Options:
         if self.class_names is not None:
             names = checked_class_names(self.class_names)
             object.__setattr__(self, "class_names", names)
-        if not is_integer(self.seed, 0):
-            raise ValueError(
-                "Argument `seed` must be an integer of at least 0. "
-                f"Received: seed={self.seed!r}"
-            )
+        check_integer("seed", self.seed, 0)
 
     def _check_epochs(self):
         if AUTO in (self.epochs, self.head_epochs):
