@@ -11,8 +11,8 @@ one remedy, with both and with neither, in batches of 128. The start that is the
 is first tried in batches of 32, whose gradients are noisier, for 20 steps instead of
 6. A start fails if its loss is not finite, or ends above twice the loss of guessing.
 
-Writes start.csv. The batches of 32 take about an hour on two cores; the others take six
-more, most of them for model C.
+Writes start.csv. The batches of 32 take about two hours on two cores; the others take
+eight more, most of them for model C.
 """
 
 import math
