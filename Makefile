@@ -80,7 +80,7 @@ test-slow: .make/dev .make/jax
 # The oldest versions that setup.cfg allows: the tests of the parts that use the packages
 # besides Keras and TensorFlow.
 USING_OTHERS := $(addprefix tests/, data training export serving analysis tables_test.py \
-  number_checks_test.py finetuning_test.py callbacks/logs_test.py \
+  number_checks_test.py finetuning callbacks/logs_test.py \
   $(addprefix evaluation/, evaluate_test.py image_batches_test.py) \
   $(addprefix detection/, plots_test.py region_proposals_test.py resizing_test.py))
 test-oldest: .make/oldest-environment

@@ -3,19 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from small_run import (
-    ALWAYS,
-    STEPS,
-    InterruptAt,
-    InterruptedRunError,
-    batches_from,
-    bits,
-    interrupt,
-    make_model,
-    run,
-)
+from small_run import ALWAYS, STEPS, batches_from, bits, make_model, run
 
 from keras_prelu import callbacks, distribution
+from tests.interruptions import InterruptAt, InterruptedRunError, interrupt
 
 pytestmark = pytest.mark.tensorflow_only
 

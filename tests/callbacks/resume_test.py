@@ -16,11 +16,8 @@ from small_run import (
     EPOCHS,
     SELDOM,
     STEPS,
-    InterruptAt,
-    InterruptedRunError,
     batches_from,
     bits,
-    interrupt,
     make_model,
     make_validation,
     run,
@@ -29,6 +26,13 @@ from small_run import (
 
 from keras_prelu import callbacks, distribution
 from keras_prelu.data import NumpyBatches
+from tests.interruptions import (
+    InterruptAt,
+    InterruptedRunError,
+    interrupt,
+    send_sigterm,
+    sigterm_in_each_save,
+)
 
 
 def test_the_run_has_everything_that_a_resume_could_lose(uninterrupted):
@@ -136,12 +140,9 @@ def test_a_finished_run_is_not_trained_again(tmp_path, uninterrupted):
 
 @pytest.mark.parametrize("method", ["on_train_batch_end", "on_test_batch_end"])
 def test_sigterm_saves_and_ends_with_its_code(method, tmp_path, uninterrupted):
-    def ask():
-        os.kill(os.getpid(), signal.SIGTERM)
-
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stopped:
-        run(tmp_path, [InterruptAt(method, 4, ask)], **SELDOM)
+        run(tmp_path, [InterruptAt(method, 4, send_sigterm)], **SELDOM)
     assert stopped.value.code == callbacks.PREEMPTED == 75
     assert signal.getsignal(signal.SIGTERM) == before
     again = InterruptAt("on_train_batch_end", 10**6, interrupt)
@@ -152,19 +153,9 @@ def test_sigterm_saves_and_ends_with_its_code(method, tmp_path, uninterrupted):
     assert bits(model, tmp_path) == uninterrupted
 
 
-def test_sigterm_during_the_last_save_ends_with_its_code(
-    tmp_path, uninterrupted, monkeypatch
-):
-    real = np.savez
-
-    def asked(file, **arrays):
-        os.kill(os.getpid(), signal.SIGTERM)
-        real(file, **arrays)
-
-    monkeypatch.setattr(np, "savez", asked)
-    with pytest.raises(callbacks.Preempted):
+def test_sigterm_during_the_last_save_ends_with_its_code(tmp_path, uninterrupted):
+    with sigterm_in_each_save(), pytest.raises(callbacks.Preempted):
         run(tmp_path, **SELDOM)  # saves once
-    monkeypatch.undo()
     again = InterruptAt("on_train_batch_end", 10**6, interrupt)
     model, _ = run(tmp_path, [again], **SELDOM)
     assert again.calls == 0

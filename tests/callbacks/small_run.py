@@ -13,29 +13,6 @@ ALWAYS = {"seconds": 0.0, "fraction": 1.0}
 SELDOM = {"seconds": 1e9}
 
 
-class InterruptedRunError(Exception):
-    """Stands for a kill: only the files of the process survive it."""
-
-
-class InterruptAt(keras.callbacks.Callback):
-    """Runs an action at the n-th call of one of the callback's methods."""
-
-    def __init__(self, method, count, action):
-        super().__init__()
-        self.calls = 0
-
-        def counted(*args, **kwargs):
-            self.calls += 1
-            if self.calls == count:
-                action()
-
-        setattr(self, method, counted)
-
-
-def interrupt():
-    raise InterruptedRunError
-
-
 @keras.saving.register_keras_serializable("keras_prelu_tests")
 class Slopes(keras.layers.Layer):
     """A minimal PReLU with a weight `alpha`."""
