@@ -29,6 +29,12 @@ def test_scale_follows_eqns_10_14_and_15(mode, fan, slope):
     assert float(ops.mean(kernel)) == pytest.approx(0, abs=5 * expected(fan) / 450)
 
 
+def test_xavier_is_hes_rule_without_the_rectifier():
+    layer = layers.Dense(400, kernel_initializer=HeNormal(1.0, "fan_out", 0))
+    layer.build((None, 300))
+    assert std_of(layer.kernel) == pytest.approx(1 / 20, rel=TOLERANCE)
+
+
 def test_tails_are_not_truncated():
     kernel = ops.convert_to_numpy(HeNormal(seed=1)((1000, 500)))
     scaled = np.abs(kernel / expected(1000))
