@@ -1,5 +1,7 @@
 """The new head of a copy of a model."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -46,6 +48,23 @@ def test_a_model_without_a_top_gets_one(pooling):
     logits = features @ kernel + bias
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(copy.predict(x, verbose=0), scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("inputs", ["tensor", "list", "sequential"])
+def test_the_copy_takes_what_the_model_takes(inputs):
+    """Keras warns about inputs in another form than the one a model is built with."""
+    images = keras.Input((32, 32, 3))
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4)]
+    if inputs == "sequential":
+        model = keras.Sequential([images, *layers])
+    else:
+        given = images if inputs == "tensor" else [images]
+        model = keras.Model(given, layers[1](layers[0](images)))
+    x = bright_and_dark(2)[0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The structure of `inputs`")
+        scores = with_new_head(model, 3)[0]([x] if inputs == "list" else x)
+    assert scores.shape == (2, 3)
 
 
 @pytest.mark.tensorflow_only
