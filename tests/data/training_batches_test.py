@@ -239,14 +239,14 @@ def test_memory_is_flat_over_80_epochs(folder):
     training_model.compile("sgd", "sparse_categorical_crossentropy")
     batches = iter(data.train_batches(source, 23, image_size=64, scale=(64, 96)))
     resident = []
-    for epochs in (10, 80):  # the first 10 are a warm-up
+    for epochs in (10, 80, 80):  # the first 10 are a warm-up
         for _ in range(epochs):
             training_model.train_on_batch(*next(batches))
         gc.collect()
         resident.append(_resident_mebibytes())
     # A batch is an epoch here. Keeping only its decoded windows, the smallest part,
-    # takes 14 MiB in 80 epochs.
-    assert resident[1] - resident[0] < 10
+    # takes 14 MiB in 80 epochs. The allocator may grow once; a leak grows both times.
+    assert min(np.diff(resident)) < 10
 
 
 def test_the_content_of_a_file_gives_its_format_not_the_name(folder):
