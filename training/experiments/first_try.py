@@ -6,7 +6,7 @@ Trains model A with the default learning rates of Keras's optimizers, and with a
 of Adam's, on noise in one of four colors, which a linear model can classify. Writes
 the losses of all epochs to first_try.csv, for three seeds, or one at full width. A
 network learns if its loss falls below half the loss of guessing. The full setting takes
-about two hours on two cores, nearly all of them for the full width at 224x224.
+about two hours on two cores, one of them for the full width at 224x224.
 """
 
 import math
