@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_integer", "is_integer", "is_position", "is_real"]
+__all__ = ["check_integer", "check_fraction", "is_integer", "is_position", "is_real"]
 
 
 def is_integer(value: Any, least: int | None = None) -> bool:
@@ -62,3 +62,16 @@ def is_real(value: Any) -> bool:
     """
     is_number = is_integer(value) or isinstance(value, float | np.floating)
     return is_number and math.isfinite(value)
+
+
+def check_fraction(name: str, value: Any) -> None:
+    """Raise a ValueError for what is not a number in [0, 1].
+
+    Args:
+        name: The argument's name.
+        value: Its value.
+    """
+    if not is_real(value) or not 0 <= value <= 1:
+        raise ValueError(
+            f"Argument `{name}` must be a number in [0, 1]. Received: {name}={value!r}"
+        )

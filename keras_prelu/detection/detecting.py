@@ -16,7 +16,7 @@ from keras_prelu.detection.boxes import (
 from keras_prelu.detection.detector import check_detector
 from keras_prelu.detection.resizing import check_sides, padded, resize
 from keras_prelu.detection.suppression import suppress
-from keras_prelu.number_checks import check_integer, is_real
+from keras_prelu.number_checks import check_fraction, check_integer
 
 __all__ = ["Detecting", "DetectionOptions", "Detections", "checked_input", "detect"]
 
@@ -38,12 +38,7 @@ class DetectionOptions(NamedTuple):
         """Raise an error for values that `detect` does not take."""
         check_sides(self.shorter_side, self.longest_side)
         for name in ("score_threshold", "nms_threshold"):
-            value = getattr(self, name)
-            if not is_real(value) or not 0 <= value <= 1:
-                raise ValueError(
-                    f"Argument `{name}` must be a number in [0, 1]. "
-                    f"Received: {name}={value!r}"
-                )
+            check_fraction(name, getattr(self, name))
         check_integer("max_detections", self.max_detections, 1)
 
 

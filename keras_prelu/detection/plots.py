@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from keras_prelu import on_use
 from keras_prelu.data.annotations import Objects
 from keras_prelu.detection.detecting import Detections
-from keras_prelu.number_checks import is_real
+from keras_prelu.number_checks import check_fraction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,11 +121,7 @@ def gallery(
             f"Received: {len(images)} images, {len(objects)} objects, "
             f"{len(detections)} detections"
         )
-    if not is_real(least_score) or not 0 <= least_score <= 1:
-        raise ValueError(
-            "Argument `least_score` must be a number in [0, 1]. "
-            f"Received: least_score={least_score!r}"
-        )
+    check_fraction("least_score", least_score)
     figure = _figure("gallery", figsize=(10, 4 * len(images)))
     axes = figure.subplots(len(images), 2, squeeze=False)
     rows = zip(axes, images, objects, detections, strict=True)

@@ -188,13 +188,7 @@ def draw(table, experiment):
             )
             if name == "offset":
                 alone = [row["gaussian"] for row in chosen]
-                axis.plot(
-                    layers,
-                    alone,
-                    ":",
-                    color=color,
-                    label=f"{label} alone",
-                )
+                axis.plot(layers, alone, ":", color=color, label=f"{label} alone")
         axis.set(title=title, xlabel="layer", ylabel=unit)
         axis.tick_params(axis="x", rotation=60)
         axis.grid(axis="y", alpha=0.3)
