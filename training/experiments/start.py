@@ -12,7 +12,7 @@ is first tried in batches of 32, whose gradients are noisier, for 20 steps inste
 6. A start fails if its loss is not finite, or ends above twice the loss of guessing.
 
 Writes start.csv. The batches of 32 take about two hours on two cores; the others take
-eight more, most of them for model C.
+about five more, half of them for model C.
 """
 
 import math
