@@ -1,6 +1,10 @@
 """Test settings: quiet TensorFlow, two logical CPU devices, markers."""
 
+import json
 import os
+import pathlib
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Two devices for JAX too. The flag is read when JAX first uses a device.
@@ -50,3 +54,34 @@ def _same_seed_and_settings():
     yield
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="session")
+def python():
+    """Return a function that does what `python -m` and `python -c` do.
+
+    Each command line has a process of its own, a fork of one that has imported
+    TensorFlow: most programs take less time than this import.
+    """
+    root = pathlib.Path(__file__).parents[1]
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "PYTHONPATH": os.pathsep.join([str(root), *sys.path]),
+        "TF_CPP_MIN_LOG_LEVEL": "3",  # as the programs set it
+    }
+    script = root / "tests" / "scripts" / "forks.py"
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as forks:
+
+        def run(*command):
+            print(json.dumps(command), file=forks.stdin, flush=True)
+            code, out, err = json.loads(forks.stdout.readline())
+            return subprocess.CompletedProcess(command, code, out, err)
+
+        yield run

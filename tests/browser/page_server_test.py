@@ -2,8 +2,6 @@
 
 import http.client
 import os
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -83,16 +81,12 @@ def test_a_port_in_use_is_an_error(tmp_path):
 @pytest.mark.slow
 @pytest.mark.tensorflow_only
 @pytest.mark.parametrize("name", ["workdir", "build"])
-def test_an_empty_folder_is_refused(name, tmp_path):
+def test_an_empty_folder_is_refused(name, python, tmp_path):
     """An empty value is often a shell variable that is not set."""
     flags = {"build": str(tmp_path / "page"), "workdir": str(tmp_path), name: ""}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "applications.browser.serve", "--noopen"),
-            *(f"--{flag}={value}" for flag, value in flags.items()),
-        ],
-        capture_output=True,
-        text=True,
+    done = python(
+        *("-m", "applications.browser.serve", "--noopen"),
+        *(f"--{flag}={value}" for flag, value in flags.items()),
     )
     assert done.returncode == 2, done.stderr
     *_, line = done.stderr.splitlines()

@@ -4,7 +4,6 @@ import importlib
 import os
 import pathlib
 import runpy
-import subprocess
 import sys
 
 import pytest
@@ -84,9 +83,8 @@ def test_check_without_bad_files(folder):
 
 
 @pytest.mark.slow
-def test_the_program_lists_bad_files(damaged):
-    command = [sys.executable, "-m", "keras_prelu.data.bad_images", str(damaged)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_program_lists_bad_files(python, damaged):
+    done = python("-m", "keras_prelu.data.bad_images", str(damaged))
     assert done.returncode == 1
     assert "broken.jpg" in done.stdout and "3 of 26 images" in done.stdout
     assert "RuntimeWarning" not in done.stderr

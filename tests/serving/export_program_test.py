@@ -1,9 +1,6 @@
 """The export program, started as a user starts it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,16 +13,29 @@ from tests.data.conftest import wavy_image
 from tests.export.conftest import build
 
 pytestmark = pytest.mark.tensorflow_only
-ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "applications.serving.export", *arguments],
-        env={"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
-        capture_output=True,
-        text=True,
-    )
+@pytest.fixture
+def export(python):
+    """Return a function that exports by a command line."""
+
+    def run(*flags):
+        return python("-m", "applications.serving.export", *flags)
+
+    return run
+
+
+@pytest.fixture
+def refusal(export):
+    """Return a function to the one line in which a refused export ends."""
+
+    def run(*flags):
+        done = export(*flags)
+        assert done.returncode == 2, done.stderr
+        [line] = done.stderr.splitlines()
+        return line
+
+    return run
 
 
 def make_run(folder):
@@ -53,10 +63,10 @@ def make_run(folder):
 
 
 @pytest.mark.slow
-def test_scales_that_are_no_integers_end_in_one_line(tmp_path):
+def test_scales_that_are_no_integers_end_in_one_line(export, tmp_path):
     make_run(tmp_path)
     output = f"--output={tmp_path / 'out'}"
-    done = run(f"--workdir={tmp_path}", output, "--dense_scales=36,large")
+    done = export(f"--workdir={tmp_path}", output, "--dense_scales=36,large")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
@@ -65,13 +75,15 @@ def test_scales_that_are_no_integers_end_in_one_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_is_exported_with_its_labels_and_its_card(tmp_path):
+def test_a_run_is_exported_with_its_labels_and_its_card(export, tmp_path):
     model = make_run(tmp_path)
     source = data.from_directory(tmp_path / "set" / "validation")
     summary = evaluation.evaluate(model, source, scales=(36,), verbose=0).summary()
     evaluations = {"center": {"data": "elsewhere test", **summary}}
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluations))
-    done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", "--licence=MIT")
+    done = export(
+        f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", "--licence=MIT"
+    )
     assert done.returncode == 0, done.stderr
     version = tmp_path / "out" / "1"
     assert done.stdout.splitlines()[0] == f"Model: {version}"
@@ -102,7 +114,7 @@ def labels(version):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data_are", ["moved", "changed", "those of an experiment"])
-def test_the_labels_are_those_that_were_trained(data_are, tmp_path):
+def test_the_labels_are_those_that_were_trained(export, data_are, tmp_path):
     make_run(tmp_path)
     folder = tmp_path / "set"
     if data_are == "moved":
@@ -112,45 +124,37 @@ def test_the_labels_are_those_that_were_trained(data_are, tmp_path):
             (folder / "validation" / old).rename(folder / "validation" / new)
     if data_are == "those of an experiment":  # which keeps no names
         (tmp_path / "data.json").unlink()
-    done = run(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}")
+    done = export(f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}")
     assert done.returncode == 0, done.stderr
     assert labels(tmp_path / "out" / "1") == ["ant", "bee"]
 
 
 @pytest.mark.slow
-def test_a_byte_order_mark_is_no_part_of_a_label(tmp_path):
+def test_a_byte_order_mark_is_no_part_of_a_label(export, tmp_path):
     make_run(tmp_path)
     file = tmp_path / "labels.txt"
     file.write_text("ameise\nbiene\n", encoding="utf-8-sig")  # as Notepad writes it
-    done = run(
+    done = export(
         f"--workdir={tmp_path}", f"--output={tmp_path / 'out'}", f"--labels={file}"
     )
     assert done.returncode == 0, done.stderr
     assert labels(tmp_path / "out" / "1") == ["ameise", "biene"]
 
 
-def refusal(*arguments):
-    """Return the one line in which a refused export ends."""
-    done = run(*arguments)
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
-    return line
-
-
 @pytest.mark.slow
-def test_an_empty_output_is_refused(tmp_path):
+def test_an_empty_output_is_refused(refusal, tmp_path):
     line = refusal(f"--workdir={tmp_path}", "--output=")
     assert "Argument `--output` must be a path. Received: --output= " in line
 
 
 @pytest.mark.slow
-def test_an_empty_workdir_is_refused(tmp_path):
+def test_an_empty_workdir_is_refused(refusal, tmp_path):
     line = refusal("--workdir=", f"--output={tmp_path}")
     assert "Argument `--workdir` must be a path. Received: --workdir= " in line
 
 
 @pytest.mark.slow
-def test_the_run_of_a_detector_is_refused(tmp_path):
+def test_the_run_of_a_detector_is_refused(refusal, tmp_path):
     make_run(tmp_path)
     config = {"data": {"path": ""}, "detection": {}}
     (tmp_path / "config.json").write_text(json.dumps(config))

@@ -4,15 +4,13 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 from PIL import Image
-from runs import PROGRAM, RECIPE, environment, finish, start
+from runs import PROGRAM, RECIPE, finish, start
 
 from keras_prelu.callbacks import Checkpoints
 from keras_prelu.tables import read_csv
@@ -92,7 +90,7 @@ def test_a_run_trains_and_reports(images, tmp_path, command_line, capsys):
 
 
 @pytest.mark.slow
-def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
+def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line, python):
     """One of the images is cut off."""
     workdir = tmp_path / "run"
     command_line(arguments(images, workdir, NOT_DETERMINISTIC))
@@ -101,15 +99,9 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:200])
     odd = os.fsdecode(b"caf\xe9, 3.png")
     (folder / "3.png").rename(folder / odd)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "applications.detection.draw"),
-            *(f"--workdir={workdir}", f"--images={folder}", f"--output={output}"),
-            "--score_threshold=0.1",
-        ],
-        env=environment(),
-        capture_output=True,
-        text=True,
+    done = python(
+        *("-m", "applications.detection.draw", "--score_threshold=0.1"),
+        *(f"--workdir={workdir}", f"--images={folder}", f"--output={output}"),
     )
     assert done.returncode == 0, done.stderr
     assert "1 images skipped" in done.stdout
@@ -124,20 +116,14 @@ def test_a_finished_run_draws_what_it_finds(images, tmp_path, command_line):
 
 
 @pytest.mark.slow
-def test_a_run_of_a_classifier_cannot_draw(images, tmp_path):
+def test_a_run_of_a_classifier_cannot_draw(images, tmp_path, python):
     workdir, output = tmp_path / "run", tmp_path / "drawn"
     workdir.mkdir()
     (workdir / "config.json").write_text('{"model": {"name": "model_a"}}')
     (workdir / "data.json").write_text('{"train": {"class_names": ["a", "b"]}}')
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "applications.detection.draw"),
-            *(f"--workdir={workdir}", f"--images={images / 'validation'}"),
-            f"--output={output}",
-        ],
-        env=environment(),
-        capture_output=True,
-        text=True,
+    done = python(
+        *("-m", "applications.detection.draw", f"--output={output}"),
+        *(f"--workdir={workdir}", f"--images={images / 'validation'}"),
     )
     assert done.returncode == 2
     error = "error: Argument `--workdir` must be the folder of a detector's run"

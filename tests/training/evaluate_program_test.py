@@ -32,6 +32,17 @@ def workdir(tmp_path_factory, images):
     return folder
 
 
+@pytest.fixture
+def program(python):
+    """Return a function from flags to the exit code and what is printed."""
+
+    def run(*flags):
+        done = python(*EVALUATE, *flags)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
 def write_class_names(workdir, names):
     text = json.dumps({"train": {"class_names": names}})
     (workdir / "data.json").write_text(text)
@@ -73,11 +84,9 @@ def test_a_run_is_evaluated_by_all_protocols(workdir, images):
     assert (workdir / "report" / "examples.png").stat().st_size > 5000
 
 
-def test_an_ensemble_of_equal_runs_is_the_run(workdir, images, tmp_path):
+def test_an_ensemble_of_equal_runs_is_the_run(program, workdir, images, tmp_path):
     ensemble = f"--ensemble={workdir},{workdir}"
-    code, printed = finish(
-        start(*EVALUATE, ensemble, "--noflip", f"--output={tmp_path}")
-    )
+    code, printed = program(ensemble, "--noflip", f"--output={tmp_path}")
     assert code == 0, printed
     two = json.loads((tmp_path / "evaluation.json").read_text())["center"]
     one = expected(workdir, images, "center", (36,))
@@ -85,19 +94,16 @@ def test_an_ensemble_of_equal_runs_is_the_run(workdir, images, tmp_path):
     assert one == two
 
 
-def test_weights_of_a_run_are_evaluated_alike(workdir, images, tmp_path):
+def test_weights_of_a_run_are_evaluated_alike(program, workdir, images, tmp_path):
     """Without mirror images by default, as in the report of a run."""
-    code, printed = finish(
-        start(
-            *EVALUATE,
-            f"--weights={workdir / 'model.keras'}",
-            "--model=model_a",
-            "--width=0.03125",
-            "--image_size=32",
-            f"--data={images}",
-            "--scales=36",
-            f"--output={tmp_path}",
-        )
+    code, printed = program(
+        f"--weights={workdir / 'model.keras'}",
+        "--model=model_a",
+        "--width=0.03125",
+        "--image_size=32",
+        f"--data={images}",
+        "--scales=36",
+        f"--output={tmp_path}",
     )
     assert code == 0, printed
     written = json.loads((tmp_path / "evaluation.json").read_text())["center"]
@@ -108,7 +114,7 @@ def test_weights_of_a_run_are_evaluated_alike(workdir, images, tmp_path):
     "names, is_ensemble", [(["ant", "bee"], False), (["light", "dark"], True)]
 )
 def test_images_of_other_classes_are_refused(
-    names, is_ensemble, workdir, images, tmp_path
+    program, names, is_ensemble, workdir, images, tmp_path
 ):
     other = tmp_path / "other"
     shutil.copytree(workdir, other)
@@ -117,7 +123,7 @@ def test_images_of_other_classes_are_refused(
     flags = [f"--workdir={other}"]
     if is_ensemble:
         flags = [f"--ensemble={workdir},{other}", f"--output={other}"]
-    code, printed = finish(start(*EVALUATE, *flags, f"--data={images}"))
+    code, printed = program(*flags, f"--data={images}")
     assert code == 2, printed
     *_, line = printed.splitlines()
     assert f"the classes of the run {other}" in line
@@ -129,22 +135,24 @@ def test_images_of_other_classes_are_refused(
     assert not (other / "evaluation.json").exists()
 
 
-def test_images_of_the_run_that_have_other_classes_now_are_refused(workdir, tmp_path):
+def test_images_of_the_run_that_have_other_classes_now_are_refused(
+    program, workdir, tmp_path
+):
     other = tmp_path / "other"
     shutil.copytree(workdir, other)
     write_class_names(other, ["ant", "bee"])
-    code, printed = finish(start(*EVALUATE, f"--workdir={other}"))
+    code, printed = program(f"--workdir={other}")
     assert code == 2, printed
     *_, line = printed.splitlines()
     assert "Received: no --data, and the run's own data have" in line
 
 
-def test_a_run_that_names_no_classes_is_evaluated(workdir, images, tmp_path):
+def test_a_run_that_names_no_classes_is_evaluated(program, workdir, images, tmp_path):
     """Such as a run of an experiment."""
     other = tmp_path / "other"
     shutil.copytree(workdir, other)
     (other / "data.json").unlink()
-    code, printed = finish(start(*EVALUATE, f"--workdir={other}"))
+    code, printed = program(f"--workdir={other}")
     assert code == 0, printed
     written = json.loads((other / "evaluation.json").read_text())["center"]
     assert written == expected(workdir, images, "center", (36,))
@@ -152,13 +160,13 @@ def test_a_run_that_names_no_classes_is_evaluated(workdir, images, tmp_path):
 
 @pytest.mark.parametrize("split, count", [(None, 10), ("validation", 2)])
 def test_a_folder_without_splits_is_evaluated_whole(
-    split, count, workdir, images, tmp_path
+    program, split, count, workdir, images, tmp_path
 ):
     """Unless a split is asked for: then it is divided as for training."""
     folder = images / "validation"
     more = [f"--split={split}"] if split else []
     flags = [f"--workdir={workdir}", f"--data={folder}", f"--output={tmp_path}", *more]
-    code, printed = finish(start(*EVALUATE, *flags))
+    code, printed = program(*flags)
     assert code == 0, printed
     source = data.from_directory(folder)
     name = str(folder)
@@ -171,19 +179,19 @@ def test_a_folder_without_splits_is_evaluated_whole(
     assert f"on {count} images" in printed
 
 
-def test_a_mistyped_folder_ends_in_one_line(workdir):
-    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--data=./phtoos"))
+def test_a_mistyped_folder_ends_in_one_line(program, workdir):
+    code, printed = program(f"--workdir={workdir}", "--data=./phtoos")
     assert code == 2, printed
     *_, line = printed.splitlines()
     assert "must be a dataset that TensorFlow Datasets knows" in line
     assert "Received: name=./phtoos" in line
 
 
-def test_the_run_of_a_detector_is_refused(images, tmp_path):
+def test_the_run_of_a_detector_is_refused(program, images, tmp_path):
     config = {"data": {"path": "", "validation": "test"}, "detection": {}}
     (tmp_path / "config.json").write_text(json.dumps(config))
     flags = [f"--workdir={tmp_path}", f"--data={images}"]
-    code, printed = finish(start(*EVALUATE, *flags))
+    code, printed = program(*flags)
     assert code == 2, printed
     *_, line = printed.splitlines()
     assert "`workdir` must be the folder of a run that trained a classifier" in line
@@ -200,45 +208,47 @@ def test_the_run_of_a_detector_is_refused(images, tmp_path):
         (["--ensemble=", "--output=a"], "Received: none"),
     ],
 )
-def test_wrong_flags_end_in_one_line(tmp_path, flags, message):
-    code, printed = finish(start(*EVALUATE, *flags))
+def test_wrong_flags_end_in_one_line(program, tmp_path, flags, message):
+    code, printed = program(*flags)
     assert code == 2
     assert message in printed
     assert "Traceback" not in printed
 
 
-def test_a_bug_is_not_reported_as_wrong_input(workdir):
+def test_a_bug_is_not_reported_as_wrong_input(python, workdir):
     program = (
         "from training import evaluate; from absl import app; "
         "evaluate.evaluate = lambda *args, **arguments: {}['class_names']; "
         "app.run(evaluate.main)"
     )
-    code, printed = finish(start("-c", program, f"--workdir={workdir}"))
-    assert code == 1
-    assert "Traceback" in printed
-    assert "KeyError: 'class_names'" in printed
-    assert "--traceback shows where" not in printed
+    done = python("-c", program, f"--workdir={workdir}")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "KeyError: 'class_names'" in done.stderr
+    assert "--traceback shows where" not in done.stderr
 
 
-def test_a_broken_configuration_and_wrong_scales_end_in_one_line(workdir, tmp_path):
+def test_a_broken_configuration_and_wrong_scales_end_in_one_line(
+    program, workdir, tmp_path
+):
     (tmp_path / "config.json").write_text('{"data": ')
-    code, printed = finish(start(*EVALUATE, f"--workdir={tmp_path}"))
+    code, printed = program(f"--workdir={tmp_path}")
     assert code == 2
     assert f"error: {tmp_path / 'config.json'} must be a JSON file" in printed
-    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--scales=a"))
+    code, printed = program(f"--workdir={workdir}", "--scales=a")
     assert code == 2
     assert "Received: --scales=['a']" in printed
 
 
-def test_an_empty_output_is_refused(workdir):
-    code, printed = finish(start(*EVALUATE, f"--workdir={workdir}", "--output="))
+def test_an_empty_output_is_refused(program, workdir):
+    code, printed = program(f"--workdir={workdir}", "--output=")
     assert code == 2, printed
     assert "Argument `--output` must be a path. Received: --output= (" in printed
 
 
-def test_a_run_without_a_model_ends_in_one_line(workdir, tmp_path):
+def test_a_run_without_a_model_ends_in_one_line(program, workdir, tmp_path):
     shutil.copy(workdir / "config.json", tmp_path)
-    code, printed = finish(start(*EVALUATE, f"--workdir={tmp_path}"))
+    code, printed = program(f"--workdir={tmp_path}")
     assert code == 2, printed
     *_, line = printed.splitlines()
     assert f"with its model.keras in it. Received: workdir={tmp_path}" in line

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from runs import finish, start
 
 from keras_prelu.applications import ModelA
 
@@ -51,18 +50,20 @@ def make_run(folder, evaluation, **data):
     return model
 
 
-def register(workdir, package):
+@pytest.fixture
+def register(python, package):
+    """Return a function that publishes the weights of a run as `tiny`."""
     program = (
         "import pathlib; from absl import app; from training import register; "
         f"register.PACKAGE = pathlib.Path({str(package)!r}); app.run(register.main)"
     )
-    return finish(start("-c", program, f"--workdir={workdir}", "--name=tiny"))
+    return lambda workdir: python("-c", program, f"--workdir={workdir}", "--name=tiny")
 
 
-def test_weights_and_entry_are_published(tmp_path, package):
+def test_weights_and_entry_are_published(tmp_path, register, package):
     model = make_run(tmp_path / "run", {"center": SUMMARY}, name="pets")
-    code, printed = register(tmp_path / "run", package)
-    assert code == 0, printed
+    done = register(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
     entry = json.loads((package / "weights.json").read_text())["tiny"]
     file = package / entry["file"]
     assert entry["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -77,32 +78,34 @@ def test_weights_and_entry_are_published(tmp_path, package):
     assert names == {"weights.json", "tiny.weights.h5"}
 
 
-def test_a_folder_of_images_is_named(tmp_path, package):
+def test_a_folder_of_images_is_named(tmp_path, register, package):
     summary = {**SUMMARY, "data": "photos test"}
     make_run(tmp_path / "run", {"center": summary}, path="photos")
-    code, printed = register(tmp_path / "run", package)
-    assert code == 0, printed
+    done = register(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
     entry = json.loads((package / "weights.json").read_text())["tiny"]
     assert entry["protocol"]["data"] == "photos test"
 
 
-def test_errors_on_other_data_are_not_published(tmp_path, package):
+def test_errors_on_other_data_are_not_published(tmp_path, register, package):
     summary = {**SUMMARY, "data": "pets train"}
     make_run(tmp_path / "run", {"center": summary}, name="pets")
-    code, printed = register(tmp_path / "run", package)
-    assert code == 2, printed
-    *_, line = printed.splitlines()
+    done = register(tmp_path / "run")
+    assert done.returncode == 2, done.stderr
+    *_, line = done.stderr.splitlines()
     assert "of its validation data, pets test" in line
     assert f"Received: --workdir={tmp_path / 'run'}, evaluated on pets train" in line
     assert json.loads((package / "weights.json").read_text()) == OLD
 
 
 @pytest.mark.parametrize("evaluation", [{"dense": SUMMARY}, {}])
-def test_without_a_center_error_nothing_is_published(evaluation, tmp_path, package):
+def test_without_a_center_error_nothing_is_published(
+    evaluation, tmp_path, register, package
+):
     make_run(tmp_path / "run", evaluation, name="pets")
-    code, printed = register(tmp_path / "run", package)
-    assert code == 2, printed
-    *_, line = printed.splitlines()
+    done = register(tmp_path / "run")
+    assert done.returncode == 2, done.stderr
+    *_, line = done.stderr.splitlines()
     assert "evaluation.json has the protocol `center`" in line
     assert f"Received: --workdir={tmp_path / 'run'}, with " in line
     assert f"with {', '.join(evaluation) or 'none'}" in line
