@@ -1,10 +1,6 @@
 """Test settings: quiet TensorFlow, two logical CPU devices, markers."""
 
-import json
 import os
-import pathlib
-import subprocess
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Two devices for JAX too. The flag is read when JAX first uses a device.
@@ -13,6 +9,7 @@ if os.environ.get("KERAS_BACKEND") == "jax":
 
 import keras
 import pytest
+from processes import forks
 
 try:
     import tensorflow as tf
@@ -63,25 +60,5 @@ def python():
     Each command line has a process of its own, a fork of one that has imported
     TensorFlow: most programs take less time than this import.
     """
-    root = pathlib.Path(__file__).parents[1]
-    environment = {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join([str(root), *sys.path]),
-        "TF_CPP_MIN_LOG_LEVEL": "3",  # as the programs set it
-    }
-    script = root / "tests" / "scripts" / "forks.py"
-    with subprocess.Popen(
-        [sys.executable, str(script)],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as forks:
-
-        def run(*command):
-            print(json.dumps(command), file=forks.stdin, flush=True)
-            code, out, err = json.loads(forks.stdout.readline())
-            return subprocess.CompletedProcess(command, code, out, err)
-
+    with forks() as run:
         yield run

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 
+from processes import environment
+
 
 def free_ports(count):
     """Return different ports that nobody listens on."""
@@ -37,18 +39,12 @@ def start_workers(arguments, count=2, more=None, chief=False):
     processes = []
     for index, task in enumerate(tasks):
         config = {"cluster": cluster, "task": task}
-        environment = {
-            **os.environ,
-            "TF_CONFIG": json.dumps(config),
-            "TF_CPP_MIN_LOG_LEVEL": "1",
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
+        variables = {"TF_CONFIG": json.dumps(config), "TF_CPP_MIN_LOG_LEVEL": "1"}
         # A pipe that nobody reads yet fills up, and blocks its worker and the others.
         printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it outlives this call)
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments), *(more[index] if more else [])],
-            env=environment,
+            env=environment(variables),
             stdout=printed,
             stderr=subprocess.STDOUT,
         )

@@ -1,11 +1,11 @@
 """Images that cannot be decoded are logged once, and not tried again."""
 
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from processes import environment
 
 from keras_prelu import data
 from keras_prelu.data import batch_assembly
@@ -43,11 +43,7 @@ def damaged(folder):
 def test_each_bad_file_is_logged_once_in_many_epochs(damaged):
     done = subprocess.run(
         [sys.executable, "-c", _ELEVEN_EPOCHS, str(damaged)],
-        env={
-            **os.environ,
-            "TF_CPP_MIN_LOG_LEVEL": "1",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
+        env=environment({"TF_CPP_MIN_LOG_LEVEL": "1"}),
         capture_output=True,
         text=True,
         check=True,

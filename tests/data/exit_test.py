@@ -1,8 +1,6 @@
 """A process ends in every state of its data pipeline."""
 
 import json
-import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -12,28 +10,24 @@ import time
 
 import pytest
 from PIL import Image
+from processes import ROOT, environment
 
 from keras_prelu import applications
 from keras_prelu.data.python_functions import Gate
 from tests.data.conftest import wavy_image
 
-ROOT = pathlib.Path(__file__).parents[2]
 EXITS = ROOT / "tests" / "scripts" / "exits.py"
 RUNS = 6  # a crash at the end of a process does not come every time
 
 pytestmark = pytest.mark.tensorflow_only
 
 
-def _exits(mode, *arguments):
+def _exits(mode, folder):
     """Return the exit codes of some processes, and their output."""
     done = subprocess.run(
-        [sys.executable, str(EXITS), str(RUNS), mode, *map(str, arguments)],
+        [sys.executable, str(EXITS), str(RUNS), mode, str(folder)],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-        },
+        env=environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -81,10 +75,9 @@ def test_a_process_ends_while_an_iterator_is_alive(images, mode, code):
 
 
 @pytest.mark.slow
-def test_fine_tuning_on_too_many_bad_files_ends_with_one_line(torn, tmp_path):
-    codes, printed = _exits(
-        "program",
-        "training.train",
+def test_fine_tuning_on_too_many_bad_files_ends_with_one_line(python, torn, tmp_path):
+    command = (
+        *("-m", "training.train"),
         f"--config={ROOT / 'training' / 'recipes' / 'finetune_directory.py'}",
         f"--workdir={tmp_path}",
         f"--config.data.path={torn}",
@@ -95,16 +88,15 @@ def test_fine_tuning_on_too_many_bad_files_ends_with_one_line(torn, tmp_path):
         "--config.model.width=0.03",
         "--config.batch_size=4",
     )
-    _assert_each_ended_with_one_line(codes, printed)
+    _assert_each_ends_with_one_line(python, command)
 
 
 @pytest.mark.slow
-def test_evaluation_of_too_many_bad_files_ends_with_one_line(torn, tmp_path):
+def test_evaluation_of_too_many_bad_files_ends_with_one_line(python, torn, tmp_path):
     model = applications.ModelA(input_shape=(32, 32, 3), classes=2, width=1 / 32)
     model.save_weights(tmp_path / "some.weights.h5")
-    codes, printed = _exits(
-        "program",
-        "training.evaluate",
+    command = (
+        *("-m", "training.evaluate"),
         f"--weights={tmp_path / 'some.weights.h5'}",
         "--model=model_a",
         f"--width={1 / 32}",
@@ -113,11 +105,13 @@ def test_evaluation_of_too_many_bad_files_ends_with_one_line(torn, tmp_path):
         "--split=images",
         "--scales=36",
     )
-    _assert_each_ended_with_one_line(codes, printed)
+    _assert_each_ends_with_one_line(python, command)
 
 
-def _assert_each_ended_with_one_line(codes, printed):
-    assert codes == [2] * RUNS, printed[-2000:]
+def _assert_each_ends_with_one_line(python, command):
+    done = [python(*command) for _ in range(RUNS)]
+    printed = "".join(process.stderr for process in done)
+    assert [process.returncode for process in done] == [2] * RUNS, printed[-2000:]
     errors = [line for line in printed.splitlines() if line.startswith("error: ")]
     assert len(errors) == RUNS
     for line in errors:

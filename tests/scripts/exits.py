@@ -1,6 +1,6 @@
 """End processes whose data pipelines are alive, and print how each process ended.
 
-    python tests/scripts/exits.py COUNT MODE [ARGUMENT ...]
+    python tests/scripts/exits.py COUNT MODE FOLDER
 
 It prints the exit codes as JSON, None for a process that did not end in time. The
 processes are forks of this one, so that TensorFlow is imported only once.
@@ -8,7 +8,6 @@ processes are forks of this one, so that TensorFlow is imported only once.
 
 import json
 import os
-import runpy
 import signal
 import sys
 import threading
@@ -60,12 +59,6 @@ def exception(folder):
     raise LookupError("of this test")
 
 
-def program(module, *arguments):
-    """Run a program, as `python -m` does."""
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
 def wait(child, exiting):
     """Return the exit code of a process, which writes when its exit begins."""
     os.set_blocking(exiting, False)
@@ -85,14 +78,14 @@ def wait(child, exiting):
     return None
 
 
-count, mode, *given = sys.argv[1:]
+count, mode, folder = sys.argv[1:]
 codes = []
 for _ in range(int(count)):
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
         try:
-            globals()[mode](*given)
+            globals()[mode](folder)
         finally:
             os.write(writing, b".")
         sys.exit()  # with everything that the interpreter does at its end

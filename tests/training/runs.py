@@ -1,7 +1,5 @@
 """Runs of training.train on a few small images, as a user would start them."""
 
-import os
-import pathlib
 import random
 import resource
 import signal
@@ -11,10 +9,10 @@ import time
 
 import numpy as np
 from PIL import Image
+from processes import ROOT, environment
 
 from keras_prelu.callbacks import PREEMPTED, Checkpoints
 
-ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = ("-m", "training.train")
 RECIPE = ROOT / "training" / "recipes" / "quickstart.py"
 FINE_TUNING = RECIPE.with_name("finetune_directory.py")
@@ -52,16 +50,6 @@ def arguments(images, workdir, *more, recipe=RECIPE):
         "--config.epochs=2",
         *more,
     ]
-
-
-def environment(variables=None):
-    """Return the environment for a process without accelerators."""
-    return {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-        **(variables or {}),
-    }
 
 
 def start(*args, most_bytes=None, variables=None):
